@@ -1,0 +1,33 @@
+"""Reading and writing of 8-bit pictures as tensors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+
+def read(path: Path, *, channels: int | None = None) -> Tensor:
+    """A picture file as a uint8 tensor (C, H, W); channels=1 makes it gray (ITU-R 601 luma), 3 makes it colour."""
+    try:
+        with Image.open(path) as image:
+            mode = {1: "L", 3: "RGB"}.get(channels or (1 if image.mode in ("L", "1", "I;16") else 3))
+            pixels = np.array(image.convert(mode))
+    except UnidentifiedImageError as error:
+        raise ValueError(f"{path} is no picture that can be read. Usual cause: a broken download; "
+                         "`course data verify` tells which files to fetch again.") from error
+    return torch.from_numpy(pixels).reshape(*pixels.shape[:2], -1).permute(2, 0, 1).contiguous()
+
+
+def to_float(image: Tensor) -> Tensor:
+    """A uint8 picture (C, H, W) as a float batch of one, (1, C, H, W) in [0, 1].
+
+    >>> to_float(torch.full((1, 2, 2), 255, dtype=torch.uint8)).amax()
+    tensor(1.)
+    """
+    if image.dtype != torch.uint8 or image.ndim != 3:
+        raise ValueError(f"expected an 8-bit picture (C, H, W), got {tuple(image.shape)} of {image.dtype}.")
+    return image[None].float() / 255

@@ -1,0 +1,111 @@
+"""Where batches come from: sources own every random draw of a sample, so that a training step is deterministic.
+
+A source is a function (batch size, generator) -> batch. `patches` starts one, `then` adds a view to it: noise, a mask,
+a second look. Images stay in memory as uint8; a whole batch is cropped, flipped, rotated and noised at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from course_lib import arguments
+from course_lib.noise import Noise
+
+Batch = Tensor | tuple[Tensor, ...]
+Source = Callable[[int, torch.Generator], Batch]
+View = Callable[[Batch, torch.Generator], Batch]
+
+
+def patches(images: Sequence[Tensor], *, size: int) -> Source:
+    """Draw square crops, uniformly over all positions of all images, as a float batch (N, C, size, size) in [0, 1].
+
+    One of the eight flips and rotations is drawn for the whole batch. The images wait in one uint8 canvas as large as
+    the largest of them, and a batch is one indexed read of all its windows: some ten times the patches a second of a
+    data set that decodes a picture for each patch.
+
+    >>> source = patches([torch.zeros(1, 50, 60, dtype=torch.uint8)], size=40)
+    >>> source(8, torch.Generator().manual_seed(0)).shape
+    torch.Size([8, 1, 40, 40])
+    """
+    images = list(images.values()) if isinstance(images, dict) else list(images)
+    _check(images, arguments.positive(size, name="size"))
+    heights, widths = (torch.tensor([image.shape[axis] for image in images]) for axis in (1, 2))
+    canvas = images[0].new_zeros(len(images), images[0].shape[0], int(heights.max()), int(widths.max()))
+    for space, image in zip(canvas, images, strict=True):
+        space[:, : image.shape[1], : image.shape[2]] = image
+    across = widths - size + 1                                              # positions along x, of each image
+    last = ((heights - size + 1) * across).cumsum(0)                        # positions of all images up to each
+    resident: dict[torch.device, tuple[Tensor, ...]] = {}
+
+    def source(batch: int, generator: torch.Generator) -> Tensor:
+        device = generator.device
+        if device not in resident:
+            resident[device] = (canvas.to(device), across.to(device), last.to(device))
+        pixels, columns, ends = resident[device]
+        position = torch.randint(int(last[-1]), (batch,), generator=generator, device=device)
+        image = torch.searchsorted(ends, position, right=True)              # (N,)
+        inside = position - (ends - (ends.diff(prepend=ends.new_zeros(1))))[image]
+        top, left = inside // columns[image], inside % columns[image]
+        windows = pixels.unfold(2, size, 1).unfold(3, size, 1)              # (I, C, H', W', size, size), a view
+        crops = windows[image, :, top, left].float().div_(255)              # (N, C, size, size)
+        return _dihedral(crops, int(torch.randint(8, (), generator=generator, device=device)))
+
+    return source
+
+
+def then(source: Source, view: View) -> Source:
+    """Look at each batch of a source through a view, which may draw from the same generator.
+
+    >>> twice = then(lambda n, g: torch.ones(n), lambda batch, g: 2 * batch)
+    >>> twice(2, torch.Generator())
+    tensor([2., 2.])
+    """
+    return lambda batch, generator: view(source(batch, generator), generator)
+
+
+def noisy(noise: Noise) -> View:
+    """The view of learning with clean images: y becomes the pair (z, y), with fresh noise each time.
+
+    >>> from course_lib.noise import Gaussian
+    >>> z, y = noisy(Gaussian(0.1))(torch.zeros(2, 1, 4, 4), torch.Generator().manual_seed(0))
+    >>> z.shape == y.shape
+    True
+    """
+    return lambda y, generator: (noise(y, generator=generator), y)
+
+
+def fixed_pairs(images: dict[str, Tensor], noise: Noise, *, seed: int) -> list[tuple[Tensor, Tensor]]:
+    """Whole images with one noise realisation each, as pairs (z, y) of (1, C, H, W): what scores are measured on.
+
+    The noise of an image depends on the seed and on the image's name only, never on the other images.
+    """
+    from course_lib.data.images import to_float
+    from course_lib.randomness import generator
+
+    return [(noise(y, generator=generator(seed, "score", name)), y)
+            for name, y in ((name, to_float(image)) for name, image in images.items())]
+
+
+def _check(images: list[Tensor], size: int) -> None:
+    if not images:
+        raise ValueError("expected at least one image, got none.")
+    for image in images:
+        if not isinstance(image, Tensor) or image.ndim != 3 or image.dtype != torch.uint8:
+            came = f"{tuple(image.shape)} of {image.dtype}" if isinstance(image, Tensor) else type(image).__name__
+            raise ValueError(f"expected 8-bit pictures (C, H, W), got {came}. Sources keep images as uint8 in [0, 255] "
+                             "and divide by 255 themselves; (image * 255).round().byte() makes one of floats.")
+        if image.shape[0] != images[0].shape[0]:
+            raise ValueError(f"expected pictures with the same channels, got {images[0].shape[0]} and {image.shape[0]}. "
+                             "Read them all with channels=1 or all with channels=3.")
+        if min(image.shape[1:]) < size:
+            raise ValueError(f"the patch of {size} x {size} is larger than an image of {image.shape[1]} x "
+                             f"{image.shape[2]}. Take a smaller patch, or leave this image out.")
+
+
+def _dihedral(batch: Tensor, which: int) -> Tensor:
+    """One of the eight flips and rotations of a square."""
+    batch = torch.rot90(batch, which % 4, dims=(-2, -1))
+    return batch.flip(-1) if which >= 4 else batch

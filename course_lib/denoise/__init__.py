@@ -1,0 +1,1 @@
+"""Part C: denoising, learnt with clean images."""

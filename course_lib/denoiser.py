@@ -1,0 +1,31 @@
+"""The protocol that every denoiser of the course follows: noisy images in, clean estimates out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from course_lib.quality import psnr
+
+
+class Denoiser(Protocol):
+    """z (N, C, H, W) -> an estimate of y of the same shape.
+
+    sigma is the noise level that the caller knows or believes, a number or a map; a blind denoiser ignores it.
+    """
+
+    def __call__(self, z: Tensor, *, sigma: float | Tensor | None = None) -> Tensor: ...
+
+
+@torch.inference_mode()
+def score(denoiser: Denoiser, pairs: Iterable[tuple[Tensor, Tensor]], *, sigma: float | None = None) -> Tensor:
+    """PSNR of each image of an iterable of pairs (z, y), each (1, C, H, W): the mean of it is what tables show.
+
+    >>> y = torch.full((1, 1, 8, 8), 0.5)
+    >>> score(lambda z, sigma=None: z, [(y + 0.1, y)]).round(decimals=4)
+    tensor([20.], dtype=torch.float64)
+    """
+    return torch.cat([psnr(denoiser(z, sigma=sigma), y).cpu() for z, y in pairs])

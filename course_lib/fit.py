@@ -1,0 +1,442 @@
+"""The one training loop of the course: it shows its progress, survives a kill, and ends where it would have ended.
+
+A method brings a source of batches, a deterministic step from a batch to a loss, and a budget. Everything else is here:
+precision and memory layout by hardware, the learning-rate schedule, an exponential moving average of the weights,
+validation, exact resume from one file, several processes under torchrun or accelerate, and Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from course_lib import arguments, files, profiles, provenance, randomness
+from course_lib.data.sources import Batch, Source
+from course_lib.optimisers import AdamW, Optimiser, Schedule, check_groups, cosine
+from course_lib.profiles import Budget
+
+CHECKPOINTS = 20      # a training with a checkpoint file writes it so many times
+LOGGED = 200          # a history keeps about so many points of each loss
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a training stands, for ramps and annealing."""
+
+    step: int
+    steps: int
+
+    @property
+    def fraction(self) -> float:
+        """From 0 at the first step towards 1."""
+        return self.step / self.steps
+
+
+@dataclass(frozen=True)
+class Stop:
+    """What a watch returns to end the training early, and why."""
+
+    reason: str
+
+
+@dataclass
+class History:
+    """What happened during a training, as data; `figures.history` draws it."""
+
+    steps: list[int] = field(default_factory=list)
+    terms: dict[str, list[float]] = field(default_factory=dict)
+    watched_steps: list[int] = field(default_factory=list)
+    watched: dict[str, list[float]] = field(default_factory=dict)
+    seconds: float = 0.0
+    stopped: str | None = None
+
+
+class Trained(NamedTuple):
+    """What every method's `train` returns."""
+
+    model: nn.Module
+    history: History
+
+
+Step = Callable[[nn.Module, Batch, Progress], Tensor | dict[str, Tensor]]
+Watch = Callable[[nn.Module, Progress], dict[str, float] | Stop]
+
+
+class TrainingFailed(RuntimeError):
+    """A loss that is no number: says at which step, and what to try."""
+
+
+def fit(model: nn.Module, source: Source, step: Step, *, budget: Budget, seed: int, optimiser: Optimiser = AdamW(),
+        schedule: Schedule = cosine, ema: float | None = None, groups: Mapping[str, float] | None = None,
+        watch: Watch | None = None, watches: int = 20, checkpoint: Path | None = None) -> History:
+    """Train a model in place and return what happened.
+
+    `step(model, batch, progress)` returns the loss, or named terms that are summed. `ema` is the largest decay of the
+    averaged weights, which replace the model's own at the end; it grows as (1 + t) / (10 + t). `groups` maps
+    submodules to factors on the learning rate (0 freezes). `watch` is called with the averaged weights, in eval mode,
+    `watches` times in all: it returns named figures, of which the first is the score (higher is better), or a Stop.
+
+    With `checkpoint`, the same call continues a training that was killed, and ends with bitwise the same weights (on
+    CPU, at equal threads). Other arguments than those of the file are refused. Ctrl-C keeps the best weights that the
+    watch has scored, else the present ones, and returns; with a checkpoint the training can be resumed later.
+
+    Several processes (torchrun, accelerate launch) share each batch: `budget.batch` is the global batch.
+    """
+    check_groups(model, groups or {})
+    run = _Run(model, source, step, budget, seed, optimiser, schedule, ema, dict(groups or {}), watch, watches)
+    if checkpoint is not None and (checkpoint := Path(checkpoint)).exists():
+        _load(run, checkpoint)
+    bar = _ProgressLine(run, quiet=run.rank > 0)
+    previous = time.perf_counter()
+    was_training = model.training
+    try:
+        with bar:
+            while run.done < budget.steps and run.history.stopped is None:
+                run.advance()
+                now = time.perf_counter()
+                run.history.seconds += now - previous
+                previous = now
+                if checkpoint is not None and _due(run.done, budget.steps, CHECKPOINTS):
+                    _save(run, checkpoint)
+                bar.update()
+    except KeyboardInterrupt:
+        if run.world > 1:
+            raise
+        if checkpoint is not None:
+            _save(run, checkpoint)
+        best = run.finish(interrupted=True)
+        again = "; the same call resumes it" if checkpoint is not None else ""
+        print(f"interrupted after {run.done} of {budget.steps} steps: {best} weights kept{again}.")
+        return run.history
+    finally:
+        model.train(was_training)
+    run.finish()
+    return run.history
+
+
+class _Run:
+    """Everything that a training changes, so that it can be stored whole."""
+
+    def __init__(self, model: nn.Module, source: Source, step: Step, budget: Budget, seed: int, optimiser: Optimiser,
+                 schedule: Schedule, ema: float | None, groups: dict[str, float], watch: Watch | None,
+                 watches: int) -> None:
+        self.model, self.source, self.budget, self.schedule = model, source, budget, schedule
+        self.ema, self.watch, self.watches, self.seed = ema, watch, watches, seed
+        self.rank, self.world = _processes()
+        if budget.batch % self.world:
+            raise ValueError(f"a batch of {budget.batch} does not divide among {self.world} processes.")
+        self.device = next(model.parameters()).device
+        self.precision = profiles.precision()
+        self.arguments = provenance.identity((
+            budget, seed, optimiser, schedule, ema, groups, source, step, str(self.precision), watches,
+            [(name, tuple(value.shape)) for name, value in model.state_dict().items()]))
+        for weight in model.parameters():
+            if weight.ndim == 4:
+                weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+        self.optimisers = optimiser.build(model, groups)
+        self.base_rates = [[group["lr"] for group in o.param_groups] for o in self.optimisers]
+        self.generator = randomness.generator(seed, "batches", device=self.device)
+        self.random_state = randomness.generator(seed, "layers").get_state()     # for dropout and its like
+        self.average = {name: value.clone() for name, value in _floats(model)} if ema is not None else None
+        self.best: dict[str, Tensor] | None = None
+        self.best_score = -math.inf
+        self.done = 0
+        self.history = History()
+        self.stepper: nn.Module = _Stepper(model, step)
+        if self.world > 1:
+            self.stepper = nn.parallel.DistributedDataParallel(
+                self.stepper, device_ids=[self.device.index] if self.device.type == "cuda" else None)
+
+    def advance(self) -> None:
+        """One step of the optimiser."""
+        progress = Progress(self.done, self.budget.steps)
+        batch = _slice(self.source(self.budget.batch, self.generator), self.rank, self.world)
+        batch = _moved(batch, self.device)
+        factor = self.schedule((self.done + 1) / self.budget.steps)
+        for optimiser, rates in zip(self.optimisers, self.base_rates, strict=True):
+            for group, rate in zip(optimiser.param_groups, rates, strict=True):
+                group["lr"] = rate * factor
+        self.model.train()
+        with self._layers_random_state(), self._autocast():
+            terms = self.stepper(batch, progress)
+        loss = torch.stack(list(terms.values())).sum()
+        logged = _due(self.done + 1, self.budget.steps, LOGGED) or self.done == 0
+        if not math.isfinite(value := float(loss.detach())):
+            raise TrainingFailed(_why_not_finite(value, terms, batch, self.done + 1))
+        for optimiser in self.optimisers:
+            optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        for optimiser in self.optimisers:
+            optimiser.step()
+        self.done += 1
+        self._update_average()
+        if logged:
+            self.history.steps.append(self.done)
+            for name, term in terms.items():
+                self.history.terms.setdefault(name, []).append(float(term.detach()))
+        if self.watch is not None and _due(self.done, self.budget.steps, self.watches):
+            self._watch()
+
+    def finish(self, *, interrupted: bool = False) -> str:
+        """Leave the weights that count in the model, and say which they are."""
+        if interrupted:
+            self.history.stopped = self.history.stopped or f"interrupted after step {self.done}"
+        if interrupted and self.best is not None:
+            _assign(self.model, self.best)
+            return "the best"
+        if self.average is not None:
+            _assign(self.model, self.average)
+            return "the averaged"
+        return "the present"
+
+    def _watch(self) -> None:
+        with self._averaged(), self._autocast(), torch.no_grad():
+            self.model.eval()
+            found = self.watch(self.model, Progress(self.done, self.budget.steps))
+            if isinstance(found, Stop):
+                self.history.stopped = found.reason
+                return
+            self.history.watched_steps.append(self.done)
+            for name, value in found.items():
+                self.history.watched.setdefault(name, []).append(float(value))
+            score = float(next(iter(found.values()), math.nan))
+            if score > self.best_score:
+                self.best_score = score
+                self.best = {name: value.clone() for name, value in self.model.state_dict().items()}
+
+    def _update_average(self) -> None:
+        if self.average is None:
+            return
+        decay = min(self.ema, (1 + self.done) / (10 + self.done))
+        for name, value in _floats(self.model):
+            self.average[name].lerp_(value, 1 - decay)
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """The averaged weights in place of the model's own, for a while."""
+        if self.average is None:
+            yield
+            return
+        own = {name: value.clone() for name, value in _floats(self.model)}
+        _assign(self.model, self.average)
+        try:
+            yield
+        finally:
+            _assign(self.model, own)
+
+    @contextmanager
+    def _layers_random_state(self) -> Iterator[None]:
+        """Layers that draw from the global state (dropout) draw from the run's own stream."""
+        with torch.random.fork_rng(devices=[]):
+            torch.random.set_rng_state(self.random_state)
+            yield
+            self.random_state = torch.random.get_rng_state()
+
+    def _autocast(self) -> torch.autocast | nullcontext:
+        if self.precision == torch.float32:
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=self.precision)
+
+
+class _Stepper(nn.Module):
+    """The step as a module, so that gradients synchronise when several processes wrap it."""
+
+    def __init__(self, model: nn.Module, step: Step) -> None:
+        super().__init__()
+        self.model, self.step = model, step
+
+    def forward(self, batch: Batch, progress: Progress) -> dict[str, Tensor]:
+        terms = self.step(self.model, batch, progress)
+        return terms if isinstance(terms, dict) else {"loss": terms}
+
+
+# One checkpoint file -----------------------------------------------------------------------------------------------
+
+
+def _save(run: _Run, path: Path) -> None:
+    if run.rank > 0:
+        return
+    from safetensors.torch import save
+
+    tensors = {f"model.{name}": value for name, value in run.model.state_dict().items()}
+    tensors |= {f"average.{name}": value for name, value in (run.average or {}).items()}
+    tensors |= {f"best.{name}": value for name, value in (run.best or {}).items()}
+    tensors |= {"random.batches": run.generator.get_state(), "random.layers": run.random_state}
+    scalars: dict[str, dict] = {}
+    for which, optimiser in enumerate(run.optimisers):
+        for parameter, state in optimiser.state_dict()["state"].items():
+            for name, value in state.items():
+                if isinstance(value, Tensor):
+                    tensors[f"optimiser.{which}.{parameter}.{name}"] = value
+                else:
+                    scalars.setdefault(f"{which}.{parameter}", {})[name] = value
+    history = asdict(run.history)
+    if (run.history.stopped or "").startswith("interrupted"):
+        history["stopped"] = None
+    about = {"arguments": run.arguments, "done": run.done, "history": history, "scalars": scalars,
+             "best_score": run.best_score if run.best is not None else None, "threads": torch.get_num_threads()}
+    stored = save({name: value.detach().contiguous().cpu() for name, value in tensors.items()},
+                  metadata={"course_lib.fit": json.dumps(about)})
+    with files.atomic(path) as stream:
+        stream.write(stored)
+
+
+def _load(run: _Run, path: Path) -> None:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as stored:
+            about = json.loads((stored.metadata() or {})["course_lib.fit"])
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}
+    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        raise ValueError(f"{path} is no readable checkpoint ({type(error).__name__}). Usual cause: a file of another "
+                         "program, or a copy that broke off. Move it away to start this training afresh.") from error
+    if about["arguments"] != run.arguments:
+        raise ValueError(f"{path} belongs to a training with other arguments (data, network, step, budget, seed, "
+                         "optimiser, schedule or precision), so it cannot be resumed by this one. Give this training "
+                         "another checkpoint file, or delete that one.")
+    if about["threads"] != torch.get_num_threads():
+        print(f"resuming with {torch.get_num_threads()} threads what began with {about['threads']}: "
+              "the last bits of the result may differ.")
+
+    def part(prefix: str) -> dict[str, Tensor]:
+        return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+    run.model.load_state_dict(part("model."))
+    if run.average is not None:
+        run.average = {name: value.to(run.device) for name, value in part("average.").items()}
+    if about["best_score"] is not None:
+        run.best, run.best_score = part("best."), about["best_score"]
+    for which, optimiser in enumerate(run.optimisers):
+        state: dict[int, dict] = {}
+        for name, value in part(f"optimiser.{which}.").items():
+            parameter, _, key = name.partition(".")
+            state.setdefault(int(parameter), {})[key] = value
+        for key, value in about["scalars"].items():
+            if key.startswith(f"{which}."):
+                state.setdefault(int(key.partition(".")[2]), {}).update(value)
+        optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+    run.generator.set_state(tensors["random.batches"])
+    run.random_state = tensors["random.layers"]
+    run.done, run.history = about["done"], History(**about["history"])
+
+
+# Small parts -------------------------------------------------------------------------------------------------------
+
+
+def _due(done: int, steps: int, times: int) -> bool:
+    """Whether one of `times` evenly spread moments, the last being the end, falls on this step.
+
+    >>> [done for done in range(1, 11) if _due(done, 10, 3)]
+    [4, 7, 10]
+    """
+    return (done * times) // steps > ((done - 1) * times) // steps
+
+
+def _floats(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    return ((name, value.detach()) for name, value in model.state_dict().items() if value.is_floating_point())
+
+
+def _assign(model: nn.Module, values: Mapping[str, Tensor]) -> None:
+    own = model.state_dict()
+    with torch.no_grad():
+        for name, value in values.items():
+            own[name].copy_(value)
+
+
+def _moved(batch: Batch, device: torch.device) -> Batch:
+    if isinstance(batch, tuple):
+        return tuple(_moved(leaf, device) for leaf in batch)
+    layout = torch.channels_last if batch.ndim == 4 else torch.preserve_format
+    return batch.to(device, memory_format=layout, non_blocking=True)
+
+
+def _slice(batch: Batch, rank: int, world: int) -> Batch:
+    """This process's share of a global batch."""
+    if world == 1:
+        return batch
+    if isinstance(batch, tuple):
+        return tuple(_slice(leaf, rank, world) for leaf in batch)
+    share = batch.shape[0] // world
+    return batch[rank * share : (rank + 1) * share]
+
+
+def _processes() -> tuple[int, int]:
+    """Rank and world size; joins the group where a launcher started several processes."""
+    import os
+
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1 and not torch.distributed.is_initialized():
+        return 0, 1
+    from accelerate import PartialState
+
+    state = PartialState(cpu=profiles.device().type == "cpu")
+    return state.process_index, state.num_processes
+
+
+def _why_not_finite(value: float, terms: Mapping[str, Tensor], batch: Batch, step: int) -> str:
+    leaves = batch if isinstance(batch, tuple) else (batch,)
+    if any(leaf.is_floating_point() and not leaf.isfinite().all() for leaf in leaves):
+        return (f"the batch of step {step} holds values that are no numbers (NaN or infinite), so the loss is {value}. "
+                "Usual cause: an image with NaN, or a division by zero in a view of the source. The weights are those "
+                "of the step before.")
+    which = ", ".join(name for name, term in terms.items() if not term.isfinite().all())
+    return (f"the loss became {value} at step {step} (term: {which}) though the batch is finite: the training "
+            "diverged. Try a tenth of the learning rate, or a longer warm-up. The weights are those of the step before.")
+
+
+class _ProgressLine:
+    """One line that tells how far a training is: a display with an id in a notebook, tqdm in a terminal."""
+
+    def __init__(self, run: _Run, *, quiet: bool) -> None:
+        self.run, self.quiet, self.shown = run, quiet, 0.0
+        self.handle = self.tqdm = None
+
+    def __enter__(self) -> None:
+        if self.quiet:
+            return
+        if _in_notebook():
+            from IPython.display import display
+
+            self.handle = display({"text/plain": self._line()}, raw=True, display_id=True)
+        else:
+            from tqdm import tqdm
+
+            self.tqdm = tqdm(total=self.run.budget.steps, initial=self.run.done, unit="step", leave=False, disable=None)
+
+    def update(self) -> None:
+        now = time.perf_counter()
+        if self.tqdm is not None:
+            self.tqdm.update()
+        elif self.handle is not None and now - self.shown > 0.5:
+            self.shown = now
+            share = self.run.done / self.run.budget.steps
+            self.handle.update({"text/plain": self._line(), "text/html":
+                                f'<progress value="{share:.3f}" max="1"></progress> {self._line()}'}, raw=True)
+
+    def __exit__(self, *problem: object) -> None:
+        if self.tqdm is not None:
+            self.tqdm.close()
+        elif self.handle is not None:
+            self.handle.update({"text/plain": self._line()}, raw=True)
+
+    def _line(self) -> str:
+        run, terms = self.run, {name: values[-1] for name, values in self.run.history.terms.items()}
+        watched = {name: values[-1] for name, values in run.history.watched.items()}
+        figures = ", ".join(f"{name} {value:.4g}" for name, value in (terms | watched).items())
+        return f"step {run.done} of {run.budget.steps} · {run.history.seconds:.0f} s{' · ' + figures if figures else ''}"
+
+
+def _in_notebook() -> bool:
+    import sys
+
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    return shell is not None and shell.__class__.__name__ == "ZMQInteractiveShell"

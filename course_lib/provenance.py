@@ -1,0 +1,270 @@
+"""Where a result comes from: the code and data it depends on, the values it was given, and the machine it ran on."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import functools
+import hashlib
+import inspect
+import os
+import platform
+import subprocess
+import sys
+import textwrap
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+PACKAGE = __name__.partition(".")[0]
+
+
+def fingerprint(*objects: Callable | type, data: Sequence[str] = ()) -> str:
+    """A hash of the code that a result depends on, and of the named data sets.
+
+    The code is the closure of the objects: their own source and that of everything in the course that their source
+    names, read as syntax trees without docstrings and comments. So rewording changes nothing, a changed constant does.
+    """
+    parts = [f"{name}\n{tree}" for name, tree in sorted(_closure(objects).items())]
+    return _digest(*parts, *_data_hashes(data))
+
+
+def identity(value: object) -> str:
+    """A hash of a value as an argument: numbers, tensors, dataclasses, functions with what they close over.
+
+    >>> identity((25, "a")) == identity((25, "a")) != identity((26, "a"))
+    True
+    """
+    return _digest(*_describe(value, seen=set()))
+
+
+@dataclasses.dataclass(frozen=True)
+class Stamp:
+    """When, from which commit, with which versions and on which hardware a result was made."""
+
+    date: str
+    commit: str
+    dirty: bool
+    python: str
+    versions: dict[str, str]
+    hardware: str
+    threads: int
+    precision: str
+    profile: str
+
+
+def stamp() -> Stamp:
+    """The stamp of a result made here and now."""
+    import torch
+
+    from course_lib import profiles
+
+    versions = {name: metadata.version(name) for name in ("torch", "numpy", "scikit-image")}
+    commit, dirty = _commit()
+    return Stamp(date=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"), commit=commit, dirty=dirty,
+                 python=platform.python_version(), versions=versions, hardware=hardware(),
+                 threads=torch.get_num_threads(), precision=str(profiles.precision()).removeprefix("torch."),
+                 profile=profiles.current())
+
+
+def hardware() -> str:
+    """The processor, and the accelerator if there is one, in words."""
+    import torch
+
+    names = [_processor(), f"{os.cpu_count()} cores"]
+    if torch.cuda.is_available():
+        names.append(torch.cuda.get_device_name())
+    elif torch.backends.mps.is_available():
+        names.append("MPS")
+    return ", ".join(names)
+
+
+# The closure of the code ------------------------------------------------------------------------------------------
+
+
+def _closure(objects: Sequence[Callable | type]) -> dict[str, str]:
+    """Every function, class and constant of the course that the objects reach, by name, as a dump of its tree."""
+    found: dict[str, str] = {}
+    waiting: list[tuple[types.ModuleType, str]] = []
+
+    def reach(value: object) -> None:
+        value = inspect.unwrap(value) if callable(value) else value
+        module = sys.modules.get(getattr(value, "__module__", None) or "")
+        if module is not None and isinstance(value, type | types.FunctionType):
+            waiting.append((module, value.__qualname__.split(".")[0]))
+
+    for thing in objects:
+        reach(thing.func if isinstance(thing, functools.partial) else thing)
+        top = getattr(thing, "__qualname__", "").split(".")[0]
+        if "<lambda>" in top or not hasattr(sys.modules.get(getattr(thing, "__module__", "")), top):
+            found[f"{getattr(thing, '__module__', '')}:{top}"] = _tree(textwrap.dedent(inspect.getsource(thing)))
+    first = {id(module) for module, _ in waiting}
+    while waiting:
+        module, name = waiting.pop()
+        key = f"{module.__name__}.{name}"
+        if key in found or not (_ours(module) or id(module) in first):
+            continue
+        statement = _definition(module, name)
+        if statement is None:
+            continue
+        found[key] = ast.dump(_without_docstrings(statement))
+        for used_module, used_name in _uses(module, statement):
+            waiting.append((used_module, used_name))
+    return found
+
+
+def _uses(module: types.ModuleType, statement: ast.stmt) -> Iterator[tuple[types.ModuleType, str]]:
+    """The names of the course that a statement mentions, each with the module that defines it."""
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            base = getattr(module, node.value.id, None)
+            if isinstance(base, types.ModuleType) and _ours(base):
+                yield base, node.attr
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(PACKAGE):   # inside a function
+            source = sys.modules.get(node.module or "")
+            for alias in node.names if source else ():
+                yield source, alias.name
+        elif isinstance(node, ast.Name):
+            value = getattr(module, node.id, None)
+            home = sys.modules.get(getattr(value, "__module__", None) or "") \
+                if isinstance(value, type | types.FunctionType) else None
+            yield (home, value.__name__) if home is not None and _ours(home) else (module, node.id)
+
+
+@functools.cache
+def _definitions(module: types.ModuleType) -> dict[str, ast.stmt]:
+    """Top-level functions, classes and constants of a module by name; a re-export is no definition."""
+    tree = ast.parse(inspect.getsource(module))
+    named: dict[str, ast.stmt] = {}
+    for statement in tree.body:
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            named[statement.name] = statement
+        elif isinstance(statement, ast.Assign | ast.AnnAssign):
+            targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+            named |= {target.id: statement for target in targets if isinstance(target, ast.Name)}
+    return named
+
+
+def _definition(module: types.ModuleType, name: str) -> ast.stmt | None:
+    return _definitions(module).get(name)
+
+
+def _ours(module: types.ModuleType) -> bool:
+    return module.__name__.partition(".")[0] == PACKAGE
+
+
+def _tree(source: str) -> str:
+    try:
+        return ast.dump(_without_docstrings(ast.parse(source)))
+    except SyntaxError:   # a lambda inside a longer line
+        return source
+
+
+class _Stripped(ast.NodeTransformer):
+    def visit(self, node: ast.AST) -> ast.AST:
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and isinstance(body[0], ast.Expr) \
+                and isinstance(body[0].value, ast.Constant) and isinstance(body[0].value.value, str):
+            node = type(node)(**{**dict(ast.iter_fields(node)), "body": body[1:] or [ast.Pass()]})
+        return self.generic_visit(node)
+
+
+def _without_docstrings(tree: ast.AST) -> ast.AST:
+    return _Stripped().visit(ast.parse(ast.unparse(tree)))
+
+
+# Values and data --------------------------------------------------------------------------------------------------
+
+
+def _describe(value: Any, seen: set[int]) -> Iterator[str]:
+    """A value as a stream of words that are equal when the values are."""
+    import numpy as np
+    import torch
+
+    if value is None or isinstance(value, bool | int | float | str | bytes | torch.dtype | torch.device):
+        yield f"{type(value).__name__} {value!r}"
+        return
+    if id(value) in seen:
+        yield "again"
+        return
+    seen = seen | {id(value)}
+    yield f"{type(value).__module__}.{type(value).__qualname__}"
+    if isinstance(value, torch.Tensor):
+        array = value.detach().cpu().contiguous()
+        yield f"{tuple(array.shape)} {array.dtype}"
+        yield hashlib.sha256(array.reshape(-1).view(torch.uint8).numpy().tobytes()).hexdigest()
+    elif isinstance(value, np.ndarray):
+        yield f"{value.shape} {value.dtype} {hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()}"
+    elif isinstance(value, Mapping):
+        for key in value:
+            yield from _describe(key, seen)
+            yield from _describe(value[key], seen)
+    elif isinstance(value, list | tuple | set | frozenset):
+        for item in sorted(value, key=repr) if isinstance(value, set | frozenset) else value:
+            yield from _describe(item, seen)
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for field in dataclasses.fields(value):
+            yield field.name
+            yield from _describe(getattr(value, field.name), seen)
+    elif isinstance(value, functools.partial):
+        yield from _describe((value.func, value.args, value.keywords), seen)
+    elif isinstance(value, types.FunctionType | types.MethodType | type):
+        yield f"{value.__module__}.{value.__qualname__}"
+        function = getattr(value, "__func__", value)
+        code = getattr(function, "__code__", None)
+        if code is not None:
+            yield hashlib.sha256(code.co_code).hexdigest()
+            yield repr([item for item in code.co_consts if not isinstance(item, types.CodeType | str)])
+        for cell in getattr(function, "__closure__", None) or ():
+            yield from _describe(cell.cell_contents, seen)
+        yield from _describe(getattr(function, "__defaults__", None), seen)
+        yield from _describe(getattr(function, "__kwdefaults__", None), seen)
+    elif isinstance(value, torch.nn.Module):
+        yield str(value)
+    elif hasattr(value, "__dict__"):
+        yield from _describe(vars(value), seen)
+    else:
+        yield repr(value)
+
+
+def _data_hashes(names: Sequence[str]) -> list[str]:
+    if not names:
+        return []
+    from course_lib import data
+
+    return [f"{name} {data.content_hash(name)}" for name in names]
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+# The machine ------------------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def _processor() -> str:
+    with_name = Path("/proc/cpuinfo")
+    if with_name.exists():
+        for line in with_name.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _commit() -> tuple[str, bool]:
+    """The commit of the checkout this code runs from, and whether it has been changed since; blank in a wheel."""
+    folder = Path(__file__).parent.parent
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=True).stdout
+
+    try:
+        if Path(git("rev-parse", "--show-toplevel").strip()) != folder.resolve():
+            return "", False
+        return git("rev-parse", "--short=12", "HEAD").strip(), bool(git("status", "--porcelain", "course_lib").strip())
+    except (OSError, subprocess.CalledProcessError):
+        return "", False
