@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import math
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -95,31 +97,32 @@ def fit(model: nn.Module, source: Source, step: Step, *, budget: Budget, seed: i
     run = _Run(model, source, step, budget, seed, optimiser, schedule, ema, dict(groups or {}), watch, watches)
     if checkpoint is not None and (checkpoint := Path(checkpoint)).exists():
         _load(run, checkpoint)
-    bar = _ProgressLine(run, quiet=run.rank > 0)
-    previous = time.perf_counter()
-    was_training = model.training
+    was_training, previous = model.training, time.perf_counter()
+    interrupted = False
     try:
-        with bar:
+        with _ProgressLine(run, quiet=run.rank > 0) as line, _between_steps() as asked_to_stop:
             while run.done < budget.steps and run.history.stopped is None:
                 run.advance()
                 now = time.perf_counter()
-                run.history.seconds += now - previous
-                previous = now
-                if checkpoint is not None and _due(run.done, budget.steps, CHECKPOINTS):
+                run.history.seconds, previous = run.history.seconds + now - previous, now
+                interrupted = asked_to_stop()
+                if checkpoint is not None and (interrupted or _due(run.done, budget.steps, CHECKPOINTS)):
                     _save(run, checkpoint)
-                bar.update()
-    except KeyboardInterrupt:
-        if run.world > 1:
-            raise
-        if checkpoint is not None:
-            _save(run, checkpoint)
-        best = run.finish(interrupted=True)
-        again = "; the same call resumes it" if checkpoint is not None else ""
-        print(f"interrupted after {run.done} of {budget.steps} steps: {best} weights kept{again}.")
-        return run.history
+                line.update()
+                if interrupted:
+                    break
+    except KeyboardInterrupt:   # in the middle of a step, whose state is no one to resume from
+        interrupted = True
     finally:
         model.train(was_training)
-    run.finish()
+    if not interrupted or run.done == budget.steps:
+        run.finish()
+        return run.history
+    if run.world > 1:
+        raise KeyboardInterrupt
+    kept = run.finish(interrupted=True)
+    again = "; the same call resumes it" if checkpoint is not None else ""
+    print(f"interrupted after {run.done} of {budget.steps} steps: {kept} weights kept{again}.")
     return run.history
 
 
@@ -279,10 +282,7 @@ def _save(run: _Run, path: Path) -> None:
                     tensors[f"optimiser.{which}.{parameter}.{name}"] = value
                 else:
                     scalars.setdefault(f"{which}.{parameter}", {})[name] = value
-    history = asdict(run.history)
-    if (run.history.stopped or "").startswith("interrupted"):
-        history["stopped"] = None
-    about = {"arguments": run.arguments, "done": run.done, "history": history, "scalars": scalars,
+    about = {"arguments": run.arguments, "done": run.done, "history": asdict(run.history), "scalars": scalars,
              "best_score": run.best_score if run.best is not None else None, "threads": torch.get_num_threads()}
     stored = save({name: value.detach().contiguous().cpu() for name, value in tensors.items()},
                   metadata={"course_lib.fit": json.dumps(about)})
@@ -328,6 +328,27 @@ def _load(run: _Run, path: Path) -> None:
     run.generator.set_state(tensors["random.batches"])
     run.random_state = tensors["random.layers"]
     run.done, run.history = about["done"], History(**about["history"])
+
+
+@contextmanager
+def _between_steps() -> Iterator[Callable[[], bool]]:
+    """Let the first Ctrl-C wait until a step is whole; a second one interrupts at once."""
+    pressed = False
+
+    def press(number: int, frame: object) -> None:
+        nonlocal pressed
+        if pressed:
+            raise KeyboardInterrupt
+        pressed = True
+
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    before = signal.signal(signal.SIGINT, press)
+    try:
+        yield lambda: pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 # Small parts -------------------------------------------------------------------------------------------------------
@@ -400,9 +421,9 @@ class _ProgressLine:
         self.run, self.quiet, self.shown = run, quiet, 0.0
         self.handle = self.tqdm = None
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> _ProgressLine:
         if self.quiet:
-            return
+            return self
         if _in_notebook():
             from IPython.display import display
 
@@ -411,6 +432,7 @@ class _ProgressLine:
             from tqdm import tqdm
 
             self.tqdm = tqdm(total=self.run.budget.steps, initial=self.run.done, unit="step", leave=False, disable=None)
+        return self
 
     def update(self) -> None:
         now = time.perf_counter()

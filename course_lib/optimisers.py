@@ -110,24 +110,25 @@ class steps_down:
         return self.by ** sum(fraction >= milestone for milestone in self.at)
 
 
-def orthogonalise(matrix: Tensor, *, rounds: int = 5) -> Tensor:
-    """Push all singular values of a matrix towards one, keeping its singular vectors, by Newton-Schulz iterations.
+def orthogonalise(stack: Tensor, *, rounds: int = 5) -> Tensor:
+    """Push all singular values of matrices towards one, keeping their singular vectors, by Newton-Schulz iterations.
 
     X <- a X + (b A + c A A) X with A = X X^T and (a, b, c) = (3.4445, -4.775, 2.0315), from X = M / |M|.
-    Computed in the matrix's own precision for matrices (..., r, c); singular values end in about [0.7, 1.2].
+    Computed in the precision of the stack (layers, r, c); singular values end in about [0.7, 1.2].
 
-    >>> m = torch.randn(8, 32, generator=torch.Generator().manual_seed(0))
+    >>> m = torch.randn(1, 8, 32, generator=torch.Generator().manual_seed(0))
     >>> s = torch.linalg.svdvals(orthogonalise(m))
     >>> bool((s > 0.6).all() and (s < 1.3).all())
     True
     """
     a, b, c = 3.4445, -4.7750, 2.0315
-    x = matrix.mT if matrix.shape[-2] > matrix.shape[-1] else matrix
+    tall = stack.shape[-2] > stack.shape[-1]
+    x = stack.mT if tall else stack
     x = x / x.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)
     for _ in range(rounds):
-        gram = x @ x.mT
-        x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.mT if matrix.shape[-2] > matrix.shape[-1] else x
+        gram = x @ x.mT                                                          # A
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x.mT if tall else x
 
 
 class _Muon(torch.optim.Optimizer):

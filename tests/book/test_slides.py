@@ -1,0 +1,62 @@
+"""What goes on a slide, and what a deck loads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nbformat
+import pytest
+import toy
+from nbformat.v4 import new_markdown_cell, new_notebook
+
+from tools import slides
+
+HERE = {"reveal": "offline/reveal", "mathjax": "offline/mathjax/x.js"}
+
+
+@pytest.fixture
+def notebook(tmp_path: Path) -> nbformat.NotebookNode:
+    return nbformat.read(toy.lecture(toy.figure(), toy.player(), course=toy.course(tmp_path / "course")), as_version=4)
+
+
+def test_only_cells_that_say_so_are_on_slides(notebook: nbformat.NotebookNode) -> None:
+    deck = slides.deck_of(notebook, name="01_toy", addresses=HERE)
+    assert deck.count("<section") == 2 * 4  # each slide is a stack of one: title, idea, figure, player
+    assert "a middle gray square" in deck and "Five grays" in deck and "The idea" in deck
+    assert "on no slide" not in deck and "import torch" not in deck
+
+
+def test_of_the_header_the_title_and_the_promise_are_shown(notebook: nbformat.NotebookNode) -> None:
+    deck = slides.deck_of(notebook, name="01_toy", addresses=HERE)
+    assert "01 · Gray squares" in deck and "tell one gray from another" in deck
+    assert "colab" not in deck
+
+
+def test_notes_and_minutes_reach_the_speaker_view(notebook: nbformat.NotebookNode) -> None:
+    deck = slides.deck_of(notebook, name="01_toy", addresses=HERE)
+    assert 'data-timing="120"' in deck
+    assert '<aside class="notes">' in deck and "Ask what $y$ is." in deck
+
+
+def test_a_deck_loads_nothing_but_its_own_scripts(notebook: nbformat.NotebookNode) -> None:
+    deck = slides.deck_of(notebook, name="01_toy", addresses=HERE)
+    assert 'src="https://' not in deck and 'href="https://' not in deck and "url(http" not in deck
+    assert "require(" not in deck and "mermaid" not in deck and "jquery" not in deck
+
+
+def test_hidden_code_stays_hidden(notebook: nbformat.NotebookNode) -> None:
+    assert "output_3" not in slides.deck_of(notebook, name="01_toy", addresses=HERE)
+    for cell in notebook.cells:
+        cell.metadata.pop("tags", None)
+    assert "output_3" in slides.deck_of(notebook, name="01_toy", addresses=HERE)
+
+
+def test_a_notebook_without_slides_is_explained() -> None:
+    with pytest.raises(ValueError, match="no cell of this notebook is on a slide"):
+        slides.only_slides(new_notebook(cells=[new_markdown_cell("text")]))
+
+
+def test_the_notebook_itself_is_not_changed(notebook: nbformat.NotebookNode) -> None:
+    before = nbformat.writes(notebook)
+    slides.deck_of(notebook, name="01_toy", addresses=HERE)
+    assert nbformat.writes(notebook) == before

@@ -1,0 +1,178 @@
+"""What the doctor promises: it survives whatever it finds, and says what to do about it."""
+
+from __future__ import annotations
+
+import json
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from course_lib import cli, data, doctor, manifest
+from course_lib.doctor import Bench, Finding
+
+SPEED = Bench("cpu", "bfloat16", 2, 20.0, 60.0)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "bench", lambda seconds=5.0: SPEED)
+
+
+def about(report: doctor.Report, topic: str) -> list[Finding]:
+    return [finding for finding in report.findings if finding.topic == topic]
+
+
+def test_a_healthy_machine_passes_with_a_real_benchmark(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["doctor", "--seconds", "0.02"]) == 0
+    out = capsys.readouterr().out
+    assert out.endswith("All is well.\n") and max(map(len, out.splitlines())) <= 80 and "\033" not in out
+    for topic in ("python", "packages", "hardware", "threads", "memory", "disk", "benchmark", "09_dncnn"):
+        assert f" {topic} " in out
+
+
+def test_the_json_is_json(quick: None, capsys: pytest.CaptureFixture[str]) -> None:
+    code = cli.main(["doctor", "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert found["healthy"] == (code == 0) and found["bench"]["step_ms"] == 20.0
+    assert {"topic", "text", "level", "advice"} == set(found["findings"][0])
+    assert [lecture["lecture"] for lecture in found["lectures"]] == [e.stem for e in manifest.load().lectures]
+
+
+def test_the_benchmark_leaves_the_global_random_state_alone() -> None:
+    import torch
+
+    before = torch.get_rng_state()
+    speed = doctor.bench(0.01)
+    assert torch.equal(before, torch.get_rng_state())
+    assert speed.step_ms > 0 and speed.gflops > 0 and speed.threads == torch.get_num_threads()
+
+
+# --- minutes ----------------------------------------------------------------------------------------------------------
+
+
+def predict(root: Path, speed: Bench | None, profile: str = "lecture") -> doctor.Minutes:
+    return doctor.predict(manifest.load().lecture("dncnn"), profile, speed, root)
+
+
+def test_minutes_scale_with_the_benchmark(tmp_path: Path) -> None:
+    doctor.record(manifest.load().lecture("dncnn"), "lecture", 120.0, SPEED, tmp_path)
+    slower = Bench("cpu", "float32", 2, 30.0, 60.0)
+    assert predict(tmp_path, SPEED).here == pytest.approx(2.0)
+    assert predict(tmp_path, slower).here == pytest.approx(3.0)  # upside down it would be 1.33
+    assert predict(tmp_path, slower).recorded == pytest.approx(2.0)
+
+
+def test_minutes_are_not_predicted_across_devices_but_kept_beside_each_other(tmp_path: Path) -> None:
+    cuda = Bench("cuda", "bfloat16", 2, 1.0, 9000.0)
+    lecture = manifest.load().lecture("dncnn")
+    doctor.record(lecture, "lecture", 120.0, SPEED, tmp_path)
+    assert predict(tmp_path, cuda).here is None and predict(tmp_path, cuda).recorded == pytest.approx(2.0)
+    doctor.record(lecture, "lecture", 30.0, cuda, tmp_path)
+    assert predict(tmp_path, cuda).here == pytest.approx(0.5)
+    assert predict(tmp_path, SPEED).here == pytest.approx(2.0)
+
+
+def test_without_a_record_or_a_benchmark_nothing_is_made_up(tmp_path: Path) -> None:
+    assert predict(tmp_path, SPEED) == doctor.Minutes("09_dncnn", "lecture", None, "", None)
+    doctor.record(manifest.load().lecture("dncnn"), "smoke", 12.0, SPEED, tmp_path)
+    assert predict(tmp_path, SPEED).recorded is None
+    assert predict(tmp_path, None, "smoke").here is None
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{"])
+def test_a_broken_record_is_not_overwritten(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "results/lectures/09_dncnn.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"09_dncnn\.json"):
+        doctor.record(manifest.load().lecture("dncnn"), "smoke", 1.0, SPEED, tmp_path)
+    assert path.read_text() == text
+
+
+# --- findings ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_old_and_a_missing_package_are_problems_with_a_command(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = metadata.version
+
+    def version(name: str) -> str:
+        if name == "pooch":
+            raise metadata.PackageNotFoundError(name)
+        return "2.8.1+cpu" if name == "torch" else real(name)
+
+    monkeypatch.setattr(metadata, "version", version)
+    monkeypatch.setattr(doctor, "_requirements", lambda: [("torch", "2.9"), ("pooch", ""), ("numpy", "1.0")])
+    report = doctor.examine()
+    assert not report.healthy
+    old, missing, fine = about(report, "packages")
+    assert (old.level, old.advice) == ("problem", "pip install 'torch>=2.9'") and "2.8.1" in old.text
+    assert (missing.level, missing.advice) == ("problem", "pip install 'pooch'")
+    assert fine.level == "fine" and fine.text.startswith("numpy")
+
+
+def test_versions_are_compared_as_numbers() -> None:
+    assert doctor._numbers("2.15.0+cpu") == (2, 15, 0)
+    assert doctor._numbers("2.9") < doctor._numbers("2.15.0")  # as text it would be the other way round
+    assert doctor._numbers("3.0rc1") == (3, 0)
+
+
+def test_the_least_versions_are_those_of_the_package(root: Path) -> None:
+    import tomllib
+
+    listed = tomllib.loads((root / "pyproject.toml").read_text())["project"]["dependencies"]
+    found = dict(doctor._requirements())
+    assert len(found) == len(listed) and found["torch"] == "2.9" and found["numpy"] == ""
+
+
+def test_a_data_folder_that_is_not_there_is_a_problem(
+    quick: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("COURSE_DATA", str(tmp_path / "nowhere"))
+    finding = about(doctor.examine(), "data")[0]
+    assert finding.level == "problem" and "nowhere" in finding.text
+    monkeypatch.setenv("COURSE_DATA", str(tmp_path))
+    finding = about(doctor.examine(), "data")[0]
+    assert finding.level == "note" and "course data get" in finding.advice
+
+
+def test_changed_photographs_are_a_problem(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def changed(split: str) -> None:
+        raise FileNotFoundError("the photograph 'camera' is not the one expected")
+
+    monkeypatch.setattr(data, "photographs", changed)
+    finding = about(doctor.examine(), "data")[0]
+    assert finding.level == "problem" and "camera" in finding.text
+
+
+@pytest.mark.parametrize(("free", "level"), [(None, "note"), (2**30, "problem"), (2**33, "fine")])
+def test_little_memory_is_a_problem(free: int | None, level: str, quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "free_memory", lambda: free)
+    assert about(doctor.examine(), "memory")[0].level == level
+
+
+def test_free_memory_is_a_plausible_number() -> None:
+    free = doctor.free_memory()
+    assert free is None or 2**20 < free < 2**45
+
+
+@pytest.mark.parametrize(
+    "setting", [("COURSE_PROFILE", "smok"), ("COURSE_DEVICE", "toaster"), ("COURSE_PRECISION", "fp8")]
+)
+def test_a_wrong_setting_is_a_finding_and_not_the_end(
+    setting: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(*setting)
+    report = doctor.examine(seconds=0.01)
+    problems = [finding for finding in report.findings if finding.level == "problem"]
+    assert problems and any(setting[1] in finding.text for finding in problems)
+    assert about(report, "memory") and about(report, "disk")
+
+
+def test_outside_the_repository_the_rest_is_still_looked_at(
+    quick: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("COURSE_ROOT", str(tmp_path))
+    report = doctor.examine()
+    assert about(report, "course")[0].level == "note" and report.minutes == ()
+    assert about(report, "packages")[-1].level == "fine"

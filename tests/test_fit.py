@@ -1,0 +1,327 @@
+"""The training loop: what it promises about losses, averages, watching, resuming, refusing and stopping."""
+
+import json
+import math
+import signal
+
+import pytest
+import torch
+from safetensors import safe_open
+from torch import nn
+
+from course_lib import files, fit as fitting
+from course_lib.fit import Progress, Stop, TrainingFailed, fit
+from course_lib.optimisers import SGD, AdamW, Muon, constant
+from course_lib.profiles import Budget
+
+TARGET = torch.tensor([[1.0, -2.0]])
+
+
+def source(batch, generator):
+    x = torch.randn(batch, 2, generator=generator)
+    return x, x @ TARGET.T
+
+
+def step(model, batch, progress):
+    x, y = batch
+    return (model(x) - y).square().mean()
+
+
+def linear(seed=0):
+    model = nn.Linear(2, 1)
+    nn.init.zeros_(model.weight)
+    nn.init.zeros_(model.bias)
+    return model
+
+
+def small_network():
+    """Convolutions, a norm with buffers, and dropout, so that every kind of state is there."""
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.2), nn.Conv2d(4, 4, 3),
+                         nn.Conv2d(4, 1, 3))
+
+
+def pictures(batch, generator):
+    return torch.rand(batch, 1, 12, 12, generator=generator)
+
+
+def brightness(model, batch, progress):
+    return {"fit": (model(batch) - batch[..., 3:-3, 3:-3]).square().mean(), "ramp": progress.fraction * 0.01 * sum(
+        p.square().sum() for p in model.parameters())}
+
+
+RESUMABLE = dict(budget=Budget(40, 4), seed=3, optimiser=Muon(), ema=0.9)
+
+
+def weights(model):
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def assert_bitwise_equal(one, other):
+    assert one.keys() == other.keys()
+    for name in one:
+        assert torch.equal(one[name], other[name]), name
+
+
+def test_gradient_descent_is_that_of_hand():
+    model = linear()
+    fit(model, lambda n, g: torch.tensor([[1.0, 0.0]]), lambda m, x, p: (m(x) - 1).square().mean(),
+        budget=Budget(2, 1), seed=0, optimiser=SGD(lr=0.1, momentum=0.0), schedule=constant)
+    # w = b: each step adds 0.1 * 2 * (1 - 2w): 0 -> 0.2 -> 0.32
+    assert model.weight[0, 0].item() == pytest.approx(0.32, abs=1e-6)
+    assert model.bias.item() == pytest.approx(0.32, abs=1e-6)
+
+
+def test_a_linear_law_is_learnt_and_the_history_tells_it():
+    model = linear()
+    history = fit(model, source, step, budget=Budget(300, 32), seed=0, optimiser=AdamW(lr=0.05))
+    assert torch.allclose(model.weight, TARGET, atol=1e-2)
+    assert history.steps[0] == 1 and history.steps[-1] == 300
+    assert len(history.steps) == len(history.terms["loss"]) <= 201
+    assert history.terms["loss"][-1] < 1e-3 < history.terms["loss"][0]
+    assert history.stopped is None and history.seconds > 0
+
+
+def test_named_terms_are_summed():
+    together, apart = linear(), linear()
+    fit(together, source, lambda m, b, p: 2 * step(m, b, p), budget=Budget(10, 4), seed=0)
+    history = fit(apart, source, lambda m, b, p: {"a": step(m, b, p), "b": step(m, b, p)}, budget=Budget(10, 4), seed=0)
+    assert torch.allclose(together.weight, apart.weight, atol=1e-6)
+    assert set(history.terms) == {"a", "b"}
+
+
+def test_the_average_is_the_one_of_its_formula():
+    seen, model = [], linear()
+
+    def remember(m, batch, progress):
+        seen.append(m.weight.detach().clone())
+        return step(m, batch, progress)
+
+    plain = linear()
+    fit(plain, source, step, budget=Budget(6, 4), seed=0, schedule=constant)
+    fit(model, source, remember, budget=Budget(6, 4), seed=0, schedule=constant, ema=0.3)
+    after = [*seen[1:], plain.weight.detach()]
+    average = seen[0]
+    for done, weight in enumerate(after, start=1):
+        decay = min(0.3, (1 + done) / (10 + done))
+        average = decay * average + (1 - decay) * weight
+    assert torch.allclose(model.weight, average, atol=1e-6)
+
+
+def test_the_watch_sees_averaged_weights_in_eval_mode_and_scores_are_kept():
+    def watch(model, progress):
+        assert not model.training
+        return {"score": -float(model.weight.detach().sub(TARGET).norm())}
+
+    model = linear().train()
+    history = fit(model, source, step, budget=Budget(50, 8), seed=0, ema=0.9, watch=watch, watches=5)
+    assert history.watched_steps == [10, 20, 30, 40, 50]
+    assert history.watched["score"][-1] > history.watched["score"][0]
+    assert model.training
+
+
+def test_a_watch_may_stop_the_training_and_says_why():
+    history = fit(linear(), source, step, budget=Budget(50, 8), seed=0, watches=50,
+                  watch=lambda m, p: Stop("good enough") if p.step >= 7 else {"score": 0.0})
+    assert history.stopped == "good enough" and history.watched_steps[-1] == 6
+
+
+class Killed(BaseException):
+    """Ends a training like a kill does: nothing that fit could catch and tidy."""
+
+
+def killed_at(when):
+    def killing(model, batch, progress):
+        if progress.step == when:
+            raise Killed
+        return brightness(model, batch, progress)
+
+    killing.__qualname__, killing.__module__ = brightness.__qualname__, brightness.__module__
+    return killing
+
+
+@pytest.fixture
+def same_arguments(monkeypatch):
+    """Steps that only differ in being killed count as the same."""
+    describe = fitting.provenance.identity
+    monkeypatch.setattr(fitting.provenance, "identity", lambda value: describe([
+        part if not callable(part) or not hasattr(part, "__code__") else part.__qualname__ for part in value]))
+
+
+@pytest.mark.parametrize("when", [1, 7, 20, 39])
+def test_a_killed_training_ends_with_bitwise_the_same_weights(tmp_path, same_arguments, when):
+    undisturbed = small_network()
+    expected = fit(undisturbed, pictures, brightness, **RESUMABLE, watch=lambda m, p: {"score": p.fraction})
+    path = tmp_path / "training.safetensors"
+    with pytest.raises(Killed):
+        fit(small_network(), pictures, killed_at(when), **RESUMABLE, watch=lambda m, p: {"score": p.fraction},
+            checkpoint=path)
+    resumed = small_network()
+    history = fit(resumed, pictures, brightness, **RESUMABLE, watch=lambda m, p: {"score": p.fraction}, checkpoint=path)
+    assert_bitwise_equal(weights(resumed), weights(undisturbed))
+    assert (history.steps, history.terms, history.watched) == (expected.steps, expected.terms, expected.watched)
+
+
+@pytest.mark.parametrize("forgotten", ["random.batches", "random.layers", "optimiser.0", "average."])
+def test_a_checkpoint_that_forgets_a_state_would_be_noticed(tmp_path, same_arguments, forgotten, monkeypatch):
+    undisturbed = small_network()
+    fit(undisturbed, pictures, brightness, **RESUMABLE)
+    path = tmp_path / "training.safetensors"
+    with pytest.raises(Killed):
+        fit(small_network(), pictures, killed_at(21), **RESUMABLE, checkpoint=path)
+    from safetensors.torch import save_file
+
+    with safe_open(path, framework="pt") as stored:
+        tensors = {name: stored.get_tensor(name) for name in stored.keys()}
+        metadata = stored.metadata()
+    for name, value in tensors.items():
+        if name.startswith(forgotten):
+            fresh = torch.Generator().manual_seed(1).get_state() if name.startswith("random") else value * 0.5
+            tensors[name] = fresh.to(value.dtype)
+    save_file(tensors, path, metadata=metadata)
+    resumed = small_network()
+    fit(resumed, pictures, brightness, **RESUMABLE, checkpoint=path)
+    assert any(not torch.equal(a, b) for a, b in zip(weights(resumed).values(), weights(undisturbed).values()))
+
+
+def test_a_finished_training_is_not_trained_again(tmp_path):
+    path = tmp_path / "t.safetensors"
+    fit(linear(), source, step, budget=Budget(10, 4), seed=0, checkpoint=path)
+    model = linear()
+    history = fit(model, source, step, budget=Budget(10, 4), seed=0, checkpoint=path)
+    assert history.steps[-1] == 10 and model.weight.abs().sum() > 0
+
+
+@pytest.mark.parametrize("change", [dict(seed=1), dict(budget=Budget(11, 4)), dict(optimiser=SGD()), dict(ema=0.5)])
+def test_resuming_with_other_arguments_is_refused_and_the_file_stays(tmp_path, change):
+    path = tmp_path / "t.safetensors"
+    same = dict(budget=Budget(10, 4), seed=0)
+    fit(linear(), source, step, **same, checkpoint=path)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="other arguments.*another checkpoint file"):
+        fit(linear(), source, step, **{**same, **change}, checkpoint=path)
+    assert path.read_bytes() == before
+
+
+def test_resuming_with_other_data_is_refused(tmp_path):
+    from course_lib.data import noisy, patches, then
+    from course_lib.noise import Gaussian
+
+    def pairs(level):
+        return then(patches([torch.full((1, 20, 20), 7, dtype=torch.uint8)], size=12), noisy(Gaussian(level)))
+
+    def clean(model, batch, progress):
+        return model(batch[0]).square().mean()
+
+    path, model = tmp_path / "t.safetensors", nn.Conv2d(1, 1, 3)
+    fit(model, pairs(0.1), clean, budget=Budget(2, 2), seed=0, checkpoint=path)
+    with pytest.raises(ValueError, match="other arguments"):
+        fit(model, pairs(0.2), clean, budget=Budget(2, 2), seed=0, checkpoint=path)
+    fit(model, pairs(0.1), clean, budget=Budget(2, 2), seed=0, checkpoint=path)
+
+
+@pytest.mark.parametrize("content", [b"", b"no safetensors at all", b"\x08\x00\x00\x00\x00\x00\x00\x00{}      "])
+def test_a_corrupt_checkpoint_is_named_and_kept(tmp_path, content):
+    path = tmp_path / "t.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="no readable checkpoint.*Move it away"):
+        fit(linear(), source, step, budget=Budget(2, 2), seed=0, checkpoint=path)
+    assert path.read_bytes() == content
+
+
+def test_a_full_disk_stops_the_training_with_the_last_checkpoint_whole(tmp_path, monkeypatch):
+    path, atomic, written = tmp_path / "t.safetensors", files.atomic, []
+
+    def full_after_two(target, mode="wb"):
+        if len(written) == 2:
+            raise OSError(28, "the disk is full: could not write t.safetensors", str(target))
+        written.append(target)
+        return atomic(target, mode)
+
+    monkeypatch.setattr(files, "atomic", full_after_two)
+    with pytest.raises(OSError, match="disk is full"):
+        fit(linear(), source, step, budget=Budget(100, 4), seed=0, checkpoint=path)
+    with safe_open(path, framework="pt") as stored:
+        assert json.loads(stored.metadata()["course_lib.fit"])["done"] == 10
+
+
+def test_nan_in_the_data_is_told_with_its_step_and_the_weights_stay_finite():
+    def bad(batch, generator):
+        x, y = source(batch, generator)
+        bad.calls += 1
+        return (x * (math.nan if bad.calls == 5 else 1)), y
+
+    bad.calls, model = 0, linear()
+    with pytest.raises(TrainingFailed, match=r"batch of step 5 holds values that are no numbers"):
+        fit(model, bad, step, budget=Budget(10, 4), seed=0)
+    assert model.weight.isfinite().all()
+
+
+def test_divergence_is_told_apart_from_bad_data():
+    with pytest.raises(TrainingFailed, match=r"became (inf|nan) at step \d+ \(term: loss\).*tenth of the learning rate"):
+        fit(linear(), source, step, budget=Budget(500, 4), seed=0, optimiser=SGD(lr=1e6))
+
+
+def test_ctrl_c_keeps_the_best_weights_and_the_same_call_resumes(tmp_path, capsys, same_arguments):
+    scores = iter([1.0, 5.0, 2.0, 3.0] + [0.0] * 20)
+    best = {}
+
+    def watch(model, progress):
+        score = next(scores)
+        if score == 5.0:
+            best.update(weights(model))
+        return {"psnr": score}
+
+    def interrupted(model, batch, progress):
+        if progress.step == 16:
+            signal.raise_signal(signal.SIGINT)   # waits until this step is whole
+        return brightness(model, batch, progress)
+
+    interrupted.__qualname__ = brightness.__qualname__
+    path, model = tmp_path / "t.safetensors", small_network()
+    history = fit(model, pictures, interrupted, **RESUMABLE, watch=watch, watches=10, checkpoint=path)
+    assert_bitwise_equal(weights(model), best)
+    assert history.stopped == "interrupted after step 17"
+    assert "interrupted after 17 of 40 steps: the best weights kept; the same call resumes it" in capsys.readouterr().out
+    resumed, undisturbed = small_network(), small_network()
+    fit(resumed, pictures, brightness, **RESUMABLE, watch=watch, watches=10, checkpoint=path)
+    fit(undisturbed, pictures, brightness, **RESUMABLE)
+    assert_bitwise_equal(weights(resumed), weights(undisturbed))
+
+
+def test_a_second_ctrl_c_does_not_wait_and_leaves_the_last_whole_checkpoint(tmp_path, same_arguments):
+    def impatient(model, batch, progress):
+        if progress.step == 17:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+        return brightness(model, batch, progress)
+
+    impatient.__qualname__ = brightness.__qualname__
+    path, resumed, undisturbed = tmp_path / "t.safetensors", small_network(), small_network()
+    assert fit(small_network(), pictures, impatient, **RESUMABLE, checkpoint=path).stopped
+    fit(resumed, pictures, brightness, **RESUMABLE, checkpoint=path)
+    fit(undisturbed, pictures, brightness, **RESUMABLE)
+    assert_bitwise_equal(weights(resumed), weights(undisturbed))
+
+
+def test_the_source_alone_decides_the_batches_whatever_the_model_draws():
+    seen = []
+
+    def recording(batch, generator):
+        x = pictures(batch, generator)
+        seen.append(x)
+        return x
+
+    fit(small_network(), recording, brightness, budget=Budget(3, 2), seed=0)
+    fit(small_network().eval(), recording, lambda m, b, p: brightness(m.eval(), b, p), budget=Budget(3, 2), seed=0)
+    for with_dropout, without in zip(seen[:3], seen[3:], strict=True):
+        assert torch.equal(with_dropout, without)
+
+
+def test_progress_is_a_fraction():
+    assert Progress(5, 20).fraction == 0.25
+
+
+def test_a_training_tells_nothing_in_a_pipe(capsys):
+    fit(linear(), source, step, budget=Budget(3, 2), seed=0)
+    assert capsys.readouterr().out == ""

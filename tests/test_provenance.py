@@ -1,0 +1,138 @@
+"""Fingerprints change when the result could, and only then; identities tell arguments apart."""
+
+import dataclasses
+import functools
+import importlib
+import sys
+import textwrap
+
+import pytest
+import torch
+
+from course_lib import provenance
+from course_lib.data import noisy, patches, then
+from course_lib.denoise import dncnn
+from course_lib.noise import Gaussian
+
+SOURCE = '''
+"""A module."""
+from course_lib.toy_helper import half
+
+RATE = 0.1
+UNRELATED = 5
+
+
+def measure(x):
+    """What is measured."""
+    return inner(x) * half(RATE)
+
+
+def inner(x):
+    # a comment
+    return x + 1
+
+
+def other(x):
+    return x - UNRELATED
+'''
+HELPER = "def half(x):\n    return x / 2\n\n\ndef third(x):\n    return x / 3\n"
+
+
+@pytest.fixture
+def prints(tmp_path, monkeypatch):
+    """Write the two toy modules, changed as asked, and return the fingerprint of `measure`."""
+    import course_lib
+
+    monkeypatch.setattr(course_lib, "__path__", [*course_lib.__path__, str(tmp_path)])
+
+    def fingerprint(change=("", ""), helper=("", "")):
+        (tmp_path / "toy_module.py").write_text(SOURCE.replace(*change) if change[0] else SOURCE)
+        (tmp_path / "toy_helper.py").write_text(HELPER.replace(*helper) if helper[0] else HELPER)
+        for name in ("toy_module", "toy_helper"):
+            sys.modules.pop(f"course_lib.{name}", None)
+        importlib.invalidate_caches()
+        import linecache
+
+        linecache.clearcache()
+        monkeypatch.setattr(sys, "dont_write_bytecode", True)
+        return provenance.fingerprint(importlib.import_module("course_lib.toy_module").measure)
+
+    yield fingerprint
+    for name in ("toy_module", "toy_helper"):
+        sys.modules.pop(f"course_lib.{name}", None)
+
+
+@pytest.mark.parametrize("change", [("RATE = 0.1", "RATE = 0.2"), ("x + 1", "x + 2"), ("inner(x) * half", "half")])
+def test_a_changed_constant_or_line_that_counts_changes_the_fingerprint(prints, change):
+    assert prints(change=change) != prints()
+
+
+def test_a_change_in_another_module_of_the_course_counts_if_it_is_used(prints):
+    assert prints(helper=("x / 2", "x / 4")) != prints()
+    assert prints(helper=("x / 3", "x / 4")) == prints()
+
+
+@pytest.mark.parametrize("change", [("What is measured", "Measures"), ("a comment", "another"), ("= 5", "= 6"),
+                                    ("x - UN", "x * UN"), ('"""A module."""', '"""Another."""')])
+def test_words_and_what_is_not_reached_do_not_count(prints, change):
+    assert prints(change=change) == prints()
+
+
+def test_a_method_reaches_the_training_loop_the_noise_and_its_own_constants():
+    reached = provenance._closure([dncnn.train, dncnn.train_three_tasks])
+    for name in ("course_lib.fit.fit", "course_lib.noise.Gaussian", "course_lib.denoise.dncnn.BLIND",
+                 "course_lib.denoise.dncnn.DnCNN", "course_lib.data.sources.patches", "course_lib.optimisers.Muon",
+                 "course_lib.operators.bicubic_loss"):
+        assert name in reached
+    assert not any(name.startswith("torch") for name in reached)
+
+
+def test_the_data_are_part_of_a_fingerprint():
+    assert len({provenance.fingerprint(dncnn.train, data=names) for names in ((), ("Set12",), ("photographs",))}) == 3
+
+
+def test_a_fingerprint_is_the_same_in_another_process(root):
+    import subprocess
+
+    code = "from course_lib import provenance; from course_lib.denoise import dncnn;" \
+           "print(provenance.fingerprint(dncnn.train))"
+    prints = {subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root,
+                             env={**__import__("os").environ, "PYTHONHASHSEED": seed}).stdout.strip()
+              for seed in ("1", "2")}
+    assert prints == {provenance.fingerprint(dncnn.train)}
+
+
+def view(batch, generator):
+    return batch
+
+
+def other_view(batch, generator):
+    return batch * 2
+
+
+IMAGES = [torch.full((1, 50, 50), 9, dtype=torch.uint8)]
+
+
+def described(*, value=9, size=40, sigma=0.1):
+    return provenance.identity(then(patches([torch.full((1, 50, 50), value, dtype=torch.uint8)], size=size),
+                                    noisy(Gaussian(sigma))))
+
+
+def test_a_source_is_identified_by_its_images_its_size_and_its_noise():
+    assert described() == described()
+    assert len({described(), described(value=8), described(size=39), described(sigma=0.2)}) == 4
+
+
+@pytest.mark.parametrize(("one", "other"), [
+    (1, 1.0), ("1", 1), ((1, 2), (2, 1)), (view, other_view), (torch.zeros(2), torch.zeros(3)),
+    (torch.zeros(2), torch.zeros(2, dtype=torch.float64)), ({"a": 1}, {"a": 2}),
+    (functools.partial(view, generator=1), functools.partial(view, generator=2)),
+    (dncnn.DnCNN(depth=2, width=2), dncnn.DnCNN(depth=3, width=2))])
+def test_values_that_differ_have_other_identities(one, other):
+    assert provenance.identity(one) != provenance.identity(other)
+
+
+def test_a_stamp_says_where_a_result_was_made():
+    stamp = dataclasses.asdict(provenance.stamp())
+    assert stamp["precision"] == "float32" and stamp["profile"] == "smoke"
+    assert stamp["versions"]["torch"] and stamp["hardware"] and stamp["threads"] == torch.get_num_threads()

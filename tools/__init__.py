@@ -1,0 +1,1 @@
+"""Build steps that `make` calls."""

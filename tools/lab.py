@@ -1,0 +1,95 @@
+"""Open JupyterLab on the lectures, at a loopback address that is printed once the server answers.
+
+    .venv/bin/python tools/lab.py [--port 8888]
+
+The server sees the whole course, so that links from a lecture to its exercise work; the file browser opens in
+`lectures/`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import socket
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+HOST = "127.0.0.1"
+
+
+def free_port(wished: int | None = None) -> int:
+    """The wished port if nobody has it, otherwise 8888 or any other free one."""
+    for port in (wished, 8888, 0):
+        if port is None:
+            continue
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+            return probe.getsockname()[1]
+    raise OSError(f"no free port at {HOST}")
+
+
+def has_browser(environment: Mapping[str, str], *, platform: str = sys.platform) -> bool:
+    """Whether opening a browser makes sense: on a desktop; a text browser would take over a server's terminal."""
+    if platform in ("darwin", "win32"):
+        return "SSH_CONNECTION" not in environment
+    return bool(environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY") or environment.get("BROWSER"))
+
+
+def announce(address: str, port: int, *, patience: float = 120) -> None:
+    """Print the address as soon as the server answers there."""
+    until = time.monotonic() + patience
+    while time.monotonic() < until:
+        with socket.socket() as probe:
+            if probe.connect_ex((HOST, port)) == 0:
+                print(f"\n  The lectures are open at\n\n    {address}\n\n  Control-C stops the server.\n", flush=True)
+                return
+        time.sleep(0.2)
+    print("JupyterLab has not answered for two minutes; its messages above may say why.", file=sys.stderr, flush=True)
+
+
+def options(port: int, *, browser: bool, root: bool) -> list[str]:
+    """JupyterLab's options: loopback only, nothing fetched from the network, no questions asked."""
+    return [
+        f"--ServerApp.ip={HOST}",
+        f"--ServerApp.port={port}",
+        "--ServerApp.port_retries=0",
+        f"--ServerApp.root_dir={ROOT}",
+        "--LabApp.default_url=/lab/tree/lectures",
+        f"--ServerApp.open_browser={browser}",
+        f"--ServerApp.allow_root={root}",
+        "--ServerApp.answer_yes=True",
+        "--ServerApp.log_level=WARN",
+        "--LabApp.news_url=None",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    ]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description="Open JupyterLab on the lectures.")
+    parser.add_argument("--port", type=int, help="where to listen; a free port otherwise")
+    wished = parser.parse_args(arguments).port
+    port = free_port(wished)
+    if wished is not None and port != wished:
+        print(f"Port {wished} is taken; using {port}.", flush=True)
+    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # this environment's kernel, not one that lies about in the home folder
+    token = os.environ.setdefault("JUPYTER_TOKEN", secrets.token_hex(16))
+    address = f"http://{HOST}:{port}/lab/tree/lectures?token={token}"
+    threading.Thread(target=announce, args=(address, port), daemon=True).start()
+
+    from jupyterlab.labapp import main as jupyterlab  # imported late: the tests of this file need no JupyterLab
+
+    is_root = hasattr(os, "geteuid") and os.geteuid() == 0
+    jupyterlab(options(port, browser=has_browser(os.environ), root=is_root))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""Slide decks of the lectures: reveal.js, one HTML file each, shown without a network.
+
+`python -m tools.slides [--profile lecture] [--out build/slides]`
+
+A cell is on a slide when its metadata says so: `slideshow={"slide_type": "slide"}` begins a slide, "subslide" one
+below, "fragment" appears on a key, "-" joins the slide before, "notes" is for the speaker; every other cell is left
+out. On a cell that begins a slide, `"minutes": 3` and `"notes": "..."` give the speaker view its time and its text.
+The tags `hide-input`, `remove-input` and `remove-output` leave away what they name. Of the generated header the title
+and the promise are shown.
+"""
+
+from __future__ import annotations
+
+import argparse
+from copy import deepcopy
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from course_lib import manifest, profiles
+from tools import vendor
+from tools.executed import executed
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+TEMPLATES = Path(__file__).parent
+SHOWN = ("slide", "subslide", "fragment", "-", "notes")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m tools.slides", description=__doc__.splitlines()[0])
+    parser.add_argument("--profile", choices=profiles.PROFILES, default="lecture", help="how much the lectures compute")
+    parser.add_argument("--out", type=Path, default=Path("build/slides"), help="folder of the decks")
+    options = parser.parse_args(arguments)
+    course = manifest.load()
+    build = course.root / "build"
+    notebooks = {lecture.stem: executed(course, lecture, profile=options.profile, build=build)
+                 for lecture in course.lectures}
+    for deck in write(notebooks, options.out, cache=build / "npm"):
+        print(deck)
+
+
+def write(notebooks: dict[str, Path], out: Path, *, cache: Path) -> list[Path]:
+    """Write a deck `out/<stem>.html` of each executed notebook, and the scripts they share beside them."""
+    import nbformat
+
+    offline = out / "offline"
+    addresses = {"reveal": vendor.reveal(offline, cache=cache), "mathjax": vendor.mathjax(offline, cache=cache)}
+    addresses = {name: address if "://" in address else f"offline/{address}" for name, address in addresses.items()}
+    decks = []
+    for stem, path in notebooks.items():
+        deck = out / f"{stem}.html"
+        deck.parent.mkdir(parents=True, exist_ok=True)
+        deck.write_text(deck_of(nbformat.read(path, as_version=4), name=stem, addresses=addresses))
+        decks.append(deck)
+    return decks
+
+
+def deck_of(notebook: NotebookNode, *, name: str, addresses: dict[str, str]) -> str:
+    """The page of one deck; `addresses` says where reveal.js and MathJax are."""
+    from nbconvert.exporters import SlidesExporter
+    from traitlets.config import Config
+
+    settings = Config()
+    settings.TagRemovePreprocessor.enabled = True
+    settings.TagRemovePreprocessor.remove_input_tags = {"hide-input", "remove-input"}
+    settings.TagRemovePreprocessor.remove_all_outputs_tags = {"remove-output"}
+    exporter = SlidesExporter(config=settings, template_name="deck", extra_template_basedirs=[str(TEMPLATES)],
+                              exclude_input_prompt=True, exclude_output_prompt=True)
+    page, _ = exporter.from_notebook_node(
+        only_slides(notebook), resources={"metadata": {"name": name}, "deck": {"addresses": addresses}})
+    return page
+
+
+def only_slides(notebook: NotebookNode) -> NotebookNode:
+    """A copy of the cells that are on slides, with notes and minutes where reveal.js looks for them."""
+    from nbformat.v4 import new_markdown_cell
+
+    if not any("slide_type" in cell.metadata.get("slideshow", {}) for cell in notebook.cells):
+        raise ValueError("no cell of this notebook is on a slide: give some `slideshow={\"slide_type\": \"slide\"}` "
+                         "in the header of the cell in its source")
+    deck = deepcopy(notebook)
+    cells, deck.cells = deck.cells, []
+    for cell in cells:
+        slideshow = cell.metadata.setdefault("slideshow", {})
+        if "header" in cell.metadata.get("tags", []):  # of the generated header, the title and the promise
+            cell.source = "\n\n".join(cell.source.split("\n\n")[:2])
+            slideshow["slide_type"] = "slide"
+        if slideshow.get("slide_type") not in SHOWN:
+            continue
+        if minutes := slideshow.get("minutes"):
+            slideshow["data"] = {"timing": str(round(60 * minutes))}
+        deck.cells.append(cell)
+        if notes := slideshow.get("notes"):
+            deck.cells.append(new_markdown_cell(notes, metadata={"slideshow": {"slide_type": "notes"}}))
+    return deck
+
+
+if __name__ == "__main__":
+    main()
