@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -167,6 +168,13 @@ def test_a_wrong_setting_is_a_finding_and_not_the_end(
     problems = [finding for finding in report.findings if finding.level == "problem"]
     assert problems and any(setting[1] in finding.text for finding in problems)
     assert about(report, "memory") and about(report, "disk")
+
+
+def test_without_torch_the_rest_is_still_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)  # importing it fails
+    report = doctor.examine(seconds=0.01)
+    assert not report.healthy and report.bench is None
+    assert about(report, "memory") and about(report, "disk") and len(report.minutes) == len(manifest.load().lectures)
 
 
 def test_outside_the_repository_the_rest_is_still_looked_at(

@@ -25,7 +25,7 @@ from course_lib.claims import Status, number
 from course_lib.claims.report import tally
 from course_lib.manifest import Course, Lecture
 from tools import pagecheck, slides, vendor
-from tools.executed import executed
+from tools.executed import LectureFailed, executed
 
 UNWANTED = ("sphinx_thebe", "sphinx_comments")
 MARKER = ".made-by-tools-book"
@@ -50,12 +50,12 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     course = manifest.load()
     work = course.root / "build"
-    notebooks = {lecture.stem: executed(course, lecture, profile=options.profile, build=work)
-                 for lecture in course.lectures}
     try:
+        notebooks = {lecture.stem: executed(course, lecture, profile=options.profile, build=work)
+                     for lecture in course.lectures}
         statuses = [claims.status(claim, options.profile) for claim in claims.discover()]
         build(course, notebooks, statuses=statuses, out=options.out, work=work)
-    except (PagesBroken, subprocess.CalledProcessError) as error:
+    except (PagesBroken, LectureFailed, OSError) as error:
         sys.exit(f"book: {error}")
     print(f"website: {options.out / 'index.html'}")
 
@@ -67,8 +67,10 @@ def build(course: Course, notebooks: Mapping[str, Path], *, statuses: Sequence[S
     mathjax = assemble(course, notebooks, source, statuses=statuses, cache=work / "npm")
     doctrees = work / "doctrees"
     shutil.rmtree(doctrees, ignore_errors=True)
-    subprocess.run([sys.executable, "-m", "sphinx", "-b", "html", "-W", "-n", "--keep-going", "-q",
-                    "-d", str(doctrees), str(source), str(out)], check=True)
+    sphinx = subprocess.run([sys.executable, "-m", "sphinx", "-b", "html", "-W", "-n", "--keep-going", "-q",
+                             "-d", str(doctrees), str(source), str(out)])
+    if sphinx.returncode:
+        raise PagesBroken(f"Sphinx complains about the pages it read in {source}; each line above says where and what")
     slides.write(dict(notebooks), out / "slides", cache=work / "npm")
     found = pagecheck.problems(out, allowed=vendor.CDN if "://" in mathjax else None)
     if found:
@@ -131,7 +133,7 @@ def contents(course: Course) -> dict[str, Any]:
     def chapter(lecture: Lecture) -> dict[str, Any]:
         entry: dict[str, Any] = {"file": f"lectures/{lecture.stem}"}
         if (course.root / exercise(lecture)).is_file():
-            entry["sections"] = [{"file": exercise(lecture).removesuffix(".ipynb")}]
+            entry["sections"] = [{"file": exercise(lecture).removesuffix(".ipynb"), "title": "Exercises"}]
         return entry
 
     parts = [{"file": f"parts/{part.lower()}",

@@ -187,7 +187,7 @@ def install(venv: Path, *, torch: str) -> None:
         run([*uv, "sync", *into, "--require-hashes", listed], advice=OFFLINE)
     if torch == "cpu":
         chosen = pins(lock, ("torch", "torchvision"))
-        advice = f"The CPU-only PyTorch comes from PyTorch's own index, which must be reachable. {OFFLINE}"
+        advice = f"The CPU-only PyTorch comes from PyTorch's own index. TORCH=default takes the usual one. {OFFLINE}"
         run([*uv, "install", *into, "--no-deps", "--torch-backend", "cpu", *chosen], advice=advice)
     course = ["install", *into, "--quiet", "--no-deps", "--no-build-isolation", "--editable", ROOT]
     run([*uv, *course], advice="The course's own package could not be installed; pyproject.toml may be broken.")

@@ -12,13 +12,14 @@ and the promise are shown.
 from __future__ import annotations
 
 import argparse
+import sys
 from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from course_lib import manifest, profiles
 from tools import vendor
-from tools.executed import executed
+from tools.executed import LectureFailed, executed
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -34,8 +35,11 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     course = manifest.load()
     build = course.root / "build"
-    notebooks = {lecture.stem: executed(course, lecture, profile=options.profile, build=build)
-                 for lecture in course.lectures}
+    try:
+        notebooks = {lecture.stem: executed(course, lecture, profile=options.profile, build=build)
+                     for lecture in course.lectures}
+    except (LectureFailed, OSError) as error:
+        sys.exit(f"slides: {error}")
     for deck in write(notebooks, options.out, cache=build / "npm"):
         print(deck)
 

@@ -6,20 +6,22 @@ a second look. Images stay in memory as uint8; a whole batch is cropped, flipped
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from course_lib import arguments
+from course_lib import arguments, randomness
+from course_lib.data.images import to_float
 from course_lib.noise import Noise
 
 Batch = Tensor | tuple[Tensor, ...]
+Pictures = Sequence[Tensor] | Mapping[str, Tensor]   # uint8 (C, H, W)
 Source = Callable[[int, torch.Generator], Batch]
 View = Callable[[Batch, torch.Generator], Batch]
 
 
-def patches(images: Sequence[Tensor], *, size: int) -> Source:
+def patches(images: Pictures, *, size: int) -> Source:
     """Draw square crops, uniformly over all positions of all images, as a float batch (N, C, size, size) in [0, 1].
 
     One of the eight flips and rotations is drawn for the whole batch. The images wait in one uint8 canvas as large as
@@ -30,7 +32,7 @@ def patches(images: Sequence[Tensor], *, size: int) -> Source:
     >>> source(8, torch.Generator().manual_seed(0)).shape
     torch.Size([8, 1, 40, 40])
     """
-    images = list(images.values()) if isinstance(images, dict) else list(images)
+    images = list(images.values() if isinstance(images, Mapping) else images)
     _check(images, arguments.positive(size, name="size"))
     heights, widths = (torch.tensor([image.shape[axis] for image in images]) for axis in (1, 2))
     canvas = images[0].new_zeros(len(images), images[0].shape[0], int(heights.max()), int(widths.max()))
@@ -77,16 +79,13 @@ def noisy(noise: Noise) -> View:
     return lambda y, generator: (noise(y, generator=generator), y)
 
 
-def fixed_pairs(images: dict[str, Tensor], noise: Noise, *, seed: int) -> list[tuple[Tensor, Tensor]]:
+def fixed_pairs(images: Mapping[str, Tensor], noise: Noise, *, seed: int) -> list[tuple[Tensor, Tensor]]:
     """Whole images with one noise realisation each, as pairs (z, y) of (1, C, H, W): what scores are measured on.
 
     The noise of an image depends on the seed and on the image's name only, never on the other images.
     """
-    from course_lib.data.images import to_float
-    from course_lib.randomness import generator
-
-    return [(noise(y, generator=generator(seed, "score", name)), y)
-            for name, y in ((name, to_float(image)) for name, image in images.items())]
+    clean = {name: to_float(image) for name, image in images.items()}
+    return [(noise(y, generator=randomness.generator(seed, "score", name)), y) for name, y in clean.items()]
 
 
 def _check(images: list[Tensor], size: int) -> None:

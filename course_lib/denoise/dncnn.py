@@ -20,16 +20,17 @@ Lecture 09 teaches it; exercise 09 builds its loss, its layers and its batches. 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from course_lib import arguments, randomness
-from course_lib.data import noisy, patches, then
+from course_lib import arguments, profiles, randomness
+from course_lib.data import Pictures, Source, noisy, patches, then
 from course_lib.fit import Progress, Trained, Watch, fit
 from course_lib.layers import initialise, quiet_constructors
 from course_lib.noise import Gaussian, Sigma
@@ -106,8 +107,8 @@ def step(model: nn.Module, batch: tuple[Tensor, Tensor], progress: Progress) -> 
     return residual_loss(z - model(z), z, y)
 
 
-def train(images: Sequence[Tensor], *, sigma: Sigma, budget: Budget, seed: int, network: nn.Module | None = None,
-          watch: Watch | None = None, checkpoint: str | None = None) -> Trained:
+def train(images: Pictures, *, sigma: Sigma, budget: Budget, seed: int, network: nn.Module | None = None,
+          watch: Watch | None = None, checkpoint: Path | None = None) -> Trained:
     """Train a denoiser on pictures: DnCNN-S with a number as sigma, DnCNN-B with a pair (low, high).
 
     images: uint8 (C, H, W); sigma in the unit of [0, 1] images; patches of budget.patch pixels (the paper: 40 and 50).
@@ -118,8 +119,8 @@ def train(images: Sequence[Tensor], *, sigma: Sigma, budget: Budget, seed: int, 
     return _fit(network, source, budget=budget, seed=seed, watch=watch, checkpoint=checkpoint)
 
 
-def train_three_tasks(images: Sequence[Tensor], *, budget: Budget, seed: int, network: nn.Module | None = None,
-                      watch: Watch | None = None, checkpoint: str | None = None) -> Trained:
+def train_three_tasks(images: Pictures, *, budget: Budget, seed: int, network: nn.Module | None = None,
+                      watch: Watch | None = None, checkpoint: Path | None = None) -> Trained:
     """Train DnCNN-3: one network for noise of any level, for lost resolution and for JPEG artefacts."""
     if network is None:
         network = DnCNN(depth=20, channels=_channels(images), seed=seed)
@@ -184,13 +185,12 @@ def from_published(weights: Mapping[str, Tensor]) -> DnCNN:
     return network.eval()
 
 
-def _channels(images: Sequence[Tensor]) -> int:
+def _channels(images: Pictures) -> int:
     return next(iter(images.values() if isinstance(images, Mapping) else images)).shape[0]
 
 
-def _fit(network: nn.Module, source, *, budget: Budget, seed: int, watch, checkpoint) -> Trained:
-    from course_lib import profiles
-
+def _fit(network: nn.Module, source: Source, *, budget: Budget, seed: int, watch: Watch | None,
+         checkpoint: Path | None) -> Trained:
     network = network.to(profiles.device())
     history = fit(network, source, step, budget=budget, seed=seed, optimiser=Muon(), ema=0.99, watch=watch,
                   checkpoint=checkpoint)

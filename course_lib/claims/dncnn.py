@@ -1,0 +1,223 @@
+"""What lecture 09 says of DnCNN, and the experiments behind it.
+
+At lecture profile the networks have 7 layers of 32 channels and train for a minute; at full profile they are the
+paper's. All scores are PSNR in dB, of fixed noisy images, in float32.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from course_lib import data
+from course_lib.claims import Claim, Experiment, Verdict, exceeds, together
+from course_lib.data.images import to_float
+from course_lib.denoise import classical, dncnn
+from course_lib.denoise.dncnn import DnCNN
+from course_lib.denoiser import score
+from course_lib.noise import Gaussian
+from course_lib.operators import bicubic_loss
+from course_lib.profiles import Budget, Profile, choose
+from course_lib.quality import psnr
+
+PAPER = "Zhang et al. 2017 (DnCNN)"
+SIGMA = 25 / 255
+LEVELS = (5, 15, 25, 35, 50, 65, 75)
+JPEG_QUALITIES = (10, 20, 30, 40)
+RINGS = {"0": (0, 0), "1": (1, 1), "2_3": (2, 3), "4_7": (4, 7)}   # distances to the border, in pixels
+
+
+def network(seed: int, **changed: object) -> DnCNN:
+    """The network of the experiments, by profile."""
+    return DnCNN(**{**choose(smoke=dict(depth=3, width=8), lecture=dict(depth=7, width=32), full=dict(depth=17)),
+                    "seed": seed, **changed})
+
+
+def budget(lecture_steps: int) -> Budget:
+    """So many steps at lecture profile, a handful at smoke, the paper's epochs at full."""
+    return choose(smoke=Budget(20, 4, 24), lecture=Budget(lecture_steps, 8, 48), full=Budget(80_000, 128, 40))
+
+
+def scored(name: str) -> dict[str, Tensor]:
+    """The pictures of a test set; at smoke only the middles of the first two."""
+    pictures = data.photographs("test") if name == "photographs" else data.load(name)
+    few = {key: picture[:, 60:220, 60:220] for key, picture in list(pictures.items())[:2]}
+    return choose(smoke=few, lecture=pictures, full=pictures)
+
+
+def mean_psnr(denoiser, pictures: dict[str, Tensor], sigma: float) -> float:
+    """The mean score of a denoiser, told the noise level, on pictures with one fixed noise."""
+    return float(score(denoiser, data.fixed_pairs(pictures, Gaussian(sigma), seed=0), sigma=sigma).mean())
+
+
+# Experiments -------------------------------------------------------------------------------------------------------
+
+
+def measure_benchmark(profile: Profile, seed: int) -> dict[str, float]:
+    """The live network of the lecture beside the classical filters, and its error near borders."""
+    trained = dncnn.train(data.photographs("train"), sigma=SIGMA, budget=budget(2500), seed=seed, network=network(seed))
+    peers = {"noisy": lambda z, sigma=None: z, "wavelet": classical.Wavelet(), "nlm": classical.NonLocalMeans(),
+             "dncnn": trained.model}
+    figures = {f"{name.lower()}_{peer}": mean_psnr(denoiser, scored(name), SIGMA)
+               for name in ("photographs", "Set12", "BSD68") for peer, denoiser in peers.items()}
+    return figures | border_losses(trained.model)
+
+
+def border_losses(model: DnCNN, *, size: int = 96) -> dict[str, float]:
+    """How much worse the estimate of a small picture is, near its border, than the estimate of the same pixels
+    inside the whole photograph: in dB for each ring of pixels, and the largest change beyond the receptive field."""
+    device = next(model.parameters()).device
+    away = torch.arange(size).minimum(torch.arange(size).flip(0))
+    distance = torch.minimum(away[:, None], away[None, :])
+    errors: dict[str, list[Tensor]] = {"cut": [], "whole": []}
+    beyond = 0.0
+    for z, y in data.fixed_pairs(scored("photographs"), Gaussian(SIGMA), seed=0):
+        with torch.inference_mode():
+            estimate = model(z.to(device)).cpu()
+            for top in range(0, z.shape[2] - size + 1, size):
+                for left in range(0, z.shape[3] - size + 1, size):
+                    window = (..., slice(top, top + size), slice(left, left + size))
+                    cut = model(z[window].to(device)).cpu()
+                    errors["cut"].append((cut - y[window])[0, 0] ** 2)
+                    errors["whole"].append((estimate[window] - y[window])[0, 0] ** 2)
+                    inner = slice(model.depth, size - model.depth)
+                    beyond = max(beyond, float((cut - estimate[window])[..., inner, inner].abs().max()))
+    mean = {key: torch.stack(values).mean(dim=0) for key, values in errors.items()}
+    losses = {}
+    for name, (nearest, farthest) in RINGS.items():
+        ring = (distance >= nearest) & (distance <= farthest)
+        losses[f"border_loss_{name}"] = float(10 * torch.log10(mean["cut"][ring].mean() / mean["whole"][ring].mean()))
+    return losses | {"border_beyond": beyond}
+
+
+def measure_ablation(profile: Profile, seed: int) -> dict[str, float]:
+    """Residual learning and batch normalisation, each with and without, at one short budget."""
+    figures = {}
+    for residual in (True, False):
+        for batch_norm in (True, False):
+            trained = dncnn.train(data.photographs("train"), sigma=SIGMA, budget=budget(800), seed=seed,
+                                  network=network(seed, residual=residual, batch_norm=batch_norm))
+            name = f"{'residual' if residual else 'direct'}_{'bn' if batch_norm else 'plain'}"
+            figures[name] = mean_psnr(trained.model, scored("photographs"), SIGMA)
+    return figures
+
+
+def measure_blind(profile: Profile, seed: int) -> dict[str, float]:
+    """One blind network on all levels beside networks for one level each, within and beyond what they trained on."""
+    images, pictures = data.photographs("train"), scored("photographs")
+    blind = dncnn.train(images, sigma=dncnn.BLIND, budget=budget(1200), seed=seed, network=network(seed)).model
+    figures = {f"blind_at_{level}": mean_psnr(blind, pictures, level / 255) for level in LEVELS}
+    for level in (15, 25, 50):
+        specific = dncnn.train(images, sigma=level / 255, budget=budget(1200), seed=seed, network=network(seed)).model
+        figures[f"specific_at_{level}"] = mean_psnr(specific, pictures, level / 255)
+        if level == 25:
+            figures |= {f"s25_at_{other}": mean_psnr(specific, pictures, other / 255) for other in LEVELS}
+    nlm = classical.NonLocalMeans()
+    return figures | {f"nlm_at_{level}": mean_psnr(nlm, pictures, level / 255) for level in (50, 75)}
+
+
+def measure_three_tasks(profile: Profile, seed: int) -> dict[str, float]:
+    """One network for noise, lost resolution and JPEG: its gain over what it was given."""
+    model = dncnn.train_three_tasks(data.photographs("train"), budget=budget(2000), seed=seed,
+                                    network=network(seed)).model
+    device, pictures = next(model.parameters()).device, scored("photographs")
+    figures = {}
+    for level in (15, 25, 50):
+        figures[f"noise_{level}"] = mean_psnr(model, pictures, level / 255)
+        figures[f"noise_{level}_given"] = mean_psnr(lambda z, sigma=None: z, pictures, level / 255)
+    clean = [to_float(picture) for picture in pictures.values()]
+
+    def gain(name: str, degraded: list[Tensor]) -> None:
+        wanted = [y[..., : z.shape[2], : z.shape[3]] for z, y in zip(degraded, clean, strict=True)]
+        with torch.inference_mode():
+            restored = [model(z.to(device)).cpu() for z in degraded]
+        for key, estimates in ((name, restored), (f"{name}_given", degraded)):
+            scores = [psnr(estimate, y) for estimate, y in zip(estimates, wanted, strict=True)]
+            figures[key] = float(torch.cat(scores).mean())
+
+    for scale in dncnn.SCALES:
+        gain(f"scale_{scale}", [bicubic_loss(y, scale=scale) for y in clean])
+    for quality in JPEG_QUALITIES:
+        gain(f"jpeg_{quality}", [dncnn.jpeg(y, quality=quality) for y in clean])
+    return figures
+
+
+def measure_images(profile: Profile, seed: int) -> dict[str, float]:
+    """The same training on one, two, four and all photographs."""
+    images = list(data.photographs("train").values())
+    return {f"images_{count}": mean_psnr(
+        dncnn.train(images[:count], sigma=SIGMA, budget=budget(800), seed=seed, network=network(seed)).model,
+        scored("photographs"), SIGMA) for count in (1, 2, 4, 8)}
+
+
+BENCHMARK = Experiment("dncnn-benchmark", measure_benchmark, data=("photographs", "Set12", "BSD68"))
+ABLATION = Experiment("dncnn-ablation", measure_ablation, data=("photographs",))
+BLIND = Experiment("dncnn-blind", measure_blind, data=("photographs",))
+THREE_TASKS = Experiment("dncnn-three-tasks", measure_three_tasks, data=("photographs",))
+IMAGES = Experiment("dncnn-images", measure_images, data=("photographs",))
+
+
+# Claims ------------------------------------------------------------------------------------------------------------
+
+
+def _beats_both(figures: list[dict[str, float]]) -> Verdict:
+    return together(*(exceeds(figures, f"{name}_dncnn", f"{name}_{peer}")
+                      for name in ("photographs", "set12", "bsd68") for peer in ("nlm", "wavelet")))
+
+
+def _only_near(figures: list[dict[str, float]]) -> Verdict:
+    outer, near, far, beyond = (max(row[name] for row in figures) for name in
+                                ("border_loss_0", "border_loss_2_3", "border_loss_4_7", "border_beyond"))
+    return Verdict(outer > near > far and far < 0.1 and beyond < 1e-5,
+                   f"loss at most {outer:.2f} dB in the outermost pixel, {near:.2f} at 2 to 3 pixels, {far:.3f} at 4 to "
+                   f"7 (needed: below 0.1); beyond the receptive field the estimate changes by {beyond:.1g}")
+
+
+def _close_to_specific(figures: list[dict[str, float]]) -> Verdict:
+    gaps = {level: [row[f"specific_at_{level}"] - row[f"blind_at_{level}"] for row in figures]
+            for level in (15, 25, 50)}
+    said = ", ".join(f"{sum(gap) / len(gap):.2f} dB at {level}" for level, gap in gaps.items())
+    return Verdict(max(max(gap) for gap in gaps.values()) < 0.5, f"the blind network is behind by {said} "
+                                                                  "(needed at every seed: less than 0.5)")
+
+
+CLAIMS = (
+    Claim("dncnn-beats-classical",
+          "After a minute of training on eight photographs a small DnCNN beats non-local means and wavelet shrinkage at "
+          "sigma 25, on photographs, on Set12 and on BSD68.", f"{PAPER}, tables II and III; DnCNN-S has 17 layers of 64",
+          {"set12_dncnn": 30.44, "bsd68_dncnn": 29.23}, BENCHMARK, _beats_both),
+    Claim("dncnn-border",
+          "Zero padding costs quality in the last few pixels before the border only, and changes nothing beyond the "
+          "receptive field.", f"{PAPER}, section III: zeros are padded, artefacts are not seen", {}, BENCHMARK, _only_near),
+    Claim("dncnn-residual-with-norm",
+          "With batch normalisation, a network that predicts the noise is ahead of one that predicts the image.",
+          f"{PAPER}, figure 2 (curves)", {}, ABLATION, lambda f: exceeds(f, "residual_bn", "direct_bn")),
+    Claim("dncnn-norm-helps-residual",
+          "With residual learning, batch normalisation brings the network further at the same number of steps.",
+          f"{PAPER}, figure 2 (curves)", {}, ABLATION, lambda f: exceeds(f, "residual_bn", "residual_plain")),
+    Claim("dncnn-blind-spans",
+          "One blind network does almost what three networks for one level each do at theirs.",
+          f"{PAPER}, table II: on BSD68 DnCNN-B loses 0.12, 0.07 and 0.00 dB at 15, 25 and 50", {}, BLIND,
+          _close_to_specific),
+    Claim("dncnn-one-level-only",
+          "A network trained at sigma 25 alone fails at 50, where even non-local means is better.",
+          "Zhang et al. 2018 (FFDNet), introduction; seeds/002, DnCNN limitations", {}, BLIND,
+          lambda f: together(exceeds(f, "nlm_at_50", "s25_at_50", by=3.0), exceeds(f, "blind_at_50", "nlm_at_50"))),
+    Claim("dncnn-outside-range",
+          "Beyond the noise it was trained on, at 75, the blind network fails too: it falls behind non-local means.",
+          "Zhang et al. 2018 (FFDNet), table V: colour DnCNN-B at 75 on CBSD68 24.47, FFDNet 26.24", {}, BLIND,
+          lambda f: exceeds(f, "nlm_at_75", "blind_at_75")),
+    Claim("dncnn-three-tasks",
+          "One network improves noise, lost resolution and JPEG artefacts alike, without being told which it gets.",
+          f"{PAPER}, tables III and IV", {}, THREE_TASKS,
+          lambda f: together(*(exceeds(f, name, f"{name}_given") for name in (
+              *(f"noise_{level}" for level in (15, 25, 50)), *(f"scale_{scale}" for scale in dncnn.SCALES),
+              *(f"jpeg_{quality}" for quality in JPEG_QUALITIES))))),
+    Claim("dncnn-few-images",
+          "Eight training photographs are hardly better than four: patches, not pictures, are what it learns from.",
+          "seeds/002: larger training sets do not improve performance substantially", {}, IMAGES,
+          lambda f: Verdict(max(abs(row["images_8"] - row["images_4"]) for row in f) < 0.3,
+                            "with 1, 2, 4 and 8 photographs " + ", ".join(
+                                f"{sum(row[f'images_{n}'] for row in f) / len(f):.2f}" for n in (1, 2, 4, 8))
+                            + " dB (needed: 4 and 8 within 0.3 dB at every seed)")),
+)
