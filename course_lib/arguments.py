@@ -25,8 +25,9 @@ def suggest(word: str, known: Iterable[str]) -> str:
     >>> suggest("zebra", ["dncnn", "ffdnet"])
     ''
     """
-    near = get_close_matches(word.lower(), list(known), n=1, cutoff=0.5)
-    return f"did you mean {near[0]!r}?" if near else ""
+    spelt = {name.lower(): name for name in known}
+    near = get_close_matches(word.lower(), spelt, n=1, cutoff=0.5)
+    return f"did you mean {spelt[near[0]]!r}?" if near else ""
 
 
 def one_of(word: str, known: Iterable[str], *, what: str) -> str:

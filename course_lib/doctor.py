@@ -123,8 +123,7 @@ def bench(seconds: float = 5.0) -> Bench:
         for _ in range(5):
             layers += [torch.nn.Conv2d(32, 32, 3, padding=1, bias=False), torch.nn.BatchNorm2d(32), torch.nn.ReLU()]
         network = torch.nn.Sequential(*layers, torch.nn.Conv2d(32, 1, 3, padding=1))
-        z = torch.rand(16, 1, 40, 40)
-        matrix = torch.rand(1024, 1024)
+        z, matrix = torch.full((16, 1, 40, 40), 0.5), torch.full((1024, 1024), 0.5)
     network = network.to(device).to(memory_format=torch.channels_last)
     z, matrix = z.to(device).to(memory_format=torch.channels_last), matrix.to(device)
     weights: list[torch.Tensor] = list(network.parameters())

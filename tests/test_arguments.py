@@ -60,3 +60,7 @@ def test_a_word_like_no_other_gets_the_list_only():
 def test_a_budget_is_made_of_whole_positive_numbers():
     with pytest.raises(ValueError, match="batch: expected a whole number of 1 or more, got 0"):
         profiles.Budget(steps=10, batch=0)
+
+
+def test_suggestions_do_not_care_about_capitals():
+    assert arguments.suggest("bsd", ["Set12", "BSD68"]) == "did you mean 'BSD68'?"

@@ -50,35 +50,38 @@ def package(name: str, *, cache: Path) -> Path | None:
     """The folder of an npm package below `cache`, installed there the first time; None and a notice if that fails."""
     version, digest = PACKAGES[name]
     folder = cache / "node_modules" / name
-    if _installed(folder) != version:
-        cache.mkdir(parents=True, exist_ok=True)
-        (cache / "package.json").write_text(json.dumps({"private": True}))
-        npm = shutil.which("npm")
-        if npm is None:
-            return _notice(name, "npm is not installed")
-        command = [npm, "install", "--ignore-scripts", "--no-audit", "--no-fund", "--save-exact",
-                   *(f"{other}@{pinned}" for other, (pinned, _) in PACKAGES.items())]
-        try:
-            run = subprocess.run(command, cwd=cache, capture_output=True, text=True, timeout=180)
-        except subprocess.TimeoutExpired:
-            return _notice(name, "npm did not answer within three minutes")
-        if run.returncode:
-            return _notice(name, f"npm failed: {run.stderr.strip().splitlines()[-1:]}")
-        lock = json.loads((cache / "package-lock.json").read_text())
-        if lock["packages"][f"node_modules/{name}"]["integrity"] != f"sha512-{digest}":
-            shutil.rmtree(folder)
-            raise ValueError(f"npm delivered a {name} {version} whose archive has another hash than tools/vendor.py "
-                             "expects; nothing of it is used. After a change of version, check and enter the new hash.")
+    if _installed(folder) == version:
+        return folder
+    if failure := _install(cache):
+        print(f"note: {failure}, so pages load {name} from {CDN.split('/')[2]}: they need a network to be read.")
+        return None
+    lock = json.loads((cache / "package-lock.json").read_text())
+    if lock["packages"][f"node_modules/{name}"]["integrity"] != f"sha512-{digest}":
+        shutil.rmtree(folder)
+        raise ValueError(f"npm delivered a {name} {version} whose archive has another hash than tools/vendor.py "
+                         "expects; nothing of it is used. After a change of version, check and enter the new hash.")
     return folder
+
+
+def _install(cache: Path) -> str:
+    """Let npm put the packages into `cache`; what went wrong in words, or nothing."""
+    npm = shutil.which("npm")
+    if npm is None:
+        return "npm is not installed"
+    cache.mkdir(parents=True, exist_ok=True)
+    (cache / "package.json").write_text(json.dumps({"private": True}))
+    command = [npm, "install", "--ignore-scripts", "--no-audit", "--no-fund", "--save-exact",
+               *(f"{name}@{version}" for name, (version, _) in PACKAGES.items())]
+    try:
+        run = subprocess.run(command, cwd=cache, capture_output=True, text=True, timeout=180)
+    except subprocess.TimeoutExpired:
+        return "npm did not answer within three minutes"
+    return f"npm failed ({(run.stderr.strip().splitlines() or ['no reason given'])[-1]})" if run.returncode else ""
 
 
 def _installed(folder: Path) -> str | None:
     description = folder / "package.json"
     return json.loads(description.read_text())["version"] if description.is_file() else None
-
-
-def _notice(name: str, why: str) -> None:
-    print(f"note: {why}, so these pages load {name} from {CDN.split('/')[2]}: they need a network to be read.")
 
 
 def _copy(source: Path, to: Path) -> None:

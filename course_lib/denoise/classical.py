@@ -42,9 +42,11 @@ class Wavelet:
     def __call__(self, z: Tensor, *, sigma: float | Tensor | None = None) -> Tensor:
         arguments.image_batch(z)
         levels = max(1, int(math.log2(min(z.shape[-2:]) / self.coarsest)))
-        down, right = (-side % 2**levels for side in z.shape[-2:])
         level = _one_level(sigma)
-        smooth, details = F.pad(z, (0, right, 0, down), mode="reflect"), []
+        margin = min(2**levels, *(side - 1 for side in z.shape[-2:]))        # mirrored, so that nothing wraps around
+        down, right = ((-(side + 2 * margin)) % 2**levels for side in z.shape[-2:])
+        mirrored = F.pad(z, (margin, margin, margin, margin), mode="reflect")
+        smooth, details = F.pad(mirrored, (0, right, 0, down), mode="replicate"), []
         for _ in range(levels):
             smooth, detail = forward(smooth)
             details.append(detail)
@@ -55,7 +57,7 @@ class Wavelet:
             clean = (power - level**2).clamp(min=0).sqrt()
             threshold = level**2 / clean.clamp(min=1e-12)
             smooth = inverse(smooth, detail.sign() * (detail.abs() - threshold).clamp(min=0))
-        return smooth[..., : z.shape[-2], : z.shape[-1]]
+        return smooth[..., margin : margin + z.shape[-2], margin : margin + z.shape[-1]]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,88 @@
+"""Train the weights that the lectures show, each with its card: `python -m tools.weights [NAME ...]`.
+
+A training that is killed goes on where it was when the same command is given again. Weights whose recipe has not
+changed are left alone; `--force` trains them anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from course_lib import data, manifest, profiles, provenance, zoo
+from course_lib.denoise import dncnn
+from course_lib.denoiser import score
+from course_lib.fit import Trained
+from course_lib.noise import Gaussian
+from course_lib.profiles import Budget
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one set of weights is made, from the bundled training photographs."""
+
+    cls: type[nn.Module]
+    arguments: dict
+    train: Callable[..., Trained]
+    train_arguments: dict
+    budget: Budget
+    scored_at: tuple[int, ...]   # noise levels of the card, of 255
+    seed: int = 0
+
+
+SMALL = {"depth": 9, "width": 32}   # the paper's networks have 17 or 20 layers of 64
+MINUTES = Budget(3000, 8, 48)
+RECIPES = {
+    **{f"dncnn-s{level}-w32": Recipe(dncnn.DnCNN, SMALL, dncnn.train, {"sigma": level / 255}, MINUTES, (level,))
+       for level in (15, 25, 50)},
+    "dncnn-b-w32": Recipe(dncnn.DnCNN, SMALL, dncnn.train, {"sigma": dncnn.BLIND}, MINUTES, (15, 25, 50)),
+    "dncnn-3-w32": Recipe(dncnn.DnCNN, SMALL, dncnn.train_three_tasks, {}, MINUTES, (15, 25, 50)),
+}
+
+
+def make(name: str, recipe: Recipe, checkpoints: Path) -> zoo.Card:
+    """Train, score and store one set of weights."""
+    network = recipe.cls(**recipe.arguments, seed=recipe.seed)
+    trained = recipe.train(data.photographs("train"), budget=recipe.budget, seed=recipe.seed, network=network,
+                           checkpoint=checkpoints / f"{name}.safetensors", **recipe.train_arguments)
+    quality = {f"photographs_{level}": float(score(
+        trained.model, data.fixed_pairs(data.photographs("test"), Gaussian(level / 255), seed=0)).mean())
+        for level in recipe.scored_at}
+    card = zoo.Card(
+        name=name, cls=f"{recipe.cls.__module__}.{recipe.cls.__qualname__}", arguments=recipe.arguments,
+        recipe=f"{recipe.train.__module__}.{recipe.train.__qualname__}",
+        recipe_arguments={**recipe.train_arguments, "steps": recipe.budget.steps, "batch": recipe.budget.batch,
+                          "patch": recipe.budget.patch},
+        data={"photographs": data.content_hash("photographs")}, seed=recipe.seed,
+        quality=quality | {"seconds": trained.history.seconds}, fingerprint=fingerprint(recipe), stamp=provenance.stamp())
+    zoo.save(trained, card)
+    return card
+
+
+def fingerprint(recipe: Recipe) -> str:
+    """What the weights depend on."""
+    return provenance.fingerprint(recipe.train, recipe.cls, data=("photographs",))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which ones; all: {', '.join(RECIPES)}")
+    parser.add_argument("--force", action="store_true", help="train anew what is fresh")
+    chosen = parser.parse_args()
+    checkpoints = manifest.find_root() / "build" / "weights"
+    with profiles.using("lecture"):
+        for name in chosen.names or RECIPES:
+            recipe = RECIPES[name]
+            if name in zoo.names() and zoo.card(name).fingerprint == fingerprint(recipe) and not chosen.force:
+                print(f"{name}: fresh")
+                continue
+            card = make(name, recipe, checkpoints)
+            print(f"{name}: {', '.join(f'{key} {value:.2f}' for key, value in card.quality.items())}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
