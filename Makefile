@@ -12,6 +12,11 @@ PYTEST := $(RUN) -m pytest -n $(JOBS) --maxprocesses 4 --dist loadfile
 # A chosen interpreter is an order, the default one a suggestion: an environment that works is kept.
 CHOSEN := $(if $(filter command% environment%,$(origin PYTHON)),--strict)
 
+# Tools keep their settings and caches in a home; where there is none, as in some containers, the build folder is one.
+ifeq ($(HOME),)
+export HOME := $(CURDIR)/build/home
+endif
+
 .PHONY: help env lab lecture book slides quick test test-all generate outputs bench lock clean check
 
 help:  ## this list
@@ -43,9 +48,12 @@ quick: check  ## lint, stale files and the fast tests; before every commit
 	@$(PYTEST) -m "not slow and not full" tests
 
 test: check  ## what CI runs: lint, stale files, tests, doctests, every lecture at smoke
+	@$(RUN) -m tools.vendor
 	@$(PYTEST) -m "not full" --doctest-modules --nbval-lax tests course_lib lectures
 
-test-all: check  ## the complete suites, long ones too; before an issue is called resolved
+test-all: check  ## the complete suites, long ones and comparisons with peers too; before an issue is called resolved
+	@$(RUN) tools/bootstrap.py --oracles
+	@$(RUN) -m tools.vendor
 	@$(PYTEST) --doctest-modules --nbval-lax tests course_lib lectures
 
 generate: env  ## write what is generated: notebooks, stored cases, the list of public names

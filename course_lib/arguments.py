@@ -85,11 +85,11 @@ def sigma_value(sigma: float, *, name: str = "sigma") -> float:
     ValueError: sigma: expected a noise level in the unit of the images, which lie in [0, 1], got 25. Usual cause: \
 25 instead of 25 / 255.
     """
-    if not (math.isfinite(sigma) and 0 <= sigma):
+    if not (math.isfinite(sigma) and sigma >= 0):
         raise ValueError(f"{name}: expected a noise level of zero or more, got {sigma}.")
     if sigma > MAX_SIGMA:
-        raise ValueError(f"{name}: expected a noise level in the unit of the images, which lie in [0, 1], got {sigma:g}. "
-                         f"Usual cause: {sigma:g} instead of {sigma:g} / 255.")
+        raise ValueError(f"{name}: expected a noise level in the unit of the images, which lie in [0, 1], "
+                         f"got {sigma:g}. Usual cause: {sigma:g} instead of {sigma:g} / 255.")
     return float(sigma)
 
 

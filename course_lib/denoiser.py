@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from course_lib.quality import psnr
 
@@ -24,8 +24,12 @@ class Denoiser(Protocol):
 def score(denoiser: Denoiser, pairs: Iterable[tuple[Tensor, Tensor]], *, sigma: float | None = None) -> Tensor:
     """PSNR of each image of an iterable of pairs (z, y), each (1, C, H, W): the mean of it is what tables show.
 
+    A network is scored where its weights are; the pairs may wait elsewhere.
+
     >>> y = torch.full((1, 1, 8, 8), 0.5)
     >>> score(lambda z, sigma=None: z, [(y + 0.1, y)]).round(decimals=4)
     tensor([20.], dtype=torch.float64)
     """
-    return torch.cat([psnr(denoiser(z, sigma=sigma), y).cpu() for z, y in pairs])
+    weight = next(denoiser.parameters(), None) if isinstance(denoiser, nn.Module) else None
+    where = None if weight is None else weight.device
+    return torch.cat([psnr(denoiser(z.to(where), sigma=sigma), y.to(where)).cpu() for z, y in pairs])

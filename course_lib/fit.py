@@ -16,12 +16,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from course_lib import arguments, files, profiles, provenance, randomness
+from course_lib import files, profiles, provenance, randomness
 from course_lib.data.sources import Batch, Source
 from course_lib.optimisers import AdamW, Optimiser, Schedule, check_groups, cosine
 from course_lib.profiles import Budget
@@ -69,7 +69,7 @@ class Trained(NamedTuple):
     history: History
 
 
-Step = Callable[[nn.Module, Batch, Progress], Tensor | dict[str, Tensor]]
+Step = Callable[[nn.Module, Any, Progress], Tensor | dict[str, Tensor]]
 Watch = Callable[[nn.Module, Progress], dict[str, float] | Stop]
 
 
@@ -187,7 +187,7 @@ class _Run:
             for name, term in terms.items():
                 self.history.terms.setdefault(name, []).append(float(term.detach()))
         if self.watch is not None and _due(self.done, self.budget.steps, self.watches):
-            self._watch()
+            self._score(self.watch)
 
     def finish(self, *, interrupted: bool = False) -> str:
         """Leave the weights that count in the model, and say which they are."""
@@ -201,10 +201,10 @@ class _Run:
             return "the averaged"
         return "the present"
 
-    def _watch(self) -> None:
+    def _score(self, watch: Watch) -> None:
         with self._averaged(), self._autocast(), torch.no_grad():
             self.model.eval()
-            found = self.watch(self.model, Progress(self.done, self.budget.steps))
+            found = watch(self.model, Progress(self.done, self.budget.steps))
             if isinstance(found, Stop):
                 self.history.stopped = found.reason
                 return
@@ -217,7 +217,7 @@ class _Run:
                 self.best = {name: value.clone() for name, value in self.model.state_dict().items()}
 
     def _update_average(self) -> None:
-        if self.average is None:
+        if self.average is None or self.ema is None:
             return
         decay = min(self.ema, (1 + self.done) / (10 + self.done))
         for name, value in _floats(self.model):
@@ -374,14 +374,14 @@ def _assign(model: nn.Module, values: Mapping[str, Tensor]) -> None:
             own[name].copy_(value)
 
 
-def _moved(batch: Batch, device: torch.device) -> Batch:
+def _moved(batch: Any, device: torch.device) -> Any:
     if isinstance(batch, tuple):
         return tuple(_moved(leaf, device) for leaf in batch)
     layout = torch.channels_last if batch.ndim == 4 else torch.preserve_format
     return batch.to(device, memory_format=layout, non_blocking=True)
 
 
-def _slice(batch: Batch, rank: int, world: int) -> Batch:
+def _slice(batch: Any, rank: int, world: int) -> Any:
     """This process's share of a global batch."""
     if world == 1:
         return batch
@@ -411,7 +411,8 @@ def _why_not_finite(value: float, terms: Mapping[str, Tensor], batch: Batch, ste
                 "of the step before.")
     which = ", ".join(name for name, term in terms.items() if not term.isfinite().all())
     return (f"the loss became {value} at step {step} (term: {which}) though the batch is finite: the training "
-            "diverged. Try a tenth of the learning rate, or a longer warm-up. The weights are those of the step before.")
+            "diverged. Try a tenth of the learning rate, or a longer warm-up. "
+            "The weights are those of the step before.")
 
 
 class _ProgressLine:
@@ -454,7 +455,8 @@ class _ProgressLine:
         run, terms = self.run, {name: values[-1] for name, values in self.run.history.terms.items()}
         watched = {name: values[-1] for name, values in run.history.watched.items()}
         figures = ", ".join(f"{name} {value:.4g}" for name, value in (terms | watched).items())
-        return f"step {run.done} of {run.budget.steps} · {run.history.seconds:.0f} s{' · ' + figures if figures else ''}"
+        return (f"step {run.done} of {run.budget.steps} · {run.history.seconds:.0f} s"
+                f"{' · ' + figures if figures else ''}")
 
 
 def _in_notebook() -> bool:

@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from course_lib.arguments import UnknownName, one_of, suggest
 
@@ -74,8 +75,8 @@ def load(root: Path | None = None) -> Course:
     root = root or find_root()
     with open(root / FILE, "rb") as stream:
         content = tomllib.load(stream)
-    tuples = ({key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
-              for entry in content["lecture"])
+    tuples: list[dict[str, Any]] = [{key: tuple(value) if isinstance(value, list) else value
+                                     for key, value in entry.items()} for entry in content["lecture"]]
     return Course(**content["course"], parts=content["parts"], lectures=tuple(Lecture(**entry) for entry in tuples),
                   root=root)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -138,7 +138,7 @@ class _Muon(torch.optim.Optimizer):
         super().__init__(groups, {"lr": lr, "momentum": momentum, "weight_decay": 0.0})
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
         for group in self.param_groups:
             by_shape: dict[torch.Size, list[nn.Parameter]] = {}
             for weight in group["params"]:
@@ -154,9 +154,10 @@ class _Muon(torch.optim.Optimizer):
             state = self.state[weight]
             if not state:
                 state["momentum"] = torch.zeros_like(weight)
-            state["momentum"].lerp_(weight.grad, 1 - mu)
-            updates.append(weight.grad.lerp(state["momentum"], mu).flatten(1))   # (out, in k k)
-        stack = orthogonalise(torch.stack(updates).bfloat16())                   # (layers, out, in k k), as torch.optim.Muon
+            gradient = cast(Tensor, weight.grad)
+            state["momentum"].lerp_(gradient, 1 - mu)
+            updates.append(gradient.lerp(state["momentum"], mu).flatten(1))   # (out, in k k)
+        stack = orthogonalise(torch.stack(updates).bfloat16())                   # (layers, out, in k k), as torch's
         rows, columns = stack.shape[-2:]
         for weight, update in zip(weights, stack.unbind(), strict=True):
             weight.mul_(1 - group["lr"] * group["weight_decay"])

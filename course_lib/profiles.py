@@ -1,4 +1,4 @@
-"""How much to compute, where and in which precision: smoke for tests, lecture for a laptop, full for the paper's recipe."""
+"""How much to compute, where and in which precision: smoke for tests, lecture for a laptop, full for the paper."""
 
 from __future__ import annotations
 

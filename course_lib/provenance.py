@@ -14,7 +14,7 @@ import sys
 import textwrap
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,8 @@ def fingerprint(*objects: Callable | type, data: Sequence[str] = ()) -> str:
     """A hash of the code that a result depends on, and of the named data sets.
 
     The code is the closure of the objects: their own source and that of everything in the course that their source
-    names, read as syntax trees without docstrings, comments and the words of errors. So rewording changes nothing, a
-    changed constant does.
+    names, read as syntax trees without docstrings, comments, types of arguments and the words of errors. So rewording
+    changes nothing, a changed constant does.
     """
     parts = [f"{name}\n{tree}" for name, tree in sorted(_closure(objects).items())]
     return _digest(*parts, *_data_hashes(data))
@@ -66,7 +66,7 @@ def stamp() -> Stamp:
 
     versions = {name: metadata.version(name) for name in ("torch", "numpy", "scikit-image")}
     commit, dirty = _commit()
-    return Stamp(date=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"), commit=commit, dirty=dirty,
+    return Stamp(date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), commit=commit, dirty=dirty,
                  python=platform.python_version(), versions=versions, hardware=hardware(),
                  threads=torch.get_num_threads(), precision=str(profiles.precision()).removeprefix("torch."),
                  profile=profiles.current())
@@ -112,13 +112,13 @@ def _closure(objects: Sequence[Callable | type]) -> dict[str, str]:
         statement = _definition(module, name)
         if statement is None:
             continue
-        found[key] = ast.dump(_without_docstrings(statement))
-        for used_module, used_name in _uses(module, statement):
-            waiting.append((used_module, used_name))
+        bare = _bare(statement)
+        found[key] = ast.dump(bare)
+        waiting.extend(_uses(module, bare))
     return found
 
 
-def _uses(module: types.ModuleType, statement: ast.stmt) -> Iterator[tuple[types.ModuleType, str]]:
+def _uses(module: types.ModuleType, statement: ast.AST) -> Iterator[tuple[types.ModuleType, str]]:
     """The names of the course that a statement mentions, each with the module that defines it."""
     for node in ast.walk(statement):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
@@ -127,13 +127,14 @@ def _uses(module: types.ModuleType, statement: ast.stmt) -> Iterator[tuple[types
                 yield base, node.attr
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(PACKAGE):   # inside a function
             source = sys.modules.get(node.module or "")
-            for alias in node.names if source else ():
-                yield source, alias.name
+            yield from ((source, alias.name) for alias in node.names if source is not None)
         elif isinstance(node, ast.Name):
             value = getattr(module, node.id, None)
-            home = sys.modules.get(getattr(value, "__module__", None) or "") \
-                if isinstance(value, type | types.FunctionType) else None
-            yield (home, value.__name__) if home is not None and _ours(home) else (module, node.id)
+            home = sys.modules.get(value.__module__) if isinstance(value, type | types.FunctionType) else None
+            if isinstance(value, type | types.FunctionType) and home is not None and _ours(home):
+                yield home, value.__name__
+            else:
+                yield module, node.id
 
 
 @functools.cache
@@ -160,7 +161,7 @@ def _ours(module: types.ModuleType) -> bool:
 
 def _tree(source: str) -> str:
     try:
-        return ast.dump(_without_docstrings(ast.parse(source)))
+        return ast.dump(_bare(ast.parse(source)))
     except SyntaxError:   # a lambda inside a longer line
         return source
 
@@ -176,8 +177,16 @@ class _Stripped(ast.NodeTransformer):
     def visit_Raise(self, node: ast.Raise) -> ast.Raise:
         return ast.Raise()
 
+    def visit_arg(self, node: ast.arg) -> ast.arg:
+        return ast.arg(node.arg)
 
-def _without_docstrings(tree: ast.AST) -> ast.AST:
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        node.returns = None
+        return self.generic_visit(node)
+
+
+def _bare(tree: ast.AST) -> ast.AST:
+    """A tree without what cannot change a result; the tree itself stays as it is."""
     return _Stripped().visit(ast.parse(ast.unparse(tree)))
 
 

@@ -29,11 +29,11 @@ def test_a_full_disk_is_said_so_and_the_old_file_stays(tmp_path, monkeypatch, ca
 
     if call == "fsync":
         monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match=r"disk is full: could not write weights.bin; the file that was there is untouched"):
-        with files.atomic(path) as stream:
-            if call == "write":
-                full()
-            stream.write(b"new")
+    said = "disk is full: could not write weights.bin; the file that was there is untouched"
+    with pytest.raises(OSError, match=said), files.atomic(path) as stream:
+        if call == "write":
+            full()
+        stream.write(b"new")
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["weights.bin"]
 

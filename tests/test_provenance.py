@@ -4,7 +4,6 @@ import dataclasses
 import functools
 import importlib
 import sys
-import textwrap
 
 import pytest
 import torch

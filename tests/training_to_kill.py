@@ -1,4 +1,4 @@
-"""A small training in a process of its own: `python training_to_kill.py CHECKPOINT RESULT` trains, or resumes, to the end.
+"""A small training in a process of its own: `training_to_kill.py CHECKPOINT RESULT` trains or resumes to the end.
 
 Its checkpoint is written after almost every step, so that a kill at a random moment often hits a write.
 """

@@ -1,6 +1,6 @@
 """Build the environment `.venv` from requirements.lock, once, and again only when something it depends on changed.
 
-    python3 tools/bootstrap.py [--torch cpu|default] [--strict]
+    python3 tools/bootstrap.py [--torch cpu|default] [--strict] [--oracles]
     python3 tools/bootstrap.py --lock [--upgrade]
 
 It needs nothing but a Python with pip. The installer uv is taken from PATH, or installed inside
@@ -220,6 +220,14 @@ def ensure(*, torch: str | None, strict: bool) -> str:
     return step
 
 
+def add_oracles() -> None:
+    """Install the independent peers, which the complete tests compare with, on top. What is there already costs nothing."""
+    uv = find_uv(ROOT / ".venv", (ROOT / "requirements.lock").read_text(encoding="utf-8"))
+    into = ["--python", interpreter(ROOT / ".venv")]
+    peers = ROOT / "requirements-oracles.lock"
+    run([*uv, "pip", "install", *into, "--quiet", "--no-deps", "--require-hashes", "-r", peers], advice=OFFLINE)
+
+
 def lock(*, upgrade: bool) -> None:
     """Resolve the two locks anew. They name no hosts and no machine paths: no header, and paths from the root."""
     text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
@@ -245,6 +253,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--strict", action="store_true", help="rebuild .venv if it has another Python version than this one"
     )
+    parser.add_argument("--oracles", action="store_true", help="install requirements-oracles.lock on top")
     parser.add_argument("--lock", action="store_true", help="resolve the locks anew instead")
     parser.add_argument("--upgrade", action="store_true", help="with --lock: move to the newest versions")
     options = parser.parse_args(arguments)
@@ -253,6 +262,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             lock(upgrade=options.upgrade)
         else:
             ensure(torch=options.torch, strict=options.strict)
+            if options.oracles:
+                add_oracles()
     except Failed as failure:
         print(failure, file=sys.stderr)
         return 1

@@ -58,7 +58,8 @@ def make(name: str, recipe: Recipe, checkpoints: Path) -> zoo.Card:
         recipe_arguments={**recipe.train_arguments, "steps": recipe.budget.steps, "batch": recipe.budget.batch,
                           "patch": recipe.budget.patch},
         data={"photographs": data.content_hash("photographs")}, seed=recipe.seed,
-        quality=quality | {"seconds": trained.history.seconds}, fingerprint=fingerprint(recipe), stamp=provenance.stamp())
+        quality=quality | {"seconds": trained.history.seconds}, fingerprint=fingerprint(recipe),
+        stamp=provenance.stamp())
     zoo.save(trained, card)
     return card
 

@@ -53,13 +53,13 @@ def distance(case: StoredCase, answer: Answer, other: Answer, names: Sequence[st
         same = (isinstance(answer, Failure) and isinstance(other, Failure)
                 and (answer.kind, answer.message) == (other.kind, other.message))
         return 0.0 if same else np.inf
-    if not names and answer.keys() != other.keys():
+    if answer.keys() != other.keys():
         return np.inf
-    return max(_apart(answer.get(name), other.get(name), case.tolerances.get(name)) for name in names or other)
+    return max(_apart(answer[name], other[name], case.tolerances.get(name)) for name in names or other)
 
 
-def _apart(a: Array | None, b: Array | None, tolerance: Tolerance | None) -> float:
-    if a is None or b is None or not (_is_plain(a) and _is_plain(b)) or a.shape != b.shape:
+def _apart(a: Array, b: Array, tolerance: Tolerance | None) -> float:
+    if not (_is_plain(a) and _is_plain(b)) or a.shape != b.shape:
         return np.inf
     finite = np.isfinite(b)
     if not np.array_equal(np.isfinite(a), finite) or not np.array_equal(a[~finite], b[~finite], equal_nan=True):

@@ -7,6 +7,7 @@ a second look. Images stay in memory as uint8; a whole batch is cropped, flipped
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ from course_lib.noise import Noise
 Batch = Tensor | tuple[Tensor, ...]
 Pictures = Sequence[Tensor] | Mapping[str, Tensor]   # uint8 (C, H, W)
 Source = Callable[[int, torch.Generator], Batch]
-View = Callable[[Batch, torch.Generator], Batch]
+View = Callable[[Any, torch.Generator], Batch]
 
 
 def patches(images: Pictures, *, size: int) -> Source:
@@ -97,8 +98,8 @@ def _check(images: list[Tensor], size: int) -> None:
             raise ValueError(f"expected 8-bit pictures (C, H, W), got {came}. Sources keep images as uint8 in [0, 255] "
                              "and divide by 255 themselves; (image * 255).round().byte() makes one of floats.")
         if image.shape[0] != images[0].shape[0]:
-            raise ValueError(f"expected pictures with the same channels, got {images[0].shape[0]} and {image.shape[0]}. "
-                             "Read them all with channels=1 or all with channels=3.")
+            raise ValueError(f"expected pictures with the same channels, got {images[0].shape[0]} and "
+                             f"{image.shape[0]}. Read them all with channels=1 or all with channels=3.")
         if min(image.shape[1:]) < size:
             raise ValueError(f"the patch of {size} x {size} is larger than an image of {image.shape[1]} x "
                              f"{image.shape[2]}. Take a smaller patch, or leave this image out.")

@@ -42,7 +42,6 @@ class Wavelet:
     def __call__(self, z: Tensor, *, sigma: float | Tensor | None = None) -> Tensor:
         arguments.image_batch(z)
         levels = max(1, int(math.log2(min(z.shape[-2:]) / self.coarsest)))
-        level = _one_level(sigma)
         margin = min(2**levels, *(side - 1 for side in z.shape[-2:]))        # mirrored, so that nothing wraps around
         down, right = ((-(side + 2 * margin)) % 2**levels for side in z.shape[-2:])
         mirrored = F.pad(z, (margin, margin, margin, margin), mode="reflect")
@@ -50,12 +49,13 @@ class Wavelet:
         for _ in range(levels):
             smooth, detail = forward(smooth)
             details.append(detail)
-        if level is None:
-            level = details[0][:, :, 2].abs().flatten(1).median(dim=1).values.reshape(-1, 1, 1, 1, 1) / 0.6745
+        level = _one_level(sigma)
+        finest = details[0][:, :, 2].abs().flatten(1).median(dim=1).values.reshape(-1, 1, 1, 1, 1) / 0.6745
+        variance = finest**2 if level is None else level**2
         for detail in reversed(details):
             power = (detail**2).mean(dim=(-2, -1), keepdim=True)             # (N, C, 3, 1, 1)
-            clean = (power - level**2).clamp(min=0).sqrt()
-            threshold = level**2 / clean.clamp(min=1e-12)
+            clean = (power - variance).clamp(min=0).sqrt()
+            threshold = variance / clean.clamp(min=1e-12)
             smooth = inverse(smooth, detail.sign() * (detail.abs() - threshold).clamp(min=0))
         return smooth[..., margin : margin + z.shape[-2], margin : margin + z.shape[-1]]
 

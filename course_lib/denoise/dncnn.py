@@ -23,6 +23,7 @@ import re
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -56,7 +57,8 @@ class DnCNN(nn.Module):
     """
 
     def __init__(self, *, depth: int = 17, width: int = 64, channels: int = 1, batch_norm: bool = True,
-                 residual: bool = True, bias: bool = False, padding: str = "zeros", seed: int = 0) -> None:
+                 residual: bool = True, bias: bool = False, padding: Literal["zeros", "reflect"] = "zeros",
+                 seed: int = 0) -> None:
         super().__init__()
         if arguments.positive(depth, name="depth") < 2:
             raise ValueError(f"depth: a DnCNN has a first and a last convolution, so at least 2, got {depth}.")
@@ -68,9 +70,10 @@ class DnCNN(nn.Module):
             layers: list[nn.Module] = [conv(channels, width), nn.ReLU()]
             for _ in range(depth - 2):
                 layers += [conv(width, width), *([nn.BatchNorm2d(width)] if batch_norm else []), nn.ReLU()]
-            self.layers = nn.Sequential(*layers, conv(width, channels))
+            last = conv(width, channels)
+            self.layers = nn.Sequential(*layers, last)
         initialise(self, randomness.generator(seed, "DnCNN"))
-        nn.init.zeros_(self.layers[-1].weight)   # begin with R = 0: the first estimate of a residual network is z itself
+        nn.init.zeros_(last.weight)   # begin with R = 0: the first estimate is z itself
 
     def forward(self, z: Tensor, *, sigma: float | Tensor | None = None) -> Tensor:
         arguments.image_batch(z, channels=self.channels)

@@ -424,7 +424,7 @@ STATEMENT_BATCH = r"""
 A network that knows one noise level fails at the others. DnCNN-B is trained on all of them at once: every image $n$ of
 a batch gets a level of its own,
 
-$$\sigma_n \sim \mathcal{U}(a, b), \qquad z_n = y_n + \sigma_n \, \eta_n, \qquad \eta_n \sim \mathcal{N}(0, 1)
+$$\sigma_n \sim \mathcal{U}(a, b), \qquad z_n = y_n + \sigma_n \, \xi_n, \qquad \xi_n \sim \mathcal{N}(0, 1)
 \text{ for each pixel and channel, independently.}$$
 
 Write the function that makes such a noisy batch; `low` is $a$ and `high` is $b$, in the unit of the images. Draw

@@ -7,7 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import toy
-from nbformat.v4 import new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from tools import slides
 
@@ -49,6 +49,15 @@ def test_hidden_code_stays_hidden(notebook: nbformat.NotebookNode) -> None:
     for cell in notebook.cells:
         cell.metadata.pop("tags", None)
     assert "output_3" in slides.deck_of(notebook, name="01_toy", addresses=HERE)
+
+
+def test_long_code_and_the_code_of_a_figure_are_folded() -> None:
+    def folded(lines: int, shown: str = "<p>text</p>") -> bool:
+        output = new_output("display_data", data={"text/html": shown})
+        cell = new_code_cell("x = 1\n" * lines, outputs=[output], metadata={"slideshow": {"slide_type": "slide"}})
+        return "<details>" in slides.deck_of(new_notebook(cells=[cell]), name="x", addresses=HERE)
+
+    assert [folded(3), folded(30), folded(3, toy.figure())] == [False, True, True]
 
 
 def test_a_notebook_without_slides_is_explained() -> None:

@@ -184,14 +184,13 @@ def test_the_command_reports_a_wrong_word_and_stale_files(copy, monkeypatch, cap
 # No solution leaves -------------------------------------------------------------------------------------------------
 
 
-def solution_lines(root, problem_ids):
-    from conftest import PROBLEMS
-    source = (root / "exercises" / "src" / f"{STEM}.py").read_text()
-    return exercises.solution_lines(source, [PROBLEMS[id].stub for id in problem_ids])
+def solution_lines(root):
+    source = root / "exercises" / "src" / f"{STEM}.py"
+    return exercises.solution_lines(source.read_text(), [problem.stub for problem in exercises.read(source)])
 
 
 def test_neither_the_package_nor_the_student_notebook_holds_a_line_of_a_solution(root):
-    lines = solution_lines(root, manifest.load(root).lecture("dncnn").problems)
+    lines = solution_lines(root)
     assert len(lines) > 50 and "return((estimate-noise)**2).sum()/(2*len(z))" in lines
     kinds = (".py", ".json", ".md", ".js", ".html", ".txt", ".toml")
     texts = [path for path in (root / "course_lib").rglob("*") if path.suffix in kinds]
@@ -201,7 +200,7 @@ def test_neither_the_package_nor_the_student_notebook_holds_a_line_of_a_solution
 
 
 def test_a_leak_is_found_whatever_its_layout(root):
-    lines = solution_lines(root, manifest.load(root).lecture("dncnn").problems)
+    lines = solution_lines(root)
     leak = "x = 1\nif x:\n      return (\n   (estimate - noise) **2).sum()\\\n/ (2 * len(z))"
     assert exercises.leaks(leak.replace("\\", ""), lines)
     assert exercises.leaks(json.dumps({"source": ["    return z - self.residual(z)\n"]}), lines)

@@ -1,5 +1,6 @@
 """The bundled photographs: real, whole, split by image, found without importing what holds them."""
 
+import importlib
 import subprocess
 import sys
 
@@ -7,7 +8,6 @@ import pytest
 import torch
 
 from course_lib import data
-import importlib
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -1,6 +1,7 @@
 """DnCNN: the paper's layers, loss and trainings, held to loops, to plain PyTorch and to their own algebra."""
 
 from collections import OrderedDict
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -34,7 +35,8 @@ def settled(model):
 
 
 @pytest.mark.parametrize(("arguments", "convolutions", "all_"), [
-    (dict(depth=17), 554_112, 556_032), (dict(depth=20), 664_704, 667_008), (dict(depth=17, channels=3), 556_416, 558_336)])
+    (dict(depth=17), 554_112, 556_032), (dict(depth=20), 664_704, 667_008),
+    (dict(depth=17, channels=3), 556_416, 558_336)])
 def test_it_has_the_papers_number_of_weights(arguments, convolutions, all_):
     network = DnCNN(**arguments)
     assert sum(w.numel() for w in network.parameters() if w.ndim == 4) == convolutions
@@ -167,7 +169,7 @@ def test_a_quality_out_of_range_is_refused():
 def kair(depth, width, channels):
     """A made-up checkpoint with the keys of KAIR: convolutions with biases, norms merged."""
     sizes = [channels, *[width] * (depth - 1), channels]
-    shapes = {f"model.{2 * i}.": (b, a, 3, 3) for i, (a, b) in enumerate(zip(sizes, sizes[1:], strict=False))}
+    shapes = {f"model.{2 * i}.": (b, a, 3, 3) for i, (a, b) in enumerate(pairwise(sizes))}
     return OrderedDict((key + kind, 0.1 * images(*(shape if kind == "weight" else shape[:1]), seed=7))
                        for key, shape in shapes.items() for kind in ("weight", "bias"))
 
@@ -216,8 +218,9 @@ def test_the_real_sizes_of_the_published_files_load():
     assert dncnn.from_published(kair(17, 64, 1)).layers[0].bias is not None
 
 
-@pytest.mark.parametrize("weights", [{}, {"head.weight": torch.zeros(1, 1, 3, 3)},
-                                     {"model.0.weight": torch.zeros(64, 5, 3, 3), "model.2.weight": torch.zeros(4, 64, 3, 3)}])
+@pytest.mark.parametrize("weights", [
+    {}, {"head.weight": torch.zeros(1, 1, 3, 3)},
+    {"model.0.weight": torch.zeros(64, 5, 3, 3), "model.2.weight": torch.zeros(4, 64, 3, 3)}])
 def test_weights_of_something_else_are_refused(weights):
     with pytest.raises(ValueError, match="no DnCNN weights in a known layout"):
         dncnn.from_published(weights)
@@ -261,4 +264,4 @@ def test_the_kind_of_sigma_decides_between_s_and_b():
 
 def test_a_patch_larger_than_an_image_is_refused():
     with pytest.raises(ValueError, match="patch of 40 x 40 is larger"):
-        dncnn.train([torch.zeros(1, 30, 30, dtype=torch.uint8)], sigma=0.1, budget=Budget(1, 1), seed=0, network=small())
+        dncnn.train([torch.zeros(1, 30, 30, dtype=torch.uint8)], sigma=0.1, budget=Budget(1, 1), seed=0)

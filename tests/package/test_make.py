@@ -18,8 +18,8 @@ MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
 
 
-def make(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["make", *arguments], cwd=folder, env=CLEAN, capture_output=True, text=True)
+def make(*arguments: str, folder: Path = ROOT, **settings: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["make", *arguments], cwd=folder, env=CLEAN | settings, capture_output=True, text=True)
 
 
 def test_help_lists_every_target_with_its_text() -> None:
@@ -80,6 +80,14 @@ def test_only_a_chosen_interpreter_is_an_order(course: Path) -> None:
     (course / "tools" / "bootstrap.py").write_text("import sys; print(sys.argv[1:])", encoding="utf-8")
     assert "--strict" in make("env", f"PYTHON={sys.executable}", folder=course).stdout
     assert "['--torch', 'cpu']" in make("env", "TORCH=cpu", folder=course).stdout
+
+
+def test_without_a_home_the_build_folder_is_one(course: Path) -> None:
+    (course / "tools").mkdir()
+    (course / "tools" / "bootstrap.py").write_text("import os; print(os.environ['HOME'])", encoding="utf-8")
+    done = make("env", f"PYTHON={sys.executable}", folder=course, HOME="")
+    assert done.stdout.strip() == str(course / "build" / "home")
+    assert make("env", f"PYTHON={sys.executable}", folder=course, HOME="/somewhere").stdout.strip() == "/somewhere"
 
 
 def test_a_failing_step_fails_its_target(course: Path) -> None:
