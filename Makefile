@@ -49,12 +49,12 @@ quick: check  ## lint, stale files and the fast tests; before every commit
 
 test: check  ## what CI runs: lint, stale files, tests, doctests, every lecture at smoke
 	@$(RUN) -m tools.vendor
-	@$(PYTEST) -m "not full" --doctest-modules --nbval-lax tests course_lib lectures
+	@$(PYTEST) -m "not full" --doctest-modules --nbval-lax --ignore lectures/src tests course_lib lectures
 
 test-all: check  ## the complete suites, long ones and comparisons with peers too; before an issue is called resolved
 	@$(RUN) tools/bootstrap.py --oracles
 	@$(RUN) -m tools.vendor
-	@$(PYTEST) --doctest-modules --nbval-lax tests course_lib lectures
+	@$(PYTEST) --doctest-modules --nbval-lax --ignore lectures/src tests course_lib lectures
 
 generate: env  ## write what is generated: notebooks, stored cases, the list of public names
 	@$(RUN) -m tools.notebooks && $(RUN) -m tools.exercises && $(RUN) -m tools.public_names

@@ -176,15 +176,22 @@ def find_uv(venv: Path, lock: str) -> list[str | Path]:
     return command
 
 
-def install(venv: Path, *, torch: str) -> None:
-    """Make the environment hold what the lock says, and the course itself, editable."""
-    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-    uv = [*find_uv(venv, lock), "pip"]
-    into = ["--python", interpreter(venv)]
+def install_lock(path: Path, how: Sequence[str], *, uv: Sequence[str | Path], venv: Path, torch: str) -> None:
+    """Install a lock into the environment, each file checked by its hash; less PyTorch if that is to be CPU-only."""
+    lock = path.read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory() as folder:
         listed = Path(folder) / "requirements.txt"
         listed.write_text(without_accelerator(lock) if torch == "cpu" else lock, encoding="utf-8")
-        run([*uv, "sync", *into, "--require-hashes", listed], advice=OFFLINE)
+        run([*uv, *how, listed, "--require-hashes", "--python", interpreter(venv)], advice=OFFLINE)
+
+
+def install(venv: Path, *, torch: str) -> None:
+    """Make the environment hold what the lock says, and the course itself, editable."""
+    path = ROOT / "requirements.lock"
+    lock = path.read_text(encoding="utf-8")
+    uv = [*find_uv(venv, lock), "pip"]
+    into = ["--python", interpreter(venv)]
+    install_lock(path, ["sync"], uv=uv, venv=venv, torch=torch)
     if torch == "cpu":
         chosen = pins(lock, ("torch", "torchvision"))
         advice = f"The CPU-only PyTorch comes from PyTorch's own index. TORCH=default takes the usual one. {OFFLINE}"
@@ -193,7 +200,14 @@ def install(venv: Path, *, torch: str) -> None:
     run([*uv, *course], advice="The course's own package could not be installed; pyproject.toml may be broken.")
 
 
-def ensure(*, torch: str | None, strict: bool) -> str:
+def add_oracles(venv: Path, *, torch: str) -> None:
+    """Install the independent peers that the complete tests compare with, on top; what is there costs nothing."""
+    uv = [*find_uv(venv, (ROOT / "requirements.lock").read_text(encoding="utf-8")), "pip"]
+    how = ["install", "--quiet", "--no-deps", "-r"]
+    install_lock(ROOT / "requirements-oracles.lock", how, uv=uv, venv=venv, torch=torch)
+
+
+def ensure(*, torch: str | None, strict: bool, oracles: bool = False) -> str:
     """Bring `.venv` to what this tree asks for; returns what had to be done.
 
     `torch` None keeps the choice made before. `strict` asks for the very version of this interpreter; otherwise an
@@ -207,25 +221,17 @@ def ensure(*, torch: str | None, strict: bool) -> str:
     mine = ".".join(map(str, sys.version_info[:3]))
     supported = found is not None and tuple(map(int, found.split(".")[:2])) >= (3, 11)
     step = decide(note, want, runs=supported, other_python=strict and found != mine)
-    if step == "keep":
-        return step
     if step == "rebuild":
         print(f"Making .venv with Python {mine}. The first time this downloads a few gigabytes.", flush=True)
         create(venv)
-    else:
+    if step != "keep":
         print("Bringing .venv to what requirements.lock says.", flush=True)
-    write_note(path, {**want, "finished": False})
-    install(venv, torch=want["torch"])
-    write_note(path, {**want, "finished": True})
+        write_note(path, {**want, "finished": False})
+        install(venv, torch=want["torch"])
+        write_note(path, {**want, "finished": True})
+    if oracles:
+        add_oracles(venv, torch=want["torch"])
     return step
-
-
-def add_oracles() -> None:
-    """Install the independent peers, which the complete tests compare with, on top. What is there already costs nothing."""
-    uv = find_uv(ROOT / ".venv", (ROOT / "requirements.lock").read_text(encoding="utf-8"))
-    into = ["--python", interpreter(ROOT / ".venv")]
-    peers = ROOT / "requirements-oracles.lock"
-    run([*uv, "pip", "install", *into, "--quiet", "--no-deps", "--require-hashes", "-r", peers], advice=OFFLINE)
 
 
 def lock(*, upgrade: bool) -> None:
@@ -261,9 +267,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.lock:
             lock(upgrade=options.upgrade)
         else:
-            ensure(torch=options.torch, strict=options.strict)
-            if options.oracles:
-                add_oracles()
+            ensure(torch=options.torch, strict=options.strict, oracles=options.oracles)
     except Failed as failure:
         print(failure, file=sys.stderr)
         return 1

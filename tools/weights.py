@@ -35,7 +35,7 @@ class Recipe:
 
 
 SMALL = {"depth": 9, "width": 32}   # the paper's networks have 17 or 20 layers of 64
-MINUTES = Budget(3000, 8, 48)
+MINUTES = Budget(3000, 16, 36)
 RECIPES = {
     **{f"dncnn-s{level}-w32": Recipe(dncnn.DnCNN, SMALL, dncnn.train, {"sigma": level / 255}, MINUTES, (level,))
        for level in (15, 25, 50)},

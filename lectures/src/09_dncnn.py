@@ -37,7 +37,7 @@ wavelet, nlm = Wavelet(), NonLocalMeans()
 
 # %% slideshow={"slide_type": "-"}
 size = choose(smoke=dict(depth=3, width=8), lecture=dict(depth=7, width=32), full=dict(depth=17, width=64))
-short = choose(smoke=Budget(10, 4, 24), lecture=Budget(300, 8, 48), full=Budget(4000, 128, 40))
+short = choose(smoke=Budget(10, 4, 24), lecture=Budget(250, 16, 36), full=Budget(4000, 128, 40))
 painter, painter_history = dncnn.train(train_images, sigma=sigma, budget=short, seed=0,
                                        network=DnCNN(**size, residual=False))
 painter = painter.cpu()
@@ -142,7 +142,7 @@ for name, depth in (("DnCNN-S", 17), ("DnCNN-B and DnCNN-3", 20)):
 
 # %% [markdown] slideshow={"slide_type": "subslide", "minutes": 2, "notes": "Fully convolutional: the size of the training patch is a choice of efficiency, not of the network."}
 # There is no fully connected layer, so the network takes an image of any size. That is why it can be trained on
-# **patches**: 40 × 40 pixels in the paper, 48 × 48 here. A patch need only be larger than the receptive field to show
+# **patches**: 40 × 40 pixels in the paper, 36 × 36 here. A patch need only be larger than the receptive field to show
 # the network everything that it can use, and small patches mean many different images in a batch.
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "Take bets. The filters are fixed; the network has a minute."}
@@ -155,7 +155,7 @@ for name, depth in (("DnCNN-S", 17), ("DnCNN-B and DnCNN-3", 20)):
 # has 7 of 32. At full profile this notebook trains the paper's.)
 
 # %% slideshow={"slide_type": "-"}
-budget = choose(smoke=Budget(20, 4, 24), lecture=Budget(2500, 8, 48), full=Budget(80_000, 128, 40))
+budget = choose(smoke=Budget(20, 4, 24), lecture=Budget(2200, 16, 36), full=Budget(80_000, 128, 40))
 validation_pairs = data.fixed_pairs(data.photographs("validation"), Gaussian(sigma), seed=0)
 
 
@@ -341,7 +341,7 @@ figures.bars({name: stored[key].mean for name, key in rings.items()}, xlabel="PS
 # The theoretical reach is the whole receptive field, the real one is a few pixels. The network has learnt that
 # black frames mean borders, but it has only half the neighbours there. Scores on small pictures feel this; photographs hardly do.
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 2, "notes": "One photograph of 640 x 427 holds 225 000 different 48 x 48 patches."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 2, "notes": "One photograph of 640 x 427 holds more than 200 000 different patches of 36 x 36."}
 # ## Experiment 6: do more photographs help?
 #
 # The paper trained on 400 images of 180 × 180 and reports that more hardly helped. Let us go the other way:

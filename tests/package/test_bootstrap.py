@@ -155,45 +155,47 @@ def test_an_environment_is_made_without_pip_where_python_cannot_bring_it(
     assert bootstrap.version(bootstrap.interpreter(tmp_path / "venv"))
 
 
-def recorded(monkeypatch: pytest.MonkeyPatch, *, succeeds: bool) -> list[list[str]]:
-    """Note down the commands instead of running them."""
+def test_uv_comes_from_path_or_else_by_pip_with_its_hash(monkeypatch: pytest.MonkeyPatch) -> None:
     commands: list[list[str]] = []
 
     def run(command: list[Any], **_: Any) -> subprocess.CompletedProcess[Any]:
         commands.append([str(part) for part in command])
-        return subprocess.CompletedProcess(command, 0 if succeeds or "--require-hashes" in command else 1)
+        return subprocess.CompletedProcess(command, 0 if "install" in command else 1)  # neither uv nor pip is inside
 
     monkeypatch.setattr(subprocess, "run", run)
-    return commands
-
-
-def test_uv_comes_from_path_or_else_by_pip_with_its_hash(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bootstrap.shutil, "which", lambda name: "/bin/uv")
     assert bootstrap.find_uv(Path("venv"), LOCK) == ["/bin/uv"]
     monkeypatch.setattr(bootstrap.shutil, "which", lambda name: None)
-    commands = recorded(monkeypatch, succeeds=False)
-    assert bootstrap.find_uv(Path("venv"), LOCK) == [Path("venv/bin/python"), "-m", "uv"]
-    last = commands[-1]
-    assert (
-        last[1:5] == ["-m", "pip", "--python", "venv/bin/python"] and last[0] == sys.executable
-    )  # no pip inside: from outside
-    assert "--require-hashes" in last
+    assert bootstrap.find_uv(Path("venv"), LOCK) == [bootstrap.interpreter(Path("venv")), "-m", "uv"]
+    assert commands[-1][:4] == [sys.executable, "-m", "pip", "--python"]  # pip works from outside
+    assert "--require-hashes" in commands[-1]
 
 
 def test_a_cpu_only_installation_asks_for_the_locked_torch_from_its_cpu_backend(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    listed: list[set[str]] = []
+
+    def run(command: list[Any], **_: Any) -> subprocess.CompletedProcess[Any]:
+        commands.append([str(part) for part in command])
+        listed.extend(set(bootstrap.blocks(Path(part).read_text())) for part in commands[-1] if part.endswith(".txt"))
+        return subprocess.CompletedProcess(command, 0)
+
+    commands: list[list[str]] = []
+    monkeypatch.setattr(subprocess, "run", run)
     monkeypatch.setattr(bootstrap.shutil, "which", lambda name: "uv")
-    commands = recorded(monkeypatch, succeeds=True)
     bootstrap.install(Path("venv"), torch="cpu")
     sync, torch, course = commands
     locked = bootstrap.pins((root / "requirements.lock").read_text(encoding="utf-8"), ["torch", "torchvision"])
     assert sync[:3] == ["uv", "pip", "sync"] and "--require-hashes" in sync
     assert torch[-4:] == ["--torch-backend", "cpu", *locked]
     assert course[-2] == "--editable" and "--no-build-isolation" in course
+    bootstrap.add_oracles(Path("venv"), torch="cpu")
+    assert [names & {"torch", "triton", "nvidia-cublas"} for names in listed] == [set(), set()]
+    assert "numpy" in listed[0] and "lightly" in listed[1]
     commands.clear()
     bootstrap.install(Path("venv"), torch="default")
-    assert [command[2] for command in commands] == ["sync", "install"]
+    assert [command[2] for command in commands] == ["sync", "install"] and "torch" in listed[2]
 
 
 def test_uv_trusts_the_machines_authorities_unless_there_are_none_or_its_user_says_otherwise() -> None:
