@@ -10,7 +10,7 @@ from course_lib import data
 from course_lib.denoise import dncnn
 from course_lib.fit import fit
 from course_lib.noise import Gaussian
-from course_lib.optimisers import SGD   # Adam and Muon divide by gradients, and enlarge the last bits
+from course_lib.optimisers import SGD  # Adam and Muon divide by gradients, and enlarge the last bits
 from course_lib.profiles import Budget
 
 torch.set_num_threads(1)

@@ -47,8 +47,10 @@ RECIPES = {
 def make(name: str, recipe: Recipe, checkpoints: Path) -> zoo.Card:
     """Train, score and store one set of weights."""
     network = recipe.cls(**recipe.arguments, seed=recipe.seed)
+    asked = provenance.identity((recipe.arguments, recipe.train_arguments, recipe.budget, fingerprint(recipe)))
+    checkpoint = checkpoints / f"{name}-{asked}.safetensors"
     trained = recipe.train(data.photographs("train"), budget=recipe.budget, seed=recipe.seed, network=network,
-                           checkpoint=checkpoints / f"{name}.safetensors", **recipe.train_arguments)
+                           checkpoint=checkpoint, **recipe.train_arguments)
     quality = {f"photographs_{level}": float(score(
         trained.model, data.fixed_pairs(data.photographs("test"), Gaussian(level / 255), seed=0)).mean())
         for level in recipe.scored_at}
@@ -61,6 +63,7 @@ def make(name: str, recipe: Recipe, checkpoints: Path) -> zoo.Card:
         quality=quality | {"seconds": trained.history.seconds}, fingerprint=fingerprint(recipe),
         stamp=provenance.stamp())
     zoo.save(trained, card)
+    checkpoint.unlink()
     return card
 
 

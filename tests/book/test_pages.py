@@ -184,6 +184,16 @@ def test_a_deck_opens_without_a_network_and_a_key_moves_on(browser: Chromium, si
     assert browser.look() != look
 
 
+def test_a_slide_with_too_much_on_it_is_shown_smaller(browser: Chromium, site: tuple[Path, str]) -> None:
+    browser.open(f"{site[1]}/slides/01_toy.html")
+    browser.page.js("Reveal.getCurrentSlide().insertAdjacentHTML('beforeend', '<p>one more line</p>'.repeat(8))")
+    too_much = "(s => s.scrollHeight > s.clientHeight + 1)(Reveal.getCurrentSlide())"
+    assert browser.page.js(too_much)
+    browser.press("ArrowRight")
+    browser.press("ArrowLeft")
+    assert not browser.page.js(too_much)
+
+
 def test_a_player_works_on_a_slide(browser: Chromium, site: tuple[Path, str]) -> None:
     browser.open(f"{site[1]}/slides/01_toy.html")
     browser.page.js("Reveal.slide(Reveal.getTotalSlides() - 1)")
