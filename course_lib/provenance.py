@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 PACKAGE = __name__.partition(".")[0]
-INERT = {f"{PACKAGE}.{name}" for name in ("arguments", "files", "provenance")}   # cannot change a figure, only refuse
+# What cannot change a figure: checks that only refuse, and finding files whose content is hashed as data.
+INERT = {f"{PACKAGE}.{name}" for name in ("arguments", "files", "provenance", "data.sets", "data.photographs")}
 
 
 def fingerprint(*objects: Callable | type, data: Sequence[str] = ()) -> str:

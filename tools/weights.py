@@ -14,6 +14,7 @@ from pathlib import Path
 from torch import nn
 
 from course_lib import data, manifest, profiles, provenance, zoo
+from course_lib.data.images import read
 from course_lib.denoise import dncnn
 from course_lib.denoiser import score
 from course_lib.fit import Trained
@@ -69,7 +70,7 @@ def make(name: str, recipe: Recipe, checkpoints: Path) -> zoo.Card:
 
 def fingerprint(recipe: Recipe) -> str:
     """What the weights depend on."""
-    return provenance.fingerprint(recipe.train, recipe.cls, data=("photographs",))
+    return provenance.fingerprint(recipe.train, recipe.cls, read, data=("photographs",))
 
 
 def main() -> None:

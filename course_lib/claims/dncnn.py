@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from course_lib import data
 from course_lib.claims import Claim, Experiment, Verdict, exceeds, together
-from course_lib.data.images import to_float
+from course_lib.data.images import read, to_float
 from course_lib.denoise import classical, dncnn
 from course_lib.denoise.dncnn import DnCNN
 from course_lib.denoiser import Denoiser, score
@@ -152,11 +152,11 @@ def measure_images(profile: Profile, seed: int) -> dict[str, float]:
         scored("photographs"), SIGMA) for count in (1, 2, 4, 8)}
 
 
-BENCHMARK = Experiment("dncnn-benchmark", measure_benchmark, data=("photographs", "Set12", "BSD68"))
-ABLATION = Experiment("dncnn-ablation", measure_ablation, data=("photographs",))
-BLIND = Experiment("dncnn-blind", measure_blind, data=("photographs",))
-THREE_TASKS = Experiment("dncnn-three-tasks", measure_three_tasks, data=("photographs",))
-IMAGES = Experiment("dncnn-images", measure_images, data=("photographs",))
+BENCHMARK = Experiment("dncnn-benchmark", measure_benchmark, (read,), ("photographs", "Set12", "BSD68"))
+ABLATION = Experiment("dncnn-ablation", measure_ablation, (read,), ("photographs",))
+BLIND = Experiment("dncnn-blind", measure_blind, (read,), ("photographs",))
+THREE_TASKS = Experiment("dncnn-three-tasks", measure_three_tasks, (read,), ("photographs",))
+IMAGES = Experiment("dncnn-images", measure_images, (read,), ("photographs",))
 
 
 # Claims ------------------------------------------------------------------------------------------------------------
