@@ -124,18 +124,21 @@ def _uses(module: types.ModuleType, statement: ast.AST) -> Iterator[tuple[types.
     for node in ast.walk(statement):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             base = getattr(module, node.value.id, None)
-            if isinstance(base, types.ModuleType) and _ours(base):
-                yield base, node.attr
+            if isinstance(base, types.ModuleType) and base.__name__.partition(".")[0] == PACKAGE:
+                yield _home(base, node.attr)
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(PACKAGE):   # inside a function
             source = sys.modules.get(node.module or "")
-            yield from ((source, alias.name) for alias in node.names if source is not None)
+            yield from (_home(source, alias.name) for alias in node.names if source is not None)
         elif isinstance(node, ast.Name):
-            value = getattr(module, node.id, None)
-            home = sys.modules.get(value.__module__) if isinstance(value, type | types.FunctionType) else None
-            if isinstance(value, type | types.FunctionType) and home is not None and _ours(home):
-                yield home, value.__name__
-            else:
-                yield module, node.id
+            yield _home(module, node.id)
+
+
+def _home(module: types.ModuleType, name: str) -> tuple[types.ModuleType, str]:
+    """Where what a module calls by a name is defined: packages and modules pass things on."""
+    value = getattr(module, name, None)
+    if isinstance(value, type | types.FunctionType) and value.__module__ in sys.modules:
+        return sys.modules[value.__module__], value.__name__
+    return module, name
 
 
 @functools.cache

@@ -83,6 +83,10 @@ def test_a_method_reaches_the_training_loop_the_noise_and_its_own_constants():
                  "course_lib.denoise.dncnn.DnCNN", "course_lib.data.sources.patches", "course_lib.optimisers.Muon",
                  "course_lib.operators.bicubic_loss"):
         assert name in reached
+    from course_lib.claims.dncnn import measure_benchmark
+
+    passed_on = provenance._closure([measure_benchmark])   # it says data.fixed_pairs, which the package passes on
+    assert {"course_lib.data.sources.fixed_pairs", "course_lib.data.images.to_float"} <= passed_on.keys()
     assert not any(name.startswith("torch") for name in reached)
 
 

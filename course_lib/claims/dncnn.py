@@ -113,7 +113,7 @@ def measure_blind(profile: Profile, seed: int) -> dict[str, float]:
         figures[f"specific_at_{level}"] = mean_psnr(specific, pictures, level / 255)
         if level == 25:
             figures |= {f"s25_at_{other}": mean_psnr(specific, pictures, other / 255) for other in LEVELS}
-    filters = {"wavelet": classical.Wavelet(), "nlm": classical.NonLocalMeans()}
+    filters: dict[str, Denoiser] = {"wavelet": classical.Wavelet(), "nlm": classical.NonLocalMeans()}
     return figures | {f"{name}_at_{level}": mean_psnr(filter_, pictures, level / 255)
                       for name, filter_ in filters.items() for level in LEVELS}
 
