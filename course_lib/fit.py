@@ -7,24 +7,24 @@ validation, exact resume from one file, several processes under torchrun or acce
 
 from __future__ import annotations
 
-import json
 import math
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from course_lib import files, profiles, provenance, randomness
+from course_lib import checkpoints, profiles, provenance, randomness
 from course_lib.data.sources import Batch, Source
 from course_lib.optimisers import AdamW, Optimiser, Schedule, check_groups, cosine
 from course_lib.profiles import Budget
+from course_lib.progress import ProgressLine
 
 CHECKPOINTS = 20      # a training with a checkpoint file writes it so many times
 LOGGED = 200          # a history keeps about so many points of each loss
@@ -94,20 +94,20 @@ def fit(model: nn.Module, source: Source, step: Step, *, budget: Budget, seed: i
     Several processes (torchrun, accelerate launch) share each batch: `budget.batch` is the global batch.
     """
     check_groups(model, groups or {})
-    run = _Run(model, source, step, budget, seed, optimiser, schedule, ema, dict(groups or {}), watch, watches)
+    run = Run(model, source, step, budget, seed, optimiser, schedule, ema, dict(groups or {}), watch, watches)
     if checkpoint is not None and (checkpoint := Path(checkpoint)).exists():
-        _load(run, checkpoint)
+        checkpoints.load(run, checkpoint)
     was_training, previous = model.training, time.perf_counter()
     interrupted = False
     try:
-        with _ProgressLine(run, quiet=run.rank > 0) as line, _between_steps() as asked_to_stop:
+        with ProgressLine(run, quiet=run.rank > 0) as line, _between_steps() as asked_to_stop:
             while run.done < budget.steps and run.history.stopped is None:
                 run.advance()
                 now = time.perf_counter()
                 run.history.seconds, previous = run.history.seconds + now - previous, now
                 interrupted = asked_to_stop()
                 if checkpoint is not None and (interrupted or _due(run.done, budget.steps, CHECKPOINTS)):
-                    _save(run, checkpoint)
+                    checkpoints.save(run, checkpoint)
                 line.update()
                 if interrupted:
                     break
@@ -126,7 +126,7 @@ def fit(model: nn.Module, source: Source, step: Step, *, budget: Budget, seed: i
     return run.history
 
 
-class _Run:
+class Run:
     """Everything that a training changes, so that it can be stored whole."""
 
     def __init__(self, model: nn.Module, source: Source, step: Step, budget: Budget, seed: int, optimiser: Optimiser,
@@ -262,74 +262,6 @@ class _Stepper(nn.Module):
         return terms if isinstance(terms, dict) else {"loss": terms}
 
 
-# One checkpoint file -----------------------------------------------------------------------------------------------
-
-
-def _save(run: _Run, path: Path) -> None:
-    if run.rank > 0:
-        return
-    from safetensors.torch import save
-
-    tensors = {f"model.{name}": value for name, value in run.model.state_dict().items()}
-    tensors |= {f"average.{name}": value for name, value in (run.average or {}).items()}
-    tensors |= {f"best.{name}": value for name, value in (run.best or {}).items()}
-    tensors |= {"random.batches": run.generator.get_state(), "random.layers": run.random_state}
-    scalars: dict[str, dict] = {}
-    for which, optimiser in enumerate(run.optimisers):
-        for parameter, state in optimiser.state_dict()["state"].items():
-            for name, value in state.items():
-                if isinstance(value, Tensor):
-                    tensors[f"optimiser.{which}.{parameter}.{name}"] = value
-                else:
-                    scalars.setdefault(f"{which}.{parameter}", {})[name] = value
-    about = {"arguments": run.arguments, "done": run.done, "history": asdict(run.history), "scalars": scalars,
-             "best_score": run.best_score if run.best is not None else None, "threads": torch.get_num_threads()}
-    stored = save({name: value.detach().contiguous().cpu() for name, value in tensors.items()},
-                  metadata={"course_lib.fit": json.dumps(about)})
-    with files.atomic(path) as stream:
-        stream.write(stored)
-
-
-def _load(run: _Run, path: Path) -> None:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="pt") as stored:
-            about = json.loads((stored.metadata() or {})["course_lib.fit"])
-            tensors = {name: stored.get_tensor(name) for name in stored.keys()}
-    except (SafetensorError, KeyError, ValueError, OSError) as error:
-        raise ValueError(f"{path} is no readable checkpoint ({type(error).__name__}). Usual cause: a file of another "
-                         "program, or a copy that broke off. Move it away to start this training afresh.") from error
-    if about["arguments"] != run.arguments:
-        raise ValueError(f"{path} belongs to a training with other arguments (data, network, step, budget, seed, "
-                         "optimiser, schedule or precision), so it cannot be resumed by this one. Give this training "
-                         "another checkpoint file, or delete that one.")
-    if about["threads"] != torch.get_num_threads():
-        print(f"resuming with {torch.get_num_threads()} threads what began with {about['threads']}: "
-              "the last bits of the result may differ.")
-
-    def part(prefix: str) -> dict[str, Tensor]:
-        return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-
-    run.model.load_state_dict(part("model."))
-    if run.average is not None:
-        run.average = {name: value.to(run.device) for name, value in part("average.").items()}
-    if about["best_score"] is not None:
-        run.best, run.best_score = part("best."), about["best_score"]
-    for which, optimiser in enumerate(run.optimisers):
-        state: dict[int, dict] = {}
-        for name, value in part(f"optimiser.{which}.").items():
-            parameter, _, key = name.partition(".")
-            state.setdefault(int(parameter), {})[key] = value
-        for key, value in about["scalars"].items():
-            if key.startswith(f"{which}."):
-                state.setdefault(int(key.partition(".")[2]), {}).update(value)
-        optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
-    run.generator.set_state(tensors["random.batches"])
-    run.random_state = tensors["random.layers"]
-    run.done, run.history = about["done"], History(**about["history"])
-
-
 @contextmanager
 def _between_steps() -> Iterator[Callable[[], bool]]:
     """Let the first Ctrl-C wait until a step is whole; a second one interrupts at once."""
@@ -413,54 +345,3 @@ def _why_not_finite(value: float, terms: Mapping[str, Tensor], batch: Batch, ste
     return (f"the loss became {value} at step {step} (term: {which}) though the batch is finite: the training "
             "diverged. Try a tenth of the learning rate, or a longer warm-up. "
             "The weights are those of the step before.")
-
-
-class _ProgressLine:
-    """One line that tells how far a training is: a display with an id in a notebook, tqdm in a terminal."""
-
-    def __init__(self, run: _Run, *, quiet: bool) -> None:
-        self.run, self.quiet, self.shown = run, quiet, 0.0
-        self.handle = self.tqdm = None
-
-    def __enter__(self) -> _ProgressLine:
-        if self.quiet:
-            return self
-        if _in_notebook():
-            from IPython.display import display
-
-            self.handle = display({"text/plain": self._line()}, raw=True, display_id=True)
-        else:
-            from tqdm import tqdm
-
-            self.tqdm = tqdm(total=self.run.budget.steps, initial=self.run.done, unit="step", leave=False, disable=None)
-        return self
-
-    def update(self) -> None:
-        now = time.perf_counter()
-        if self.tqdm is not None:
-            self.tqdm.update()
-        elif self.handle is not None and now - self.shown > 0.5:
-            self.shown = now
-            share = self.run.done / self.run.budget.steps
-            self.handle.update({"text/plain": self._line(), "text/html":
-                                f'<progress value="{share:.3f}" max="1"></progress> {self._line()}'}, raw=True)
-
-    def __exit__(self, *problem: object) -> None:
-        if self.tqdm is not None:
-            self.tqdm.close()
-        elif self.handle is not None:
-            self.handle.update({"text/plain": self._line()}, raw=True)
-
-    def _line(self) -> str:
-        run, terms = self.run, {name: values[-1] for name, values in self.run.history.terms.items()}
-        watched = {name: values[-1] for name, values in run.history.watched.items()}
-        figures = ", ".join(f"{name} {value:.4g}" for name, value in (terms | watched).items())
-        return (f"step {run.done} of {run.budget.steps} · {run.history.seconds:.0f} s"
-                f"{' · ' + figures if figures else ''}")
-
-
-def _in_notebook() -> bool:
-    import sys
-
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    return shell is not None and shell.__class__.__name__ == "ZMQInteractiveShell"

@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 PACKAGE = __name__.partition(".")[0]
-# What cannot change a figure: checks that only refuse, and finding files whose content is hashed as data.
-INERT = {f"{PACKAGE}.{name}" for name in ("arguments", "files", "provenance", "data.sets", "data.photographs")}
+# What cannot change a figure: checks that only refuse, shows, stores and resumes, and files whose content is hashed.
+INERT = {f"{PACKAGE}.{name}" for name in ("arguments", "files", "provenance", "data.sets", "data.photographs",
+                                          "checkpoints", "progress")}
 
 
 def fingerprint(*objects: Callable | type, data: Sequence[str] = ()) -> str:

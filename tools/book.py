@@ -161,25 +161,36 @@ def configuration(course: Course, config: Path, *, mathjax: str) -> str:
 
 def ledger_page(statuses: Sequence[Status]) -> str:
     """Every empirical sentence of the lectures beside what was measured, what the paper says, and whether it holds."""
-    return "\n\n".join([LEDGER_HEAD, tally(statuses) + ".", *(_claim(status) for status in statuses)]) + "\n"
+    by_experiment = {status.claim.experiment.id: status for status in statuses if status.figures}
+    figures = [_figures(status) for status in by_experiment.values()]
+    return "\n\n".join([LEDGER_HEAD, tally(statuses) + ".", *(_claim(status) for status in statuses),
+                        *(["## All measured figures", *figures] if figures else [])]) + "\n"
 
 
 def _claim(status: Status) -> str:
+    """One claim: its sentence, its verdict, and the paper's values beside those of the same name that were measured."""
     claim, state = status.claim, status.state
-    measured = f"measured, {status.profile} profile, {len(status.seeds)} seed{'s' * (len(status.seeds) != 1)}"
-    names = dict.fromkeys((*claim.paper, *status.figures))
-    absent, rows = "–" if status.figures else "not yet", []
-    for name in names:
-        found = status.figures.get(name)
-        span = f"{number(found.low)} to {number(found.high)}" if found and found.n > 1 else ""
-        paper = number(claim.paper[name]) if name in claim.paper else ""
-        rows.append(f"| {name} | {paper} | {found or absent} | {span} |")
     verdict = {"holds": "**Holds.**", "fails": "**Fails.**", "missing": "**Not measured yet.**",
                "stale": "**Stale:** measured with earlier code or data."}[state]
-    table = "\n".join([f"| figure | the paper's value | {measured} | lowest to highest |", "|---|--:|--:|--:|", *rows])
+    table = [f"| figure | the paper's value | {_measured(status)} |", "|---|--:|--:|"]
+    for name, value in claim.paper.items():
+        table.append(f"| {name} | {number(value)} | {status.figures.get(name, '–')} |")
     origin = f"Source: {claim.source}. Claim `{claim.id}`, experiment `{claim.experiment.id}`."
     return "\n\n".join([f":::{{div}} claim {state}", f"({claim.id})=\n**{claim.sentence}**",
-                        f"{verdict} {status.because}", *([table] if rows else []), origin, ":::"])
+                        f"{verdict} {status.because}", *(["\n".join(table)] if claim.paper else []), origin, ":::"])
+
+
+def _figures(status: Status) -> str:
+    """Everything an experiment measured."""
+    table = [f"| figure | {_measured(status)} | lowest to highest |", "|---|--:|--:|"]
+    for name, found in status.figures.items():
+        table.append(f"| {name} | {found} | {f'{number(found.low)} to {number(found.high)}' if found.n > 1 else ''} |")
+    return f"### {status.claim.experiment.id}\n\n" + "\n".join(table)
+
+
+def _measured(status: Status) -> str:
+    seeds = len(status.seeds)
+    return f"measured, {status.profile} profile, {seeds} seed{'s' * (seeds != 1)}" if seeds else "measured"
 
 
 def _write(path: Path, content: Any) -> None:
