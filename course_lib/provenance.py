@@ -284,6 +284,6 @@ def _commit() -> tuple[str, bool]:
     try:
         if Path(git("rev-parse", "--show-toplevel").strip()) != folder.resolve():
             return "", False
-        return git("rev-parse", "--short=12", "HEAD").strip(), bool(git("status", "--porcelain", "course_lib").strip())
+        return git("rev-parse", "--short=12", "HEAD").strip(), bool(git("status", "--porcelain", "-uno", "course_lib").strip())
     except (OSError, subprocess.CalledProcessError):
         return "", False
