@@ -19,7 +19,7 @@ def main() -> None:
     y = to_float(data.photographs("test")["camera"])[..., 20:276, 110:366]
     z = Gaussian(SIGMA)(y, generator=generator(0, "picture"))
     with torch.inference_mode():
-        pictures = {"what the camera saw": z, "non-local means": NonLocalMeans()(z, sigma=SIGMA),
+        pictures = {"noisy, σ = 25/255": z, "non-local means": NonLocalMeans()(z, sigma=SIGMA),
                     "DnCNN, lecture 09": zoo.load(DnCNN, "dncnn-s25-w32")(z)}
     picture = figures.images(pictures, reference=y, alt="A noisy photograph, a filtered one, and a network's estimate")
     with atomic(manifest.find_root() / "book" / "assets" / "readme.png") as stream:
