@@ -284,6 +284,7 @@ def _commit() -> tuple[str, bool]:
     try:
         if Path(git("rev-parse", "--show-toplevel").strip()) != folder.resolve():
             return "", False
-        return git("rev-parse", "--short=12", "HEAD").strip(), bool(git("status", "--porcelain", "-uno", "course_lib").strip())
+        changed = git("status", "--porcelain", "-uno", "course_lib").strip()
+        return git("rev-parse", "--short=12", "HEAD").strip(), bool(changed)
     except (OSError, subprocess.CalledProcessError):
         return "", False

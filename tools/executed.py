@@ -1,9 +1,10 @@
-"""Executed lectures, each run once: the cache knows the notebook, the library and the profile that made it."""
+"""Executed lectures, each run once: the cache knows the notebook, library, results and profile that made it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -37,12 +38,13 @@ def executed(course: Course, lecture: Lecture, *, profile: str, build: Path, run
 
 
 def key(course: Course, lecture: Lecture, *, profile: str) -> str:
-    """A hash of everything a run depends on that lies in the repository."""
-    library = course.root / "course_lib"
+    """A hash of what a run depends on: notebook, library, stored results, and whether the optional sets are there."""
+    folders = (course.root / "course_lib", course.root / "results")
     files = [lectures.notebook(lecture, course.root),
-             *sorted(path for path in library.rglob("*") if path.is_file() and "__pycache__" not in path.parts)]
+             *sorted(path for folder in folders for path in folder.rglob("*")
+                     if path.is_file() and "__pycache__" not in path.parts)]
     hashes = [[path.relative_to(course.root).as_posix(), sha256(path)] for path in files]
-    return hashlib.sha256(json.dumps([profile, hashes]).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps([profile, "COURSE_DATA" in os.environ, hashes]).encode()).hexdigest()[:16]
 
 
 def run_lecture(course: Course, lecture: Lecture, profile: str, out: Path) -> None:

@@ -5,8 +5,8 @@
 A cell is on a slide when its metadata says so: `slideshow={"slide_type": "slide"}` begins a slide, "subslide" one
 below, "fragment" appears on a key, "-" joins the slide before, "notes" is for the speaker; every other cell is left
 out. On a cell that begins a slide, `"minutes": 3` and `"notes": "..."` give the speaker view its time and its text.
-Long code and the code of figures are folded: a click shows them. The tags `hide-input`, `remove-input` and
-`remove-output` leave away what they name. Of the generated header the title and the promise are shown.
+Long code and the code of figures and tables are folded: a click shows them. The tags `hide-input`, `remove-input`
+and `remove-output` leave away what they name. Of the generated header the title and the promise are shown.
 """
 
 from __future__ import annotations
@@ -96,15 +96,17 @@ def only_slides(notebook: NotebookNode) -> NotebookNode:
         if minutes := slideshow.get("minutes"):
             slideshow["data"] = {"timing": str(round(60 * minutes))}
         cell.metadata["folded"] = cell.cell_type == "code" and (
-            cell.source.count("\n") >= LONG or any("<figure" in _html(output) for output in cell.outputs))
+            cell.source.count("\n") >= LONG or any(_drawn(output) for output in cell.outputs))
         deck.cells.append(cell)
         if notes := slideshow.get("notes"):
             deck.cells.append(new_markdown_cell(notes, metadata={"slideshow": {"slide_type": "notes"}}))
     return deck
 
 
-def _html(output: NotebookNode) -> str:
-    return "".join(output.get("data", {}).get("text/html", ""))
+def _drawn(output: NotebookNode) -> bool:
+    """Whether an output is a figure or a table."""
+    html = output.get("data", {}).get("text/html", "")
+    return "<figure" in html or "<table" in html
 
 
 if __name__ == "__main__":

@@ -28,18 +28,25 @@ from course_lib.randomness import generator
 from course_lib.widgets.player import Axis, Player
 from course_lib.widgets.quiz import Option, Question, Quiz
 
-sigma = 25 / 255                                       # images lie in [0, 1]
+sigma = 25 / 255  # images lie in [0, 1]
 train_images = data.photographs("train")
-test_images = data.photographs("test")                 # never trained on
+test_images = data.photographs("test")  # never trained on
 test_pairs = data.fixed_pairs(test_images, Gaussian(sigma), seed=0)
-z, y = test_pairs[0]                                   # the photograph "camera"
+z, y = test_pairs[0]  # the photograph "camera"
 wavelet, nlm = Wavelet(), NonLocalMeans()
 
 # %% slideshow={"slide_type": "-"}
-size = choose(smoke=dict(depth=3, width=8), lecture=dict(depth=7, width=32), full=dict(depth=17, width=64))
-short = choose(smoke=Budget(10, 4, 24), lecture=Budget(250, 16, 36), full=Budget(4000, 128, 40))
-painter, painter_history = dncnn.train(train_images, sigma=sigma, budget=short, seed=0,
-                                       network=DnCNN(**size, residual=False))
+size = choose(
+    smoke=dict(depth=3, width=8),
+    lecture=dict(depth=7, width=32),
+    full=dict(depth=17, width=64),
+)
+short = choose(
+    smoke=Budget(10, 4, 24), lecture=Budget(250, 16, 36), full=Budget(4000, 128, 40)
+)
+painter, painter_history = dncnn.train(
+    train_images, sigma=sigma, budget=short, seed=0, network=DnCNN(**size, residual=False)
+)
 painter = painter.cpu()
 
 # %% slideshow={"slide_type": "subslide", "minutes": 2, "notes": "The network has seen the answer a few hundred times and is still worse than averaging similar patches. Let them say why before you go on."}
@@ -47,12 +54,18 @@ window = (..., slice(60, 252), slice(140, 332))
 with torch.inference_mode():
     painted = painter(z)
 figures.images(
-    {"noisy": z[window], "wavelet": wavelet(z, sigma=sigma)[window], "non-local means": nlm(z, sigma=sigma)[window],
-     "a network that paints": painted[window]},
-    reference=y[window], columns=2,
+    {
+        "noisy": z[window],
+        "wavelet": wavelet(z, sigma=sigma)[window],
+        "non-local means": nlm(z, sigma=sigma)[window],
+        "a network that paints": painted[window],
+    },
+    reference=y[window],
+    columns=2,
     alt="The same part of a photograph of a man with a camera, four times: noisy, after wavelet shrinkage, after "
-        "non-local means, and after a network that was trained for a moment, which blurs and shifts the grays",
-    caption="A part of a test photograph at σ = 25/255. The network was trained for a moment to paint the clean image.")
+    "non-local means, and after a network that was trained for a moment, which blurs and shifts the grays",
+    caption="A part of a test photograph at σ = 25/255. The network was trained for a moment to paint the clean image.",
+)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # The network saw the right answer a few hundred times, and it is worse than a filter that has seen nothing. Before it
@@ -84,9 +97,15 @@ figures.images(
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
 untrained = DnCNN()
 print(f"PSNR of the noise alone at sigma 25: {20 * math.log10(255 / 25):.2f} dB")
-print("an untrained DnCNN returns z itself:", torch.equal(untrained.eval()(z[window]), z[window]))
+print(
+    "an untrained DnCNN returns z itself:",
+    torch.equal(untrained.eval()(z[window]), z[window]),
+)
 measured_noise = -10 * math.log10((z - y).square().mean().item())
-print("the noise of the photograph has that, within 0.05 dB:", abs(measured_noise - 20 * math.log10(255 / 25)) < 0.05)
+print(
+    "the noise of the photograph has that, within 0.05 dB:",
+    abs(measured_noise - 20 * math.log10(255 / 25)) < 0.05,
+)
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "The factor one half is only there so that the gradient has none. The sum of the paper runs over pixels too; ours is a mean, so that a learning rate means the same for every patch size."}
 # ## The loss
@@ -104,6 +123,7 @@ print("the noise of the photograph has that, within 0.05 dB:", abs(measured_nois
 # | $\sigma$ | standard deviation of the noise, in the unit of the image |
 # | $d$ | depth: the number of convolutions |
 #
+# %% [markdown] slideshow={"slide_type": "subslide"}
 # Here it is in the library; it divides by the number of pixels of a patch too:
 
 # %% slideshow={"slide_type": "-"}
@@ -139,8 +159,10 @@ Code(inspect.getsource(DnCNN.forward), language="python")
 for name, depth in (("DnCNN-S", 17), ("DnCNN-B and DnCNN-3", 20)):
     network = DnCNN(depth=depth)
     weights = sum(weight.numel() for weight in network.parameters() if weight.ndim == 4)
-    print(f"{name}: {depth} convolutions, {weights} weights in them, sees {network.receptive_field} x "
-          f"{network.receptive_field} pixels")
+    print(
+        f"{name}: {depth} convolutions, {weights} weights in them, sees {network.receptive_field} x "
+        f"{network.receptive_field} pixels"
+    )
 
 # %% [markdown] slideshow={"slide_type": "subslide", "minutes": 2, "notes": "Fully convolutional: the size of the training patch is a choice of efficiency, not of the network."}
 # There is no fully connected layer, so the network takes an image of any size. That is why it can be trained on
@@ -157,7 +179,9 @@ for name, depth in (("DnCNN-S", 17), ("DnCNN-B and DnCNN-3", 20)):
 # has 7 of 32. At full profile this notebook trains the paper's.)
 
 # %% slideshow={"slide_type": "-"}
-budget = choose(smoke=Budget(20, 4, 24), lecture=Budget(2200, 16, 36), full=Budget(80_000, 128, 40))
+budget = choose(
+    smoke=Budget(20, 4, 24), lecture=Budget(2200, 16, 36), full=Budget(80_000, 128, 40)
+)
 validation_pairs = data.fixed_pairs(data.photographs("validation"), Gaussian(sigma), seed=0)
 
 
@@ -166,32 +190,60 @@ def validate(model, progress):
     return {"PSNR of validation": float(score(model, validation_pairs).mean())}
 
 
-live, history = dncnn.train(train_images, sigma=sigma, budget=budget, seed=0, network=DnCNN(**size), watch=validate)
+live, history = dncnn.train(
+    train_images, sigma=sigma, budget=budget, seed=0, network=DnCNN(**size), watch=validate
+)
 live = live.cpu()
 
 # %% slideshow={"slide_type": "subslide", "minutes": 2}
-figures.history({"predicts the noise": history, "paints the image": painter_history}, log="y",
-                caption="The loss of the residual network, and that of the painter over its shorter training. Both are "
-                        "the same loss: half the mean squared error of the estimate.")
+figures.history(
+    {"predicts the noise": history, "paints the image": painter_history},
+    log="y",
+    caption="The loss of the residual network, and that of the painter over its shorter training. Both are "
+    "the same loss: half the mean squared error of the estimate.",
+)
 
 # %% slideshow={"slide_type": "subslide", "minutes": 4, "notes": "The paper's columns are for 17 layers of 64 channels trained for hours. Ask what closes the gap: width, depth, time, or data?"}
-peers = {"noisy": lambda z, sigma=None: z, "wavelet shrinkage": wavelet, "non-local means": nlm, "DnCNN, trained here": live}
-rows = {name: {"photographs": float(score(denoiser, test_pairs, sigma=sigma).mean())} for name, denoiser in peers.items()}
+peers = {
+    "noisy": lambda z, sigma=None: z,
+    "wavelet shrinkage": wavelet,
+    "non-local means": nlm,
+    "DnCNN, trained here": live,
+}
+rows = {
+    name: {"photographs": float(score(denoiser, test_pairs, sigma=sigma).mean())}
+    for name, denoiser in peers.items()
+}
 
-stored = summarise(measured("dncnn-benchmark"))        # the ledger's run of the same training, over three seeds
+stored = summarise(
+    measured("dncnn-benchmark")
+)  # the ledger's run of the same training, over three seeds
 for column in ("Set12", "BSD68"):
-    for name, key in (("noisy", "noisy"), ("wavelet shrinkage", "wavelet"), ("non-local means", "nlm")):
+    for name, key in (
+        ("noisy", "noisy"),
+        ("wavelet shrinkage", "wavelet"),
+        ("non-local means", "nlm"),
+    ):
         rows[name][column] = stored[f"{column.lower()}_{key}"].mean
-    if data.find(column):                              # with COURSE_DATA: the network trained a moment ago
+    if data.find(column):  # with COURSE_DATA: the network trained a moment ago
         pictures = data.load(column, first=choose(smoke=2, lecture=None, full=None))
-        rows["DnCNN, trained here"][column] = float(score(live, data.fixed_pairs(pictures, Gaussian(sigma), seed=0)).mean())
+        rows["DnCNN, trained here"][column] = float(
+            score(live, data.fixed_pairs(pictures, Gaussian(sigma), seed=0)).mean()
+        )
 rows["DnCNN, trained for the ledger"] = {
-    name: stored[f"{name.lower()}_dncnn"].mean for name in ("photographs", "Set12", "BSD68")}
+    name: stored[f"{name.lower()}_dncnn"].mean for name in ("photographs", "Set12", "BSD68")
+}
 rows["BM3D"] = {"Set12": figures.Paper(29.97), "BSD68": figures.Paper(28.57)}
-rows["DnCNN-S, 17 layers of 64"] = {"Set12": figures.Paper(30.44), "BSD68": figures.Paper(29.23)}
-figures.table(rows, columns=["photographs", "Set12", "BSD68"],
-              caption="PSNR in dB at σ = 25/255. Set12 and BSD68 are the field's gray test sets. Values with a dagger are "
-                      "the paper's (Zhang et al. 2017, tables II and III).")
+rows["DnCNN-S, 17 layers of 64"] = {
+    "Set12": figures.Paper(30.44),
+    "BSD68": figures.Paper(29.23),
+}
+figures.table(
+    rows,
+    columns=["photographs", "Set12", "BSD68"],
+    caption="PSNR in dB at σ = 25/255. Set12 and BSD68 are the field's gray test sets. Values with a dagger are "
+    "the paper's (Zhang et al. 2017, tables II and III).",
+)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # A minute is enough to pass both filters, on photographs of the same collection and on the field's own test sets.
@@ -199,17 +251,32 @@ figures.table(rows, columns=["photographs", "Set12", "BSD68"],
 
 # %% slideshow={"slide_type": "subslide", "minutes": 3, "notes": "Look at what each method removes. If you can see the man in the removed noise, the method removed the man."}
 with torch.inference_mode():
-    estimates = {"wavelet": wavelet(z, sigma=sigma), "non-local means": nlm(z, sigma=sigma), "DnCNN": live(z)}
+    estimates = {
+        "wavelet": wavelet(z, sigma=sigma),
+        "non-local means": nlm(z, sigma=sigma),
+        "DnCNN": live(z),
+    }
 pictures = {name: estimate[window] for name, estimate in estimates.items()}
-removed = {f"removed by {name}": (z - estimate)[window] for name, estimate in estimates.items()}
-display(figures.images(pictures, reference=y[window], zoom=(20, 70, 48),
-                       alt="The test photograph after wavelet shrinkage, non-local means and DnCNN; DnCNN is the sharpest",
-                       caption="What each method leaves."))
-figures.images(removed, signed=list(removed),
-               alt="What each method removed: outlines of the man are visible in what the two filters removed, almost "
-                   "none in what DnCNN removed",
-               caption="What each method took away, z − ŷ. Noise has no outlines; where you see some, the image was taken "
-                       "away too.")
+removed = {
+    f"removed by {name}": (z - estimate)[window] for name, estimate in estimates.items()
+}
+figures.images(
+    pictures,
+    reference=y[window],
+    zoom=(20, 70, 48),
+    alt="The test photograph after wavelet shrinkage, non-local means and DnCNN; DnCNN is the sharpest",
+    caption="What each method leaves.",
+)
+
+# %% slideshow={"slide_type": "subslide", "minutes": 2}
+figures.images(
+    removed,
+    signed=list(removed),
+    alt="What each method removed: outlines of the man are visible in what the two filters removed, almost "
+    "none in what DnCNN removed",
+    caption="What each method took away, z − ŷ. Noise has no outlines; where you see some, the image was taken "
+    "away too.",
+)
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "The surprise is that residual learning does little without normalisation. That is the paper's point: the two help each other."}
 # ## Experiment 2: which of the two ingredients is it?
@@ -223,10 +290,21 @@ figures.images(removed, signed=list(removed),
 
 # %% slideshow={"slide_type": "-"}
 ablation = summarise(measured("dncnn-ablation"))
-figures.bars({kind: {"with batch norm": ablation[f"{key}_bn"].mean, "without": ablation[f"{key}_plain"].mean}
-              for kind, key in (("predicts the noise", "residual"), ("paints the image", "direct"))},
-             xlabel="PSNR on the test photographs (dB)", base=27,
-             caption="800 steps each. From the ledger: claims dncnn-residual-with-norm and dncnn-norm-helps-residual.")
+figures.bars(
+    {
+        kind: {
+            "with batch norm": ablation[f"{key}_bn"].mean,
+            "without": ablation[f"{key}_plain"].mean,
+        }
+        for kind, key in (
+            ("predicts the noise", "residual"),
+            ("paints the image", "direct"),
+        )
+    },
+    xlabel="PSNR on the test photographs (dB)",
+    base=27,
+    caption="800 steps each. From the ledger: claims dncnn-residual-with-norm and dncnn-norm-helps-residual.",
+)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # Together they are the best, and neither does it alone: a painter with batch normalisation is the *worst* of the four,
@@ -248,23 +326,40 @@ levels = (5, 15, 25, 35, 50, 65, 75)
 def curve(key, levels=levels):
     """Mean, lowest and highest over the seeds, at each noise level; nothing where it was not measured."""
     rows = [[row.get(f"{key}_at_{level}", math.nan) for row in blind] for level in levels]
-    return tuple([figure(row) for row in rows] for figure in (lambda row: sum(row) / len(row), min, max))
+    return tuple(
+        [figure(row) for row in rows]
+        for figure in (lambda row: sum(row) / len(row), min, max)
+    )
 
 
-figures.lines(levels, {"trained at 25 only": curve("s25"), "blind, trained on 0 to 55": curve("blind"),
-                       "trained for this level": curve("specific")},
-              xlabel="noise level σ of the image (of 255)", ylabel="PSNR (dB)", mark={"end of blind training": 55},
-              caption="Mean over three seeds on the test photographs. From the ledger: claims dncnn-blind-spans, "
-                      "dncnn-one-level-only, dncnn-outside-range.")
+figures.lines(
+    levels,
+    {
+        "trained at 25 only": curve("s25"),
+        "blind, trained on 0 to 55": curve("blind"),
+        "trained for this level": curve("specific"),
+    },
+    xlabel="noise level σ of the image (of 255)",
+    ylabel="PSNR (dB)",
+    mark={"end of blind training": 55},
+    caption="Mean over three seeds on the test photographs. From the ledger: claims dncnn-blind-spans, "
+    "dncnn-one-level-only, dncnn-outside-range.",
+)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# Between 0 and 55, not knowing $\sigma$ costs little: the noise level can be read off any flat piece of the image. The
-# specific network collapses as soon as there is more noise than it has met, and is beaten below 25 as well. And
-# beyond 55 the blind one falls off the same cliff, only later. *Learning from examples covers the examples.*
+# The network trained at 25 collapses as soon as there is more noise than it has met, and far below 25 it removes too
+# much. The blind one serves the whole range: the level can be read off any flat piece of the image. That has its price.
+# Our small network pays a decibel or more for not being told; the paper's, with 20 layers of 64, pays about a tenth
+# of that. And beyond 55 the blind one falls off the same cliff, only later. *Learning from examples covers the examples.*
 
 # %% slideshow={"slide_type": "subslide", "minutes": 4, "notes": "Find the cliff together: network trained at 15, then move the image's noise up from 15."}
 scene = to_float(test_images["camera"])[..., 60:252, 140:332]
-networks = {"at 15": "dncnn-s15-w32", "at 25": "dncnn-s25-w32", "at 50": "dncnn-s50-w32", "blind, 0 to 55": "dncnn-b-w32"}
+networks = {
+    "at 15": "dncnn-s15-w32",
+    "at 25": "dncnn-s25-w32",
+    "at 50": "dncnn-s50-w32",
+    "blind, 0 to 55": "dncnn-b-w32",
+}
 networks = {label: zoo.load(DnCNN, name) for label, name in networks.items()}
 
 
@@ -276,17 +371,30 @@ def render(level, trained):
     z = noisy_scene(level)
     with torch.inference_mode():
         estimate = networks[trained](z)
-    return {f"noisy, {psnr(z, scene).item():.2f} dB": z.clamp(0, 1),
-            f"denoised, {psnr(estimate, scene).item():.2f} dB": estimate.clamp(0, 1)}
+    return {
+        f"noisy, {psnr(z, scene).item():.2f} dB": z.clamp(0, 1),
+        f"denoised, {psnr(estimate, scene).item():.2f} dB": estimate.clamp(0, 1),
+    }
 
 
-Player(render=render,
-       axes=(Axis("level", (5, 15, 25, 35, 50, 65, 75), "Noise level of the image (of 255)", start=2),
-             Axis("trained", tuple(networks), "The network was trained", start=1)),
-       alt=lambda level, trained: f"A photograph with noise of level {level}, and what a network trained {trained} makes "
-                                  "of it",
-       caption="Nine layers of 32 channels, from the course's weights. Give a network more noise than it was trained on, "
-               "then less.")
+Player(
+    render=render,
+    axes=(
+        Axis(
+            "level",
+            (5, 15, 25, 35, 50, 65, 75),
+            "Noise level of the image (of 255)",
+            start=2,
+        ),
+        Axis("trained", tuple(networks), "The network was trained", start=1),
+    ),
+    alt=lambda level, trained: (
+        f"A photograph with noise of level {level}, and what a network trained {trained} makes "
+        "of it"
+    ),
+    caption="Nine layers of 32 channels, from the course's weights. Give a network more noise than it was trained on, "
+    "then less.",
+)
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "What is common to the three: a degraded image goes in, a clean one is known. Residual learning does not care what the residual is."}
 # ## Experiment 4: one network, three tasks
@@ -300,23 +408,40 @@ Player(render=render,
 # %% slideshow={"slide_type": "-"}
 three = zoo.load(DnCNN, "dncnn-3-w32")
 detail = to_float(test_images["chelsea"])[..., 60:252, 100:292]
-given = {"noise, σ = 25": Gaussian(sigma)(detail, generator=generator(0, "three tasks")),
-         "enlarged 3 times": dncnn.bicubic_loss(detail, scale=3), "JPEG of quality 10": dncnn.jpeg(detail, quality=10)}
+given = {
+    "noise, σ = 25": Gaussian(sigma)(detail, generator=generator(0, "three tasks")),
+    "enlarged 3 times": dncnn.bicubic_loss(detail, scale=3),
+    "JPEG of quality 10": dncnn.jpeg(detail, quality=10),
+}
 with torch.inference_mode():
     restored = {f"{name}, restored": three(picture) for name, picture in given.items()}
-figures.images(given | restored, reference=detail, columns=3,
-               alt="A cat's face three times degraded, by noise, by enlargement and by JPEG, and below each the picture "
-                   "after one and the same network: less noise, sharper edges, no blocks",
-               caption="One network of nine layers, without being told the task.")
+figures.images(
+    given | restored,
+    reference=detail,
+    columns=3,
+    alt="A cat's face three times degraded, by noise, by enlargement and by JPEG, and below each the picture "
+    "after one and the same network: less noise, sharper edges, no blocks",
+    caption="One network of nine layers, without being told the task.",
+)
 
 # %% slideshow={"slide_type": "subslide", "minutes": 2}
 tasks = summarise(measured("dncnn-three-tasks"))
-labels = {**{f"noise_{level}": f"noise, σ = {level}" for level in (15, 25, 50)},
-          **{f"scale_{scale}": f"enlarged {scale} times" for scale in (2, 3, 4)},
-          **{f"jpeg_{quality}": f"JPEG of quality {quality}" for quality in (10, 20, 30, 40)}}
-figures.table({label: {"given": tasks[f"{key}_given"].mean, "restored": tasks[key].mean,
-                       "gain": tasks[key].mean - tasks[f"{key}_given"].mean} for key, label in labels.items()},
-              caption="PSNR in dB on the test photographs, mean over three seeds. From the ledger: claim dncnn-three-tasks.")
+labels = {
+    **{f"noise_{level}": f"noise, σ = {level}" for level in (15, 25, 50)},
+    **{f"scale_{scale}": f"enlarged {scale} times" for scale in (2, 3, 4)},
+    **{f"jpeg_{quality}": f"JPEG of quality {quality}" for quality in (10, 20, 30, 40)},
+}
+figures.table(
+    {
+        label: {
+            "given": tasks[f"{key}_given"].mean,
+            "restored": tasks[key].mean,
+            "gain": tasks[key].mean - tasks[f"{key}_given"].mean,
+        }
+        for key, label in labels.items()
+    },
+    caption="PSNR in dB on the test photographs, mean over three seeds. From the ledger: claim dncnn-three-tasks.",
+)
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "Zero padding is what every deep learning library does by default. Ask what the network sees outside the image: black."}
 # ## Experiment 5: what happens at the border?
@@ -326,18 +451,28 @@ figures.table({label: {"given": tasks[f"{key}_given"].mean, "restored": tasks[ke
 # pixels with the same pixel of the whole photograph, denoised at once. Beyond the receptive field nothing can change:
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
-reach = live.depth                                     # each 3 x 3 convolution reaches one pixel further
+reach = live.depth  # each 3 x 3 convolution reaches one pixel further
 with torch.inference_mode():
     whole, cut = live(z)[..., 100:196, 200:296], live(z[..., 100:196, 200:296])
 difference = (whole - cut).abs()
 print("the estimate depends on the cut at the border:", bool(difference.max() > 1e-4))
-print("and not beyond the receptive field:", bool(difference[..., reach:-reach, reach:-reach].max() < 1e-5))
+print(
+    "and not beyond the receptive field:",
+    bool(difference[..., reach:-reach, reach:-reach].max() < 1e-5),
+)
 
 # %% slideshow={"slide_type": "-"}
-rings = {"the outermost pixel": "border_loss_0", "the next": "border_loss_1", "2 to 3 pixels inside": "border_loss_2_3",
-         "4 to 7 pixels inside": "border_loss_4_7"}
-figures.bars({name: stored[key].mean for name, key in rings.items()}, xlabel="PSNR lost to the border (dB)",
-             caption="Mean over three seeds. From the ledger: claim dncnn-border.")
+rings = {
+    "the outermost pixel": "border_loss_0",
+    "the next": "border_loss_1",
+    "2 to 3 pixels inside": "border_loss_2_3",
+    "4 to 7 pixels inside": "border_loss_4_7",
+}
+figures.bars(
+    {name: stored[key].mean for name, key in rings.items()},
+    xlabel="PSNR lost to the border (dB)",
+    caption="Mean over three seeds. From the ledger: claim dncnn-border.",
+)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # The theoretical reach is the whole receptive field, the real one is a few pixels. The network has learnt that
@@ -352,11 +487,19 @@ figures.bars({name: stored[key].mean for name, key in rings.items()}, xlabel="PS
 # %% slideshow={"slide_type": "-"}
 images = measured("dncnn-images")
 counts = (1, 2, 4, 8)
-figures.lines(counts, {"DnCNN, 800 steps": tuple(
-                  [figure([row[f"images_{n}"] for row in images]) for n in counts]
-                  for figure in (lambda v: sum(v) / len(v), min, max))},
-              xlabel="training photographs", ylabel="PSNR on the test photographs (dB)", log="x",
-              caption="Mean and range over three seeds. From the ledger: claim dncnn-few-images.")
+figures.lines(
+    counts,
+    {
+        "DnCNN, 800 steps": tuple(
+            [figure([row[f"images_{n}"] for row in images]) for n in counts]
+            for figure in (lambda v: sum(v) / len(v), min, max)
+        )
+    },
+    xlabel="training photographs",
+    ylabel="PSNR on the test photographs (dB)",
+    log="x",
+    caption="Mean and range over three seeds. From the ledger: claim dncnn-few-images.",
+)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # What it learns is what edges, textures and flat pieces look like within some 15 pixels, and one photograph has hundreds of
@@ -368,10 +511,13 @@ figures.lines(counts, {"DnCNN, 800 steps": tuple(
 # The network was trained on noise that is independent from pixel to pixel. Real cameras interpolate colours and
 # compress: their noise has *grain*. Take noise of exactly the same strength, $\sigma = 25/255$, but blurred a little:
 
+
 # %% slideshow={"slide_type": "-"}
 def grainy(y, *, seed):
     """Noise of standard deviation sigma whose neighbours agree: white noise, averaged over 3 x 3 pixels, scaled back."""
-    white = torch.randn(1, 1, y.shape[-2] + 2, y.shape[-1] + 2, generator=generator(seed, "grain"))
+    white = torch.randn(
+        1, 1, y.shape[-2] + 2, y.shape[-1] + 2, generator=generator(seed, "grain")
+    )
     return y + sigma * torch.nn.functional.avg_pool2d(white, 3, stride=1) * 3
 
 
@@ -379,10 +525,16 @@ network = networks["at 25"]
 inputs = {"white noise": noisy_scene(25), "grainy noise": grainy(scene, seed=0)}
 with torch.inference_mode():
     outputs = {f"{name}, denoised": network(picture) for name, picture in inputs.items()}
-display(figures.images(inputs | outputs, reference=scene, columns=2,
-                       alt="A photograph with white noise and with grainy noise of the same strength; after the network, "
-                           "the white noise is gone and the grain is still there",
-                       caption="Two inputs of the same PSNR, and what the same network makes of them."))
+display(
+    figures.images(
+        inputs | outputs,
+        reference=scene,
+        columns=2,
+        alt="A photograph with white noise and with grainy noise of the same strength; after the network, "
+        "the white noise is gone and the grain is still there",
+        caption="Two inputs of the same PSNR, and what the same network makes of them.",
+    )
+)
 
 # %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "This probe needs no clean image: it compares what was removed with what should have been there."}
 # The grain stays: the network takes it for texture. Would you notice without the clean image? **The probe:** if the noise
@@ -390,10 +542,18 @@ display(figures.images(inputs | outputs, reference=scene, columns=2,
 # deviation should be near $\sigma$. It needs no ground truth.
 
 # %% slideshow={"slide_type": "-"}
-figures.table({name: {"σ of the noise (of 255)": 255 * (picture - scene).std().item(),
-                      "σ of what was removed": 255 * (picture - outputs[f"{name}, denoised"]).std().item(),
-                      "PSNR (dB)": psnr(outputs[f"{name}, denoised"], scene).item()} for name, picture in inputs.items()},
-              caption="The probe: how strong is what the network removed?")
+figures.table(
+    {
+        name: {
+            "σ of the noise (of 255)": 255 * (picture - scene).std().item(),
+            "σ of what was removed": 255
+            * (picture - outputs[f"{name}, denoised"]).std().item(),
+            "PSNR (dB)": psnr(outputs[f"{name}, denoised"], scene).item(),
+        }
+        for name, picture in inputs.items()
+    },
+    caption="The probe: how strong is what the network removed?",
+)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # With white noise nearly all of it is found; with grain only a part. Try the same probe on the player's cliff: a network trained
@@ -411,31 +571,72 @@ figures.table({name: {"σ of the noise (of 255)": 255 * (picture - scene).std().
 # - Always look at what was removed, $z - \hat y$. It needs no ground truth.
 
 # %% slideshow={"slide_type": "slide", "minutes": 5, "notes": "Let everyone answer alone first."}
-Quiz([
-    Question("An untrained residual network whose last layer is zero returns …", [
-        Option("the noisy image itself", correct=True),
-        Option("a black image", why="That is the painter with a zero last layer. The residual network subtracts zero from z."),
-        Option("noise", why="R(z) would be the noise estimate, and it is zero here; what is returned is z − R(z)."),
-    ]),
-    Question("A stack of 10 convolutions of 3 × 3 sees a square of …", [
-        Option("21 × 21 pixels", correct=True),
-        Option("30 × 30 pixels", why="Each layer adds one pixel on each side, so two to the side of the square, not three."),
-        Option("all pixels", why="Only a layer that connects everything, or strides and pooling over the whole image, would."),
-    ]),
-    Question("At σ = 50, a network trained at σ = 25 only …", [
-        Option("leaves most of the noise in the image", correct=True),
-        Option("blurs the image too much", why="That is what a network trained for more noise than there is does."),
-        Option("works as well, since it subtracts what it finds",
-               why="It never met such large deviations: it removes about as much as it used to and takes the rest for texture."),
-    ]),
-    Question("You remove noise from a photograph and see outlines of a house in z − ŷ. That means …", [
-        Option("the method removed a part of the image too", correct=True),
-        Option("the method works well: it found the house",
-               why="z − ŷ is what was taken away. Outlines in it are missing from the estimate."),
-        Option("the noise of this camera has outlines",
-               why="Noise that depends on brightness can be stronger at bright places, but it is random in sign along an edge."),
-    ]),
-])
+Quiz(
+    [
+        Question(
+            "An untrained residual network whose last layer is zero returns …",
+            [
+                Option("the noisy image itself", correct=True),
+                Option(
+                    "a black image",
+                    why="That is the painter with a zero last layer. The residual network subtracts zero from z.",
+                ),
+                Option(
+                    "noise",
+                    why="R(z) would be the noise estimate, and it is zero here; what is returned is z − R(z).",
+                ),
+            ],
+        ),
+        Question(
+            "A stack of 10 convolutions of 3 × 3 sees a square of …",
+            [
+                Option("21 × 21 pixels", correct=True),
+                Option(
+                    "30 × 30 pixels",
+                    why="Each layer adds one pixel on each side, so two to the side of the square, not three.",
+                ),
+                Option(
+                    "all pixels",
+                    why="Only a layer that connects everything, or strides and pooling over the whole image, would.",
+                ),
+            ],
+        ),
+    ]
+)
+
+# %% slideshow={"slide_type": "subslide"}
+Quiz(
+    [
+        Question(
+            "At σ = 50, a network trained at σ = 25 only …",
+            [
+                Option("leaves most of the noise in the image", correct=True),
+                Option(
+                    "blurs the image too much",
+                    why="That is what a network trained for more noise than there is does.",
+                ),
+                Option(
+                    "works as well, since it subtracts what it finds",
+                    why="It never met such large deviations: it removes about as much as it used to and takes the rest for texture.",
+                ),
+            ],
+        ),
+        Question(
+            "You remove noise from a photograph and see outlines of a house in z − ŷ. That means …",
+            [
+                Option("the method removed a part of the image too", correct=True),
+                Option(
+                    "the method works well: it found the house",
+                    why="z − ŷ is what was taken away. Outlines in it are missing from the estimate.",
+                ),
+                Option(
+                    "the noise of this camera has outlines",
+                    why="Noise that depends on brightness can be stronger at bright places, but it is random in sign along an edge.",
+                ),
+            ],
+        ),
+    ]
+)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## Exercises
