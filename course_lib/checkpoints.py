@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from course_lib import files
+from course_lib import files, provenance
 
 
 class Stored(Protocol):
@@ -54,8 +54,9 @@ def save(run: Stored, path: Path) -> None:
                     scalars.setdefault(f"{which}.{parameter}", {})[name] = value
     about = {"arguments": run.arguments, "done": run.done, "history": asdict(run.history), "scalars": scalars,
              "best_score": run.best_score if run.best is not None else None, "threads": torch.get_num_threads()}
-    stored = pack({name: value.detach().contiguous().cpu() for name, value in tensors.items()},
-                  metadata={"course_lib.fit": json.dumps(about)})
+    tensors = {name: value.detach().contiguous().cpu() for name, value in tensors.items()}
+    about["content"] = provenance.identity(dict(sorted(tensors.items())))
+    stored = pack(tensors, metadata={"course_lib.fit": json.dumps(about)})
     with files.atomic(path) as stream:
         stream.write(stored)
 
@@ -68,6 +69,8 @@ def load(run: Stored, path: Path) -> None:
         with safe_open(path, framework="pt") as stored:
             about = json.loads((stored.metadata() or {})["course_lib.fit"])
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}
+        if provenance.identity(dict(sorted(tensors.items()))) != about["content"]:
+            raise ValueError("its content has changed")
     except (SafetensorError, KeyError, ValueError, OSError) as error:
         raise ValueError(f"{path} is no readable checkpoint ({type(error).__name__}). Usual cause: a file of another "
                          "program, or a copy that broke off. Move it away to start this training afresh.") from error

@@ -401,7 +401,7 @@ def history(
             axes.remove()
         handles.pop("", None)
         if handles:
-            figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=3)
+            _legend(figure, handles)
 
     if alt is None:
         parts = []
@@ -485,6 +485,9 @@ def lines(
                 )[0]
         if "x" in log:
             axes.set_xscale("log")
+            if len(places) <= 10:
+                axes.set_xticks(places, [f"{place:g}" for place in places])
+                axes.minorticks_off()
         if "y" in log:
             axes.set_yscale("log")
         for text, place in (mark or {}).items():
@@ -501,7 +504,7 @@ def lines(
         axes.set_xlabel(xlabel)
         axes.set_ylabel(ylabel)
         if len(handles) > 1 or paper:
-            figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=3)
+            _legend(figure, handles)
         else:
             axes.set_title(names[0], loc="left")
 
@@ -599,7 +602,7 @@ def bars(
         axes.set_xlim(left=base)
         axes.set_xlabel(xlabel + (f"; the axis starts at {base:g}" if base else ""))
         if grouped:
-            figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=3)
+            _legend(figure, handles)
 
     rows = (
         {group: dict(members) for group, members in groups.items()}
@@ -753,6 +756,13 @@ def _inset(axes: Axes, image: Tensor, zoom: tuple[int, int, int], options: Mappi
     inset = axes.inset_axes((corner_left / width, 1 - (corner_top + side) / height, side / width, side / height))
     _show(inset, image[:, top : top + size, left : left + size], {**options, "interpolation": "nearest"})
     inset.spines[:].set(visible=True, edgecolor="#FFB000", linewidth=1.6)
+
+
+def _legend(figure: Figure, handles: Mapping[str, Any]) -> None:
+    """The legend above a figure, in as many columns, up to three, as its labels leave room for."""
+    widest = max(len(label) for label in handles)
+    columns = max(1, min(3, int(_PAGE / (0.095 * widest + 0.7))))   # inches: a letter, and a handle with its gap
+    figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=columns)
 
 
 def _running_mean(line: Sequence[float]) -> list[float]:

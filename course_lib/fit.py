@@ -24,7 +24,7 @@ from course_lib import checkpoints, profiles, provenance, randomness
 from course_lib.data.sources import Batch, Source
 from course_lib.optimisers import AdamW, Optimiser, Schedule, check_groups, cosine
 from course_lib.profiles import Budget
-from course_lib.progress import ProgressLine
+from course_lib.progress import ProgressLine, interactive
 
 CHECKPOINTS = 20      # a training with a checkpoint file writes it so many times
 LOGGED = 200          # a history keeps about so many points of each loss
@@ -89,9 +89,11 @@ def fit(model: nn.Module, source: Source, step: Step, *, budget: Budget, seed: i
 
     With `checkpoint`, the same call continues a training that was killed, and ends with bitwise the same weights (on
     CPU, at equal threads). Other arguments than those of the file are refused. Ctrl-C keeps the best weights that the
-    watch has scored, else the present ones, and returns; with a checkpoint the training can be resumed later.
+    watch has scored, else the averaged or present ones, and returns in a notebook; a script sees KeyboardInterrupt
+    after that. With a checkpoint the training can be resumed later.
 
-    Several processes (torchrun, accelerate launch) share each batch: `budget.batch` is the global batch.
+    Several processes (torchrun, accelerate launch) share each batch: `budget.batch` is the global batch. Batch
+    normalisation then sees each process's share, and the history tells the losses of the first.
     """
     check_groups(model, groups or {})
     run = Run(model, source, step, budget, seed, optimiser, schedule, ema, dict(groups or {}), watch, watches)
@@ -118,11 +120,11 @@ def fit(model: nn.Module, source: Source, step: Step, *, budget: Budget, seed: i
     if not interrupted or run.done == budget.steps:
         run.finish()
         return run.history
-    if run.world > 1:
-        raise KeyboardInterrupt
     kept = run.finish(interrupted=True)
-    again = "; the same call resumes it" if checkpoint is not None else ""
+    again = "; the same call, with the network built anew, resumes it" if checkpoint is not None else ""
     print(f"interrupted after {run.done} of {budget.steps} steps: {kept} weights kept{again}.")
+    if run.world > 1 or not interactive():
+        raise KeyboardInterrupt   # a script must not take an unfinished training for a finished one
     return run.history
 
 
@@ -140,8 +142,7 @@ class Run:
         self.device = next(model.parameters()).device
         self.precision = profiles.precision()
         self.arguments = provenance.identity((
-            budget, seed, optimiser, schedule, ema, groups, source, step, str(self.precision), watches,
-            [(name, tuple(value.shape)) for name, value in model.state_dict().items()]))
+            budget, seed, optimiser, schedule, ema, groups, source, step, str(self.precision), watches, model))
         for weight in model.parameters():
             if weight.ndim == 4:
                 weight.data = weight.data.contiguous(memory_format=torch.channels_last)
@@ -164,6 +165,8 @@ class Run:
         progress = Progress(self.done, self.budget.steps)
         batch = _slice(self.source(self.budget.batch, self.generator), self.rank, self.world)
         batch = _moved(batch, self.device)
+        if not _finite(batch):   # before the forward pass, which would spoil the statistics of normalisation layers
+            raise TrainingFailed(_NOT_FINITE.format(step=self.done + 1))
         factor = self.schedule((self.done + 1) / self.budget.steps)
         for optimiser, rates in zip(self.optimisers, self.base_rates, strict=True):
             for group, rate in zip(optimiser.param_groups, rates, strict=True):
@@ -174,7 +177,7 @@ class Run:
         loss = torch.stack(list(terms.values())).sum()
         logged = _due(self.done + 1, self.budget.steps, LOGGED) or self.done == 0
         if not math.isfinite(value := float(loss.detach())):
-            raise TrainingFailed(_why_not_finite(value, terms, batch, self.done + 1))
+            raise TrainingFailed(_diverged(value, terms, self.done + 1))
         for optimiser in self.optimisers:
             optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -335,12 +338,18 @@ def _processes() -> tuple[int, int]:
     return state.process_index, state.num_processes
 
 
-def _why_not_finite(value: float, terms: Mapping[str, Tensor], batch: Batch, step: int) -> str:
-    leaves = batch if isinstance(batch, tuple) else (batch,)
-    if any(leaf.is_floating_point() and not leaf.isfinite().all() for leaf in leaves):
-        return (f"the batch of step {step} holds values that are no numbers (NaN or infinite), so the loss is {value}. "
-                "Usual cause: an image with NaN, or a division by zero in a view of the source. The weights are those "
-                "of the step before.")
+_NOT_FINITE = ("the batch of step {step} holds values that are no numbers (NaN or infinite). Usual cause: an image "
+               "with NaN, or a division by zero in a view of the source. "
+               "The network is as it was after the step before.")
+
+
+def _finite(batch: Any) -> bool:
+    if isinstance(batch, tuple):
+        return all(_finite(leaf) for leaf in batch)
+    return not batch.is_floating_point() or bool(batch.isfinite().all())
+
+
+def _diverged(value: float, terms: Mapping[str, Tensor], step: int) -> str:
     which = ", ".join(name for name, term in terms.items() if not term.isfinite().all())
     return (f"the loss became {value} at step {step} (term: {which}) though the batch is finite: the training "
             "diverged. Try a tenth of the learning rate, or a longer warm-up. "

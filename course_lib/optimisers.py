@@ -74,9 +74,8 @@ class Muon:
         rest = [(name, p) for name, p in model.named_parameters() if name not in names]
         adam = torch.optim.AdamW(_grouped(rest, groups, self.adam.lr, self.adam.weight_decay), lr=self.adam.lr,
                                  betas=self.adam.betas)
-        if not hidden:
-            return [adam]
-        return [_Muon(_grouped(hidden, groups, self.lr, self.weight_decay), lr=self.lr, momentum=self.momentum), adam]
+        moved = _grouped(hidden, groups, self.lr, self.weight_decay)
+        return [_Muon(moved, lr=self.lr, momentum=self.momentum), adam] if moved else [adam]
 
 
 def cosine(fraction: float, *, warm_up: float = 0.05) -> float:

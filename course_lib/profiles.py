@@ -70,7 +70,7 @@ def device() -> torch.device:
     if current() == "smoke":
         return torch.device("cpu")
     if torch.cuda.is_available():
-        return torch.device("cuda", torch.cuda.current_device())
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", torch.cuda.current_device())))
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 

@@ -62,6 +62,11 @@ class ProgressLine:
                 f"{' · ' + figures if figures else ''}")
 
 
+def interactive() -> bool:
+    """Whether somebody sits at a prompt or a notebook and wants to go on after an interruption."""
+    return _in_notebook() or hasattr(sys, "ps1")
+
+
 def _in_notebook() -> bool:
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     return any(parent.__name__ == "ZMQInteractiveShell" for parent in type(shell).__mro__)   # Colab's is a child of it

@@ -111,7 +111,7 @@ def _closure(objects: Sequence[Callable | type]) -> dict[str, str]:
         key = f"{module.__name__}.{name}"
         if key in found or not (_ours(module) or id(module) in first):
             continue
-        statement = _definition(module, name)
+        statement = _top_level(module)[0].get(name)
         if statement is None:
             continue
         bare = _bare(statement)
@@ -122,42 +122,68 @@ def _closure(objects: Sequence[Callable | type]) -> dict[str, str]:
 
 def _uses(module: types.ModuleType, statement: ast.AST) -> Iterator[tuple[types.ModuleType, str]]:
     """The names of the course that a statement mentions, each with the module that defines it."""
+    local: dict[str, types.ModuleType] = {}   # modules that the statement imports itself
     for node in ast.walk(statement):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            base = getattr(module, node.value.id, None)
-            if isinstance(base, types.ModuleType) and base.__name__.partition(".")[0] == PACKAGE:
-                yield _home(base, node.attr)
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(PACKAGE):   # inside a function
-            source = sys.modules.get(node.module or "")
-            yield from (_home(source, alias.name) for alias in node.names if source is not None)
-        elif isinstance(node, ast.Name):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(PACKAGE):
+            for alias in node.names:
+                whole = sys.modules.get(f"{node.module}.{alias.name}")
+                if whole is not None:
+                    local[alias.asname or alias.name] = whole
+                elif node.module in sys.modules:
+                    yield _home(sys.modules[node.module or ""], alias.name)
+        elif isinstance(node, ast.Import):
+            local |= {alias.asname: sys.modules[alias.name] for alias in node.names
+                      if alias.asname and alias.name in sys.modules}
+
+    def module_of(node: ast.AST) -> types.ModuleType | None:
+        if isinstance(node, ast.Name):
+            found = local.get(node.id, getattr(module, node.id, sys.modules.get(node.id)))
+            return found if isinstance(found, types.ModuleType) else None
+        if isinstance(node, ast.Attribute) and (base := module_of(node.value)) is not None:
+            return sys.modules.get(f"{base.__name__}.{node.attr}")
+        return None
+
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Name):
             yield _home(module, node.id)
+        elif isinstance(node, ast.Attribute) and (base := module_of(node.value)) is not None \
+                and base.__name__.partition(".")[0] == PACKAGE:
+            yield _home(base, node.attr)
 
 
 def _home(module: types.ModuleType, name: str) -> tuple[types.ModuleType, str]:
     """Where what a module calls by a name is defined: packages and modules pass things on."""
-    value = getattr(module, name, None)
-    if isinstance(value, type | types.FunctionType) and value.__module__ in sys.modules:
-        return sys.modules[value.__module__], value.__name__
+    defined, imported = _top_level(module)
+    if name not in defined and name in imported:
+        source, original = imported[name]
+        if source in sys.modules and f"{source}.{original}" not in sys.modules:
+            return _home(sys.modules[source], original)
     return module, name
 
 
 @functools.cache
-def _definitions(module: types.ModuleType) -> dict[str, ast.stmt]:
-    """Top-level functions, classes and constants of a module by name; a re-export is no definition."""
-    tree = ast.parse(inspect.getsource(module))
-    named: dict[str, ast.stmt] = {}
-    for statement in tree.body:
+def _top_level(module: types.ModuleType) -> tuple[dict[str, ast.stmt], dict[str, tuple[str, str]]]:
+    """What a module of the course defines (functions, classes, constants), and what it imports from the course."""
+    defined: dict[str, ast.stmt] = {}
+    imported: dict[str, tuple[str, str]] = {}
+    try:
+        waiting: list[ast.stmt] = list(ast.parse(inspect.getsource(module)).body)
+    except (OSError, TypeError):   # a module without a source file
+        return defined, imported
+    while waiting:
+        statement = waiting.pop(0)
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            named[statement.name] = statement
+            defined[statement.name] = statement
         elif isinstance(statement, ast.Assign | ast.AnnAssign):
             targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-            named |= {target.id: statement for target in targets if isinstance(target, ast.Name)}
-    return named
-
-
-def _definition(module: types.ModuleType, name: str) -> ast.stmt | None:
-    return _definitions(module).get(name)
+            defined |= {name.id: statement for target in targets for name in ast.walk(target)
+                        if isinstance(name, ast.Name)}
+        elif isinstance(statement, ast.ImportFrom) and (statement.module or "").startswith(PACKAGE):
+            imported |= {alias.asname or alias.name: (statement.module or "", alias.name) for alias in statement.names}
+        elif isinstance(statement, ast.If | ast.Try):
+            handlers = [part for handler in getattr(statement, "handlers", []) for part in handler.body]
+            waiting += [*statement.body, *handlers, *statement.orelse]
+    return defined, imported
 
 
 def _ours(module: types.ModuleType) -> bool:
@@ -230,23 +256,45 @@ def _describe(value: Any, seen: set[int]) -> Iterator[str]:
             yield from _describe(getattr(value, field.name), seen)
     elif isinstance(value, functools.partial):
         yield from _describe((value.func, value.args, value.keywords), seen)
-    elif isinstance(value, types.FunctionType | types.MethodType | type):
+    elif isinstance(value, types.MethodType):
+        yield from _describe((value.__func__, value.__self__), seen)
+    elif isinstance(value, types.FunctionType):
         yield f"{value.__module__}.{value.__qualname__}"
-        function = getattr(value, "__func__", value)
-        code = getattr(function, "__code__", None)
-        if code is not None:
-            yield hashlib.sha256(code.co_code).hexdigest()
-            yield repr([item for item in code.co_consts if not isinstance(item, types.CodeType | str)])
-        for cell in getattr(function, "__closure__", None) or ():
+        yield from _describe_code(value.__code__)
+        for cell in value.__closure__ or ():
             yield from _describe(cell.cell_contents, seen)
-        yield from _describe(getattr(function, "__defaults__", None), seen)
-        yield from _describe(getattr(function, "__kwdefaults__", None), seen)
+        yield from _describe((value.__defaults__, value.__kwdefaults__), seen)
+        for name in sorted(_names(value.__code__) & value.__globals__.keys()):   # what it looks up outside
+            used = value.__globals__[name]
+            if not isinstance(used, types.ModuleType | type):
+                yield from _describe((name, used), seen)
+    elif isinstance(value, type):
+        yield f"{value.__module__}.{value.__qualname__}"
     elif isinstance(value, torch.nn.Module):
         yield str(value)
-    elif hasattr(value, "__dict__"):
-        yield from _describe(vars(value), seen)
+        for part in value.modules():
+            yield repr(sorted((name, option) for name, option in vars(part).items() if name != "training"
+                              and isinstance(option, bool | int | float | str)))
+        yield from _describe(dict(value.state_dict()), seen)
+    elif hasattr(value, "__dict__"):   # what begins with an underscore is a cache
+        yield from _describe({name: part for name, part in vars(value).items() if not name.startswith("_")}, seen)
     else:
         yield repr(value)
+
+
+def _describe_code(code: types.CodeType) -> Iterator[str]:
+    yield hashlib.sha256(code.co_code).hexdigest()
+    yield repr((code.co_names, code.co_varnames))
+    documented = code.co_consts[1:] if code.co_consts and isinstance(code.co_consts[0], str) else code.co_consts
+    for item in documented:
+        if isinstance(item, types.CodeType):
+            yield from _describe_code(item)
+        else:
+            yield repr(sorted(item, key=repr) if isinstance(item, frozenset) else item)
+
+
+def _names(code: types.CodeType) -> set[str]:
+    return set(code.co_names).union(*(_names(item) for item in code.co_consts if isinstance(item, types.CodeType)))
 
 
 def _data_hashes(names: Sequence[str]) -> list[str]:

@@ -145,7 +145,7 @@ def killed_at(when):
 def same_arguments(monkeypatch):
     """Steps that only differ in being killed count as the same."""
     describe = fitting.provenance.identity
-    monkeypatch.setattr(fitting.provenance, "identity", lambda value: describe([
+    monkeypatch.setattr(fitting.provenance, "identity", lambda value: describe(value if isinstance(value, dict) else [
         part if not callable(part) or not hasattr(part, "__code__") else part.__qualname__ for part in value]))
 
 
@@ -179,7 +179,9 @@ def test_a_checkpoint_that_forgets_a_state_would_be_noticed(tmp_path, same_argum
         if name.startswith(forgotten):
             fresh = torch.Generator().manual_seed(1).get_state() if name.startswith("random") else value * 0.5
             tensors[name] = fresh.to(value.dtype)
-    save_file(tensors, path, metadata=metadata)
+    about = json.loads(metadata["course_lib.fit"])
+    about["content"] = fitting.provenance.identity(dict(sorted(tensors.items())))
+    save_file(tensors, path, metadata={"course_lib.fit": json.dumps(about)})
     resumed = small_network()
     fit(resumed, pictures, brightness, **RESUMABLE, checkpoint=path)
     expected = weights(undisturbed)
@@ -215,11 +217,13 @@ def test_resuming_with_other_data_is_refused(tmp_path):
     def clean(model, batch, progress):
         return model(batch[0]).square().mean()
 
-    path, model = tmp_path / "t.safetensors", nn.Conv2d(1, 1, 3)
-    fit(model, pairs(0.1), clean, budget=Budget(2, 2), seed=0, checkpoint=path)
+    def go(level):
+        fit(small_network(), pairs(level), clean, budget=Budget(2, 2), seed=0, checkpoint=tmp_path / "t.safetensors")
+
+    go(0.1)
     with pytest.raises(ValueError, match="other arguments"):
-        fit(model, pairs(0.2), clean, budget=Budget(2, 2), seed=0, checkpoint=path)
-    fit(model, pairs(0.1), clean, budget=Budget(2, 2), seed=0, checkpoint=path)
+        go(0.2)
+    go(0.1)
 
 
 @pytest.mark.parametrize("content", [b"", b"no safetensors at all", b"\x08\x00\x00\x00\x00\x00\x00\x00{}      "])
@@ -247,16 +251,15 @@ def test_a_full_disk_stops_the_training_with_the_last_checkpoint_whole(tmp_path,
         assert json.loads(stored.metadata()["course_lib.fit"])["done"] == 10
 
 
-def test_nan_in_the_data_is_told_with_its_step_and_the_weights_stay_finite():
+def test_nan_in_the_data_is_told_with_its_step_and_spoils_no_weight_and_no_norm():
     def bad(batch, generator):
-        x, y = source(batch, generator)
         bad.calls += 1
-        return (x * (math.nan if bad.calls == 5 else 1)), y
+        return pictures(batch, generator) * (math.nan if bad.calls == 5 else 1)
 
-    bad.calls, model = 0, linear()
+    bad.calls, model = 0, small_network()
     with pytest.raises(TrainingFailed, match=r"batch of step 5 holds values that are no numbers"):
-        fit(model, bad, step, budget=Budget(10, 4), seed=0)
-    assert model.weight.isfinite().all()
+        fit(model, bad, brightness, budget=Budget(10, 4), seed=0)
+    assert all(value.isfinite().all() for value in model.state_dict().values())
 
 
 def test_divergence_is_told_apart_from_bad_data():
@@ -264,7 +267,64 @@ def test_divergence_is_told_apart_from_bad_data():
         fit(linear(), source, step, budget=Budget(500, 4), seed=0, optimiser=SGD(lr=1e6))
 
 
-def test_ctrl_c_keeps_the_best_weights_and_the_same_call_resumes(tmp_path, capsys, same_arguments):
+def test_the_same_source_object_resumes_its_own_training(tmp_path):
+    from course_lib.data import patches
+
+    source = patches([torch.full((1, 20, 20), 7, dtype=torch.uint8)], size=12)
+    for _ in range(2):
+        fit(small_network(), source, brightness, budget=Budget(2, 2), seed=0, checkpoint=tmp_path / "t.safetensors")
+
+
+SCALE = 1.0
+
+
+def scaled(model, batch, progress):
+    return SCALE * model(batch).square().mean()
+
+
+def test_resuming_with_another_network_step_or_constant_is_refused(tmp_path, monkeypatch):
+    from course_lib.denoise.dncnn import DnCNN
+
+    def go(network=None, step=scaled):
+        network = network or DnCNN(depth=3, width=4)
+        fit(network, pictures, step, budget=Budget(2, 2), seed=0, checkpoint=tmp_path / "t.safetensors")
+
+    go()
+    go()
+    for network in (DnCNN(depth=3, width=4, residual=False), DnCNN(depth=3, width=4, padding="reflect"),
+                    DnCNN(depth=3, width=4, seed=1)):
+        with pytest.raises(ValueError, match="other arguments"):
+            go(network)
+    with pytest.raises(ValueError, match="other arguments"):
+        go(step=lambda model, batch, progress: model(batch).abs().mean())
+    monkeypatch.setitem(globals(), "SCALE", 2.0)
+    with pytest.raises(ValueError, match="other arguments"):
+        go()
+
+
+def test_a_changed_byte_in_a_checkpoint_is_noticed(tmp_path):
+    path = tmp_path / "t.safetensors"
+    fit(linear(), source, step, budget=Budget(2, 2), seed=0, checkpoint=path)
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="no readable checkpoint"):
+        fit(linear(), source, step, budget=Budget(2, 2), seed=0, checkpoint=path)
+
+
+def test_a_script_sees_the_interruption_and_a_notebook_goes_on(monkeypatch):
+    def interrupted(model, batch, progress):
+        signal.raise_signal(signal.SIGINT)
+        return step(model, batch, progress)
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(linear(), source, interrupted, budget=Budget(5, 2), seed=0)
+    monkeypatch.setattr(fitting, "interactive", lambda: True)
+    assert fit(linear(), source, interrupted, budget=Budget(5, 2), seed=0).stopped == "interrupted after step 1"
+
+
+def test_ctrl_c_keeps_the_best_weights_and_the_same_call_resumes(tmp_path, capsys, same_arguments, monkeypatch):
+    monkeypatch.setattr(fitting, "interactive", lambda: True)
     scores = iter([1.0, 5.0, 2.0, 3.0] + [0.0] * 20)
     best = {}
 
@@ -285,7 +345,7 @@ def test_ctrl_c_keeps_the_best_weights_and_the_same_call_resumes(tmp_path, capsy
     assert_bitwise_equal(weights(model), best)
     assert history.stopped == "interrupted after step 17"
     said = capsys.readouterr().out
-    assert "interrupted after 17 of 40 steps: the best weights kept; the same call resumes it" in said
+    assert "interrupted after 17 of 40 steps: the best weights kept; the same call, with the network" in said
     resumed, undisturbed = small_network(), small_network()
     fit(resumed, pictures, brightness, **RESUMABLE, watch=watch, watches=10, checkpoint=path)
     fit(undisturbed, pictures, brightness, **RESUMABLE)
@@ -301,7 +361,8 @@ def test_a_second_ctrl_c_does_not_wait_and_leaves_the_last_whole_checkpoint(tmp_
 
     impatient.__qualname__ = brightness.__qualname__
     path, resumed, undisturbed = tmp_path / "t.safetensors", small_network(), small_network()
-    assert fit(small_network(), pictures, impatient, **RESUMABLE, checkpoint=path).stopped
+    with pytest.raises(KeyboardInterrupt):
+        fit(small_network(), pictures, impatient, **RESUMABLE, checkpoint=path)
     fit(resumed, pictures, brightness, **RESUMABLE, checkpoint=path)
     fit(undisturbed, pictures, brightness, **RESUMABLE)
     assert_bitwise_equal(weights(resumed), weights(undisturbed))

@@ -15,15 +15,21 @@ from course_lib.noise import Gaussian
 
 SOURCE = '''
 """A module."""
-from course_lib.toy_helper import half
+from course_lib.toy_helper import FACTOR, half, kept
 
-RATE = 0.1
+LOW, RATE = 0.0, 0.1
+if True:
+    def under_if(x):
+        return 3 * x
 UNRELATED = 5
 
 
 def measure(x):
     """What is measured."""
-    return inner(x) * half(RATE)
+    import course_lib.toy_helper as h
+    from course_lib import toy_helper
+
+    return inner(x) * half(RATE) + FACTOR + kept(x) + under_if(x) + toy_helper.fourth(x) + h.fifth(x)
 
 
 def inner(x):
@@ -34,7 +40,32 @@ def inner(x):
 def other(x):
     return x - UNRELATED
 '''
-HELPER = "def half(x):\n    return x / 2\n\n\ndef third(x):\n    return x / 3\n"
+HELPER = '''
+import functools
+
+FACTOR = 7
+
+
+def half(x):
+    return x / 2
+
+
+def third(x):
+    return x / 3
+
+
+@functools.cache
+def kept(x):
+    return x / 8
+
+
+def fourth(x):
+    return x / 4
+
+
+def fifth(x):
+    return x / 5
+'''
 
 
 @pytest.fixture
@@ -61,14 +92,17 @@ def prints(tmp_path, monkeypatch):
         sys.modules.pop(f"course_lib.{name}", None)
 
 
-@pytest.mark.parametrize("change", [("RATE = 0.1", "RATE = 0.2"), ("x + 1", "x + 2"), ("inner(x) * half", "half")])
+@pytest.mark.parametrize("change", [
+    ("= 0.0, 0.1", "= 0.0, 0.2"), ("x + 1", "x + 2"), ("inner(x) * half", "half"), ("3 * x", "5 * x")])
 def test_a_changed_constant_or_line_that_counts_changes_the_fingerprint(prints, change):
     assert prints(change=change) != prints()
 
 
 def test_a_change_in_another_module_of_the_course_counts_if_it_is_used(prints):
-    assert prints(helper=("x / 2", "x / 4")) != prints()
-    assert prints(helper=("x / 3", "x / 4")) == prints()
+    for change in (("x / 2", "x / 9"), ("FACTOR = 7", "FACTOR = 6"), ("x / 8", "x / 9"), ("x / 4", "x / 9"),
+                   ("x / 5", "x / 9")):
+        assert prints(helper=change) != prints(), change
+    assert prints(helper=("x / 3", "x / 9")) == prints()
 
 
 @pytest.mark.parametrize("change", [("What is measured", "Measures"), ("a comment", "another"), ("= 5", "= 6"),

@@ -1,7 +1,8 @@
 """What lecture 09 says of DnCNN, and the experiments behind it.
 
-At lecture profile the networks have 7 layers of 32 channels and train for a minute; at full profile they are the
-paper's. All scores are PSNR in dB, of fixed noisy images, in float32.
+At lecture profile the networks have 7 layers of 32 channels (9 where the paper has 20 instead of 17), and train for a
+minute or two on the bundled photographs. At full profile size, patches and steps are the paper's, and the pictures are
+Train400. All scores are PSNR in dB, of fixed noisy images, in float32.
 """
 
 from __future__ import annotations
@@ -27,15 +28,20 @@ JPEG_QUALITIES = (10, 20, 30, 40)
 RINGS = {"0": (0, 0), "1": (1, 1), "2_3": (2, 3), "4_7": (4, 7)}   # distances to the border, in pixels
 
 
-def network(seed: int, *, residual: bool = True, batch_norm: bool = True) -> DnCNN:
-    """The network of the experiments, by profile."""
-    depth, width = choose(smoke=(3, 8), lecture=(7, 32), full=(17, 64))
+def network(seed: int, *, deep: bool = False, residual: bool = True, batch_norm: bool = True) -> DnCNN:
+    """The network of the experiments, by profile; a deep one where the paper takes 20 layers."""
+    depth, width = choose(smoke=(3, 8), lecture=(9 if deep else 7, 32), full=(20 if deep else 17, 64))
     return DnCNN(depth=depth, width=width, seed=seed, residual=residual, batch_norm=batch_norm)
 
 
-def budget(lecture_steps: int) -> Budget:
-    """So many steps at lecture profile, a handful at smoke, the paper's epochs at full."""
-    return choose(smoke=Budget(20, 4, 24), lecture=Budget(lecture_steps, 16, 36), full=Budget(80_000, 128, 40))
+def training_images() -> dict[str, Tensor]:
+    """What the experiments train on, by profile."""
+    return data.load("Train400") if choose(smoke=False, lecture=False, full=True) else data.photographs("train")
+
+
+def budget(lecture_steps: int, *, full: Budget = Budget(80_000, 128, 40)) -> Budget:
+    """So many steps at lecture profile, a handful at smoke, 50 epochs of the paper's patches at full."""
+    return choose(smoke=Budget(20, 4, 24), lecture=Budget(lecture_steps, 16, 36), full=full)
 
 
 def scored(name: str) -> dict[str, Tensor]:
@@ -55,7 +61,7 @@ def mean_psnr(denoiser: Denoiser, pictures: dict[str, Tensor], sigma: float) -> 
 
 def measure_benchmark(profile: Profile, seed: int) -> dict[str, float]:
     """The live network of the lecture beside the classical filters, and its error near borders."""
-    trained = dncnn.train(data.photographs("train"), sigma=SIGMA, budget=budget(2200), seed=seed, network=network(seed))
+    trained = dncnn.train(training_images(), sigma=SIGMA, budget=budget(2200), seed=seed, network=network(seed))
     peers: dict[str, Denoiser] = {"noisy": lambda z, sigma=None: z, "wavelet": classical.Wavelet(),
                                   "nlm": classical.NonLocalMeans(), "dncnn": trained.model}
     figures = {f"{name.lower()}_{peer}": mean_psnr(denoiser, scored(name), SIGMA)
@@ -96,7 +102,7 @@ def measure_ablation(profile: Profile, seed: int) -> dict[str, float]:
     figures = {}
     for residual in (True, False):
         for batch_norm in (True, False):
-            trained = dncnn.train(data.photographs("train"), sigma=SIGMA, budget=budget(800), seed=seed,
+            trained = dncnn.train(training_images(), sigma=SIGMA, budget=budget(800), seed=seed,
                                   network=network(seed, residual=residual, batch_norm=batch_norm))
             name = f"{'residual' if residual else 'direct'}_{'bn' if batch_norm else 'plain'}"
             figures[name] = mean_psnr(trained.model, scored("photographs"), SIGMA)
@@ -105,11 +111,13 @@ def measure_ablation(profile: Profile, seed: int) -> dict[str, float]:
 
 def measure_blind(profile: Profile, seed: int) -> dict[str, float]:
     """One blind network on all levels beside networks for one level each, within and beyond what they trained on."""
-    images, pictures = data.photographs("train"), scored("photographs")
-    blind = dncnn.train(images, sigma=dncnn.BLIND, budget=budget(1500), seed=seed, network=network(seed)).model
+    images, pictures = training_images(), scored("photographs")
+    steps = budget(1500, full=Budget(150_000, 128, 50))
+    blind = dncnn.train(images, sigma=dncnn.BLIND, budget=steps, seed=seed, network=network(seed, deep=True)).model
     figures = {f"blind_at_{level}": mean_psnr(blind, pictures, level / 255) for level in LEVELS}
     for level in (15, 25, 50):
-        specific = dncnn.train(images, sigma=level / 255, budget=budget(1500), seed=seed, network=network(seed)).model
+        specific = dncnn.train(images, sigma=level / 255, budget=steps, seed=seed,
+                               network=network(seed, deep=True)).model
         figures[f"specific_at_{level}"] = mean_psnr(specific, pictures, level / 255)
         if level == 25:
             figures |= {f"s25_at_{other}": mean_psnr(specific, pictures, other / 255) for other in LEVELS}
@@ -120,9 +128,9 @@ def measure_blind(profile: Profile, seed: int) -> dict[str, float]:
 
 def measure_three_tasks(profile: Profile, seed: int) -> dict[str, float]:
     """One network for noise, lost resolution and JPEG: its gain over what it was given."""
-    model = dncnn.train_three_tasks(data.photographs("train"), budget=budget(2000), seed=seed,
-                                    network=network(seed)).model
-    device, pictures = next(model.parameters()).device, scored("photographs")
+    model = dncnn.train_three_tasks(training_images(), budget=budget(3000, full=Budget(400_000, 128, 48)), seed=seed,
+                                    network=network(seed, deep=True)).model
+    device, pictures = next(model.parameters()).device, scored("Set12")
     figures = {}
     for level in (15, 25, 50):
         figures[f"noise_{level}"] = mean_psnr(model, pictures, level / 255)
@@ -146,7 +154,7 @@ def measure_three_tasks(profile: Profile, seed: int) -> dict[str, float]:
 
 def measure_images(profile: Profile, seed: int) -> dict[str, float]:
     """The same training on one, two, four and all photographs."""
-    images = list(data.photographs("train").values())
+    images = list(data.photographs("train").values())   # at every profile: this is about few images
     return {f"images_{count}": mean_psnr(
         dncnn.train(images[:count], sigma=SIGMA, budget=budget(800), seed=seed, network=network(seed)).model,
         scored("photographs"), SIGMA) for count in (1, 2, 4, 8)}
@@ -155,7 +163,7 @@ def measure_images(profile: Profile, seed: int) -> dict[str, float]:
 BENCHMARK = Experiment("dncnn-benchmark", measure_benchmark, (read,), ("photographs", "Set12", "BSD68"))
 ABLATION = Experiment("dncnn-ablation", measure_ablation, (read,), ("photographs",))
 BLIND = Experiment("dncnn-blind", measure_blind, (read,), ("photographs",))
-THREE_TASKS = Experiment("dncnn-three-tasks", measure_three_tasks, (read,), ("photographs",))
+THREE_TASKS = Experiment("dncnn-three-tasks", measure_three_tasks, (read,), ("photographs", "Set12"))
 IMAGES = Experiment("dncnn-images", measure_images, (read,), ("photographs",))
 
 
@@ -179,9 +187,10 @@ def _spans(figures: list[dict[str, float]]) -> Verdict:
     gaps = {level: [row[f"specific_at_{level}"] - row[f"blind_at_{level}"] for row in figures]
             for level in (15, 25, 50)}
     said = ", ".join(f"{sum(gap) / len(gap):.2f} dB at {level}" for level, gap in gaps.items())
-    verdict = together(*(exceeds(figures, f"blind_at_{level}", f"wavelet_at_{level}") for level in LEVELS
-                         if 15 <= level <= 50))
-    return Verdict(verdict.holds, f"{verdict.because}; its price against the specific networks: {said}")
+    close = Verdict(max(max(gap) for gap in gaps.values()) < 1.5,
+                    f"the blind network is behind the specific ones by {said} (needed at every seed: less than 1.5)")
+    return together(close, *(exceeds(figures, f"blind_at_{level}", f"wavelet_at_{level}")
+                             for level in LEVELS if level <= 50))
 
 
 CLAIMS = (
@@ -191,9 +200,9 @@ CLAIMS = (
           f"{PAPER}, tables II and III; DnCNN-S has 17 layers of 64",
           {"set12_dncnn": 30.44, "bsd68_dncnn": 29.23}, BENCHMARK, _beats_both),
     Claim("dncnn-border",
-          "Zero padding costs quality in the last few pixels before the border only, and changes nothing beyond the "
-          "receptive field.", f"{PAPER}, section III: zeros are padded, artefacts are not seen", {}, BENCHMARK,
-          _only_near),
+          "A border, padded with zeros, costs quality in the last few pixels before it only, and changes nothing "
+          "beyond the receptive field.", f"{PAPER}, section III: zeros are padded, artefacts are not seen", {},
+          BENCHMARK, _only_near),
     Claim("dncnn-residual-with-norm",
           "With batch normalisation, a network that predicts the noise is ahead of one that predicts the image.",
           f"{PAPER}, figure 2 (curves)", {}, ABLATION, lambda f: exceeds(f, "residual_bn", "direct_bn")),
@@ -201,10 +210,9 @@ CLAIMS = (
           "With residual learning, batch normalisation brings the network further at the same number of steps.",
           f"{PAPER}, figure 2 (curves)", {}, ABLATION, lambda f: exceeds(f, "residual_bn", "residual_plain")),
     Claim("dncnn-blind-spans",
-          "One blind network serves every level from 15 to 50, ahead of wavelet shrinkage that is told the level. Not "
-          "knowing the level has its price at this small size.",
-          f"{PAPER}, table II: on BSD68 DnCNN-B loses 0.12, 0.07 and 0.00 dB at 15, 25 and 50", {}, BLIND, _spans,
-          seeds=5),
+          "One blind network works at every level from 5 to 50, ahead of wavelet shrinkage that is told the level. At "
+          "this small size not knowing costs about a decibel; the paper's large network pays a tenth of one.",
+          f"{PAPER}, table II: on BSD68 DnCNN-B loses 0.12, 0.07 and 0.00 dB at 15, 25 and 50", {}, BLIND, _spans),
     Claim("dncnn-one-level-only",
           "A network trained at sigma 25 alone fails at 50, where even non-local means is better.",
           "Zhang et al. 2018 (FFDNet), introduction: a network for one level is hard to use at others", {}, BLIND,
@@ -215,7 +223,8 @@ CLAIMS = (
           "Zhang et al. 2018 (FFDNet), table V: colour DnCNN-B at 75 on CBSD68 24.47, FFDNet 26.24", {}, BLIND,
           lambda f: exceeds(f, "nlm_at_75", "blind_at_75")),
     Claim("dncnn-three-tasks",
-          "One network improves noise, lost resolution and JPEG artefacts alike, without being told which it gets.",
+          "One network improves noise, lost resolution and JPEG artefacts alike on Set12, without being told which it "
+          "gets.",
           f"{PAPER}, tables III and IV", {}, THREE_TASKS,
           lambda f: together(*(exceeds(f, name, f"{name}_given") for name in (
               *(f"noise_{level}" for level in (15, 25, 50)), *(f"scale_{scale}" for scale in dncnn.SCALES),

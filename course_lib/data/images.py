@@ -16,7 +16,9 @@ def read(path: Path, *, channels: int | None = None) -> Tensor:
         with Image.open(path) as image:
             mode = {1: "L", 3: "RGB"}.get(channels or (1 if image.mode in ("L", "1", "I;16") else 3))
             pixels = np.array(image.convert(mode))
-    except UnidentifiedImageError as error:
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        if isinstance(error, FileNotFoundError | PermissionError):
+            raise
         raise ValueError(f"{path} is no picture that can be read. Usual cause: a broken download; "
                          "`course data verify` tells which files to fetch again.") from error
     return torch.from_numpy(pixels).reshape(*pixels.shape[:2], -1).permute(2, 0, 1).contiguous()

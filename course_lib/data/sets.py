@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Callable
@@ -139,6 +140,9 @@ def _fetch(address: str, path: Path) -> None:
     try:
         pooch.HTTPDownloader(timeout=30)(address, str(path), None)
     except (requests.RequestException, OSError) as error:
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+            raise OSError(error.errno, f"the disk is full: {path.parent} has no room for {address.rpartition('/')[2]}. "
+                                       "Nothing was kept of it; free some space and run this again") from error
         raise ConnectionError(f"could not fetch {address}: {type(error).__name__}. Without a network, copy the set "
                               f"into {root()} by hand; `course data list` names its files' home.") from error
 

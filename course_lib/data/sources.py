@@ -39,24 +39,30 @@ def patches(images: Pictures, *, size: int) -> Source:
     canvas = images[0].new_zeros(len(images), images[0].shape[0], int(heights.max()), int(widths.max()))
     for space, image in zip(canvas, images, strict=True):
         space[:, : image.shape[1], : image.shape[2]] = image
-    across = widths - size + 1                                              # positions along x, of each image
-    last = ((heights - size + 1) * across).cumsum(0)                        # positions of all images up to each
-    resident: dict[torch.device, tuple[Tensor, ...]] = {}
+    return _Patches(canvas, heights, widths, size)
 
-    def source(batch: int, generator: torch.Generator) -> Tensor:
-        device = generator.device
-        if device not in resident:
-            resident[device] = (canvas.to(device), across.to(device), last.to(device))
-        pixels, columns, ends = resident[device]
-        position = torch.randint(int(last[-1]), (batch,), generator=generator, device=device)
-        image = torch.searchsorted(ends, position, right=True)              # (N,)
-        inside = position - (ends - (ends.diff(prepend=ends.new_zeros(1))))[image]
-        top, left = inside // columns[image], inside % columns[image]
-        windows = pixels.unfold(2, size, 1).unfold(3, size, 1)              # (I, C, H', W', size, size), a view
-        crops = windows[image, :, top, left].float().div_(255)              # (N, C, size, size)
+
+class _Patches:
+    """The source that `patches` makes; what it keeps on each device is private and no part of its identity."""
+
+    def __init__(self, canvas: Tensor, heights: Tensor, widths: Tensor, size: int) -> None:
+        self.canvas, self.size = canvas, size
+        self.across = widths - size + 1                                      # positions along x, of each image
+        self.ends = ((heights - size + 1) * self.across).cumsum(0)           # positions of all images up to each
+        self._resident: dict[torch.device, tuple[Tensor, ...]] = {}
+
+    def __call__(self, batch: int, generator: torch.Generator) -> Tensor:
+        device, size = generator.device, self.size
+        if device not in self._resident:
+            self._resident[device] = (self.canvas.to(device), self.across.to(device), self.ends.to(device))
+        pixels, across, ends = self._resident[device]
+        position = torch.randint(int(self.ends[-1]), (batch,), generator=generator, device=device)
+        image = torch.searchsorted(ends, position, right=True)               # (N,)
+        inside = position - (ends - ends.diff(prepend=ends.new_zeros(1)))[image]
+        top, left = inside // across[image], inside % across[image]
+        windows = pixels.unfold(2, size, 1).unfold(3, size, 1)               # (I, C, H', W', size, size), a view
+        crops = windows[image, :, top, left].float().div_(255)               # (N, C, size, size)
         return _dihedral(crops, int(torch.randint(8, (), generator=generator, device=device)))
-
-    return source
 
 
 def then(source: Source, view: View) -> Source:

@@ -11,8 +11,10 @@ Source: K. Zhang, W. Zuo, Y. Chen, D. Meng, L. Zhang, "Beyond a Gaussian Denoise
 
 Deviations from the paper: the loss is averaged over the pixels of a patch too, so that a learning rate means the same
 for every patch size; the optimiser is Muon with a cosine schedule and averaged weights instead of SGD with a
-falling rate (a tenth of the steps for the same quality on this course's budgets); no scale augmentation;
-convolutions have no biases (the normalisation supplies the shifts; the paper's code has two).
+falling rate (a tenth of the steps for the same quality on this course's budgets); the last layer starts at zero and
+the gains of the normalisation at one; noise is fresh in every batch, and a batch shares one flip or rotation and one
+scale; convolutions have no biases (the normalisation supplies the shifts; the paper's code has two). DnCNN-3 draws
+its three tasks in equal parts from the same pictures.
 
 Lecture 09 teaches it; exercise 09 builds its loss, its layers and its batches. Weights: `dncnn-*` in the zoo.
 """
@@ -48,7 +50,8 @@ class DnCNN(nn.Module):
     """Predict the noise of an image with a stack of convolutions, and subtract it.
 
     depth: convolutions in all (17 for S, 20 for B and 3); width: channels between them; channels: 1 gray, 3 colour.
-    batch_norm=False and residual=False leave out the paper's two ingredients, for comparison.
+    batch_norm=False and residual=False leave out the paper's two ingredients, for comparison; without normalisation the
+    convolutions have biases, since nothing else would supply the shifts (bias=True or False decides otherwise).
     Shapes: z (N, channels, H, W) of any size -> y_hat of the same shape; sigma is ignored (a DnCNN is blind).
 
     >>> network = DnCNN()
@@ -57,12 +60,13 @@ class DnCNN(nn.Module):
     """
 
     def __init__(self, *, depth: int = 17, width: int = 64, channels: int = 1, batch_norm: bool = True,
-                 residual: bool = True, bias: bool = False, padding: Literal["zeros", "reflect"] = "zeros",
+                 residual: bool = True, bias: bool | None = None, padding: Literal["zeros", "reflect"] = "zeros",
                  seed: int = 0) -> None:
         super().__init__()
         if arguments.positive(depth, name="depth") < 2:
             raise ValueError(f"depth: a DnCNN has a first and a last convolution, so at least 2, got {depth}.")
         self.channels, self.depth, self.residual = channels, depth, residual
+        bias = not batch_norm if bias is None else bias
         with quiet_constructors():
             def conv(inputs: int, outputs: int) -> nn.Conv2d:
                 return nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias, padding_mode=padding)
@@ -73,10 +77,13 @@ class DnCNN(nn.Module):
             last = conv(width, channels)
             self.layers = nn.Sequential(*layers, last)
         initialise(self, randomness.generator(seed, "DnCNN"))
-        nn.init.zeros_(last.weight)   # begin with R = 0: the first estimate is z itself
+        if residual:
+            nn.init.zeros_(last.weight)   # begin with R = 0: the first estimate is z itself
 
     def forward(self, z: Tensor, *, sigma: float | Tensor | None = None) -> Tensor:
         arguments.image_batch(z, channels=self.channels)
+        if isinstance(sigma, float | int):
+            arguments.sigma_value(sigma)   # not used, but a sigma of 25 would be a mistake
         return z - self.layers(z) if self.residual else self.layers(z)
 
     def noise(self, z: Tensor) -> Tensor:

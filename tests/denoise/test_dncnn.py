@@ -70,6 +70,7 @@ def test_estimate_and_noise_add_up_to_the_input(residual):
 def test_before_training_the_estimate_is_the_noisy_image_itself():
     z = images(1, 1, 16, 16)
     assert torch.equal(DnCNN().eval()(z), z)
+    assert not torch.allclose(DnCNN(residual=False).eval()(z), z, atol=0.1)
 
 
 @pytest.mark.parametrize("size", [(7, 9), (1, 1), (64, 33)])
