@@ -27,6 +27,7 @@ LARGEST_ANSWER = 10_000_000   # numbers; more is a mistake, and copying it could
 LONGEST_MESSAGE = 300
 FILL_THE_STUB = "replace each `...` by your code, run that cell, then this one again."
 FIELD_IMAGE = 41              # side of the image in which a receptive field is measured
+FIELD_LEVELS = (-8.0, 8.0, 64)   # brightness of further such images: from, to, how many
 NOISE_BATCHES = 400
 
 
@@ -113,6 +114,14 @@ def plain(value: object, what: str = "the answer") -> Array:
 def _small(size: int, what: str) -> None:
     if size > LARGEST_ANSWER:
         raise Stopped("wrong shape", f"{what} has {size:,} numbers, far too many. Did a broadcast go wrong?")
+
+
+def _finite(array: Array, what: str) -> None:
+    """Refuse NaN and infinities, which differ from themselves or spoil every average."""
+    if array.dtype.kind in "fc" and not np.isfinite(array).all():
+        raise Stopped("not finite", f"{what} holds {'NaN' if np.isnan(array).any() else 'infinite numbers'}. Usual "
+                      "causes: a division by zero, the root or logarithm of a negative number, or a tensor of "
+                      "`torch.empty` that was never filled.")
 
 
 def _fits(function: Callable[..., Any], tensors: list[str], arguments: Mapping[str, object]) -> None:
@@ -242,55 +251,76 @@ def _built(solution: Any, settings: Mapping[str, Array], seed: int) -> nn.Module
 def _images_like(model: nn.Module, images: Mapping[str, Array]) -> Tensor:
     z = next(iter(images.values()))
     output = call(model, images)
-    shape = plain(output, "the output of your network").shape
-    if shape != z.shape:
+    array = plain(output, "the output of your network")
+    if array.shape != z.shape:
         raise Stopped("wrong shape",
-                      f"the output should have the shape of the input, (N, C, H, W) = {z.shape}; yours is {shape}. "
-                      "Usual causes: the number of channels of the last layer, or a convolution without padding.")
+                      f"the output should have the shape of the input, (N, C, H, W) = {z.shape}; yours is "
+                      f"{array.shape}. Usual causes: the number of channels of the last layer, or a convolution "
+                      "without padding.")
+    if not isinstance(output, Tensor):
+        raise Stopped("wrong type", "the output of your network should be a torch tensor; it is "
+                      f"{_a(type(output).__name__)}.")
+    _finite(array, "the output of your network")
     return output
 
 
 def _receptive_field(model: nn.Module, channels: int) -> int:
-    """The side of the square of input pixels that the middle output pixel depends on."""
-    shape = (4, channels, FIELD_IMAGE, FIELD_IMAGE)
-    z = torch.randn(shape, generator=randomness.generator(0, "field"), dtype=torch.float32, requires_grad=True)
+    """The side of the square of input pixels that the middle output pixel depends on.
+
+    Seen in images of many levels of brightness: where an output is clipped, its gradient is zero.
+    """
+    levels = torch.cat([torch.zeros(4), torch.linspace(*FIELD_LEVELS)]).float()
+    shape = (len(levels), channels, FIELD_IMAGE, FIELD_IMAGE)
+    z = torch.randn(shape, generator=randomness.generator(0, "field"), dtype=torch.float32)
+    z = (z + levels[:, None, None, None]).requires_grad_()
     middle = model(z)[:, :, FIELD_IMAGE // 2, FIELD_IMAGE // 2].sum()
     if not middle.requires_grad:
         return 0
     gradient, = torch.autograd.grad(middle, z, allow_unused=True)
     if gradient is None or not gradient.any():
         return 0
+    _finite(plain(gradient), "the gradient of your network's output with respect to its input")
     strength = gradient.abs().sum(dim=(0, 1))   # (H, W)
     rows, columns = torch.nonzero(strength > 1e-6 * strength.max(), as_tuple=True)
     return int(max(rows.max() - rows.min(), columns.max() - columns.min())) + 1
 
 
 def _noise(solution: Any, inputs: Mapping[str, Array]) -> dict[str, Array]:
-    """Statistics of a noise that a function adds to clean images, over many batches with a generator each.
+    """Statistics of a noise that a function adds to clean images, over many batches drawn from one generator.
 
-    Only statistics: the order in which a solution draws its numbers is free.
+    Only statistics: the order in which a solution draws its numbers is free. As in a training, the generator moves on
+    from batch to batch; what does not come from it is the same in all of them.
     """
     y = torch.from_numpy(next(iter(inputs.values())).copy())
-    batches = []
-    for seed in (0, *range(NOISE_BATCHES)):   # the first twice
-        z = call(solution, inputs, generator=randomness.generator(seed, "noise"))
-        if plain(z, "the noisy batch").shape != tuple(y.shape):
+
+    def drawn(generator: torch.Generator) -> Tensor:
+        z = plain(call(solution, inputs, generator=generator), "the noisy batch")
+        if z.shape != tuple(y.shape):
             raise Stopped("wrong shape", f"the noisy batch should have the shape of the clean one, (N, C, H, W) = "
-                          f"{tuple(y.shape)}; yours is {tuple(z.shape)}.")
-        batches.append(torch.as_tensor(z).detach().double() - y)
-    eta = torch.stack(batches[1:])                                          # (B, N, C, H, W)
+                          f"{tuple(y.shape)}; yours is {z.shape}.")
+        _finite(z, "the noisy batch")
+        return torch.from_numpy(z).double() - y
+
+    again = drawn(randomness.generator(0, "noise"))
+    moving = randomness.generator(0, "noise")
+    eta = torch.stack([drawn(moving) for _ in range(NOISE_BATCHES)])        # (B, N, C, H, W)
     level = eta.square().mean(dim=(2, 3, 4)).sqrt()                         # (B, N)
     by_channel = eta.square().mean(dim=(3, 4)).sqrt()                       # (B, N, C)
-    by_column = eta.square().mean(dim=(1, 2, 3)).sqrt()                     # (B, W)
+    aligned = eta.square().mean(dim=(1, 2, 3)).sqrt()                       # (B, W), over all images
     unit = eta / level.clamp(min=1e-12)[..., None, None, None]
-    seen: dict[str, Any] = {"repeatable": torch.equal(batches[0], batches[1]),
+    by_row = unit.square().mean(dim=(2, 4)).sqrt()                          # (B, N, H)
+    by_column = unit.square().mean(dim=(2, 3)).sqrt()                       # (B, N, W)
+    seen: dict[str, Any] = {"repeatable": torch.equal(again, eta[0]),
             "level": level.mean(),
             "mean": unit.mean(),
             "tails": unit.pow(4).mean(),
             "common": unit.mean(dim=1).square().mean().sqrt(),              # 1 / sqrt(N) if images are independent
             "stuck": unit.mean(dim=0).square().mean().sqrt(),               # 1 / sqrt(B) if batches are
             "channels": (by_channel / level.clamp(min=1e-12)[..., None]).std(dim=2, correction=0).mean(),
-            "columns": by_column.std(dim=1, correction=0).mean() / level.mean().clamp(min=1e-12),
+            "rows": by_row.std(dim=2, correction=0).mean(),
+            "columns": by_column.std(dim=2, correction=0).mean(),
+            "aligned": aligned.std(dim=1, correction=0).mean() / level.mean().clamp(min=1e-12),
+            "across": level.std(dim=0, correction=0).mean(),                # 0 if every batch has the same levels
             "within": level.std(dim=1, correction=0).mean(),
             "spread": level.std(correction=0)}
     return {name: np.array(float(value) if name != "repeatable" else value) for name, value in seen.items()}
@@ -313,7 +343,10 @@ noise = Probe("noise", _noise, {
     "common": "what the images of a batch have in common in their noise",
     "stuck": "what all batches have in common in their noise",
     "channels": "the difference between the noise levels of the channels of one image",
-    "columns": "the difference between the noise levels of the columns of pixels",
+    "rows": "the difference between the noise levels of the rows of one image",
+    "columns": "the difference between the noise levels of the columns of one image",
+    "aligned": "what all images of a batch have in common in the noise levels of their columns",
+    "across": "the spread of the noise level of the first, second, ... image from batch to batch",
     "within": "the spread of the noise levels inside one batch",
     "spread": "the spread of the noise levels over many batches"})
 

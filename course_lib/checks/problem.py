@@ -17,7 +17,7 @@ import numpy as np
 
 Array = np.ndarray
 Kind = Literal["not attempted", "raised", "returned nothing", "wrong type", "wrong shape", "signature",
-               "changed an input", "hidden weights"]
+               "changed an input", "hidden weights", "not finite"]
 
 
 @dataclass(frozen=True)
