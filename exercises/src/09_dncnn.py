@@ -301,6 +301,35 @@ def one_too_deep(*, depth, width):
     return Wrong(depth=depth, width=width, blocks=depth - 1)
 
 
+class Clamped(DnCNN):
+    def forward(self, z):
+        return super().forward(z).clamp(0, 1)
+
+
+class NeverNegative(DnCNN):
+    def forward(self, z):
+        return F.relu(super().forward(z))
+
+
+class BiasAtTheEnds(DnCNN):
+    def __init__(self, *, depth, width):
+        super().__init__(depth=depth, width=width)
+        self.residual[0] = conv(1, width, bias=True)
+        self.residual[-1] = conv(width, 1, bias=True)
+
+
+class BiasAtTheStart(DnCNN):
+    def __init__(self, *, depth, width):
+        super().__init__(depth=depth, width=width)
+        self.residual[0] = conv(1, width, bias=True)
+
+
+class NormAtTheEnd(DnCNN):
+    def __init__(self, *, depth, width):
+        super().__init__(depth=depth, width=width)
+        self.residual.append(nn.BatchNorm2d(1))
+
+
 class WithoutNorm(Wrong):
     def block(self, width, padding, bias):
         return [conv(width, width), nn.ReLU()]
@@ -377,6 +406,23 @@ NETWORK = Problem(
                "Your convolutions have biases, as they do in PyTorch unless told otherwise. Batch norm subtracts the "
                "mean of a channel, so a bias in front of it changes nothing at all. The first and the "
                "last layer go without one as well."),
+        Mutant(BiasAtTheEnds, "biases in the first and the last layer",
+               "Your first and your last convolution have a bias; PyTorch adds one unless told otherwise. The table "
+               "wants none in any layer: also the two layers that no batch norm follows do without."),
+        Mutant(BiasAtTheStart, "a bias in the first layer",
+               "Your first convolution has a bias; PyTorch adds one unless told otherwise. The table wants none in any "
+               "layer, the first one included, although no batch norm follows it."),
+        Mutant(NormAtTheEnd, "batch norm after the last layer",
+               "There is a batch norm behind the last convolution. It would rescale R(z) by the statistics of the "
+               "batch, but the strength of the noise is what R(z) has to say: the last layer is a bare convolution."),
+        Mutant(Clamped, "output clamped to [0, 1]",
+               "You clamp the clean estimate to [0, 1]. Where it is clamped no gradient flows back, so a network that "
+               "is wrong there is never corrected; and the statement asks for z - R(z) as it is. Clip pictures where "
+               "they are shown, not in the network."),
+        Mutant(NeverNegative, "ReLU on the output",
+               "Your output is never negative: there is a ReLU, or a clamp at 0, behind z - R(z). Where it cuts, no "
+               "gradient flows back and nothing is learned. ReLUs belong between the layers; the subtraction comes "
+               "last."),
         Mutant(too_deep, "D middle layers",
                "You have D middle layers. D counts all convolutions, the first and the last too. The receptive field "
                "shows it: each 3 x 3 layer adds 2 pixels, and yours is 4 too large."),
@@ -474,6 +520,16 @@ def level_of_each_channel(y, *, low, high, generator):
     return y + sigma * torch.randn(y.shape, generator=generator)
 
 
+def level_of_each_row(y, *, low, high, generator):
+    sigma = low + (high - low) * torch.rand(len(y), 1, y.shape[2], 1, generator=generator)
+    return y + sigma * torch.randn(y.shape, generator=generator)
+
+
+def level_of_each_column(y, *, low, high, generator):
+    sigma = low + (high - low) * torch.rand(len(y), 1, 1, y.shape[3], generator=generator)
+    return y + sigma * torch.randn(y.shape, generator=generator)
+
+
 def levels_along_the_width(y, *, low, high, generator):
     sigma = low + (high - low) * torch.rand(len(y), generator=generator)
     return y + sigma * torch.randn(y.shape, generator=generator)
@@ -490,6 +546,12 @@ def global_numbers(y, *, low, high, generator):
 
 def seeded_inside(y, *, low, high, generator):
     return blind_batch(y, low=low, high=high, generator=torch.Generator().manual_seed(0))
+
+
+def levels_seeded_inside(y, *, low, high, generator):
+    own = torch.Generator().manual_seed(0)
+    sigma = low + (high - low) * torch.rand(len(y), 1, 1, 1, generator=own)
+    return y + sigma * torch.randn(y.shape, generator=generator)
 
 
 def same_noise(y, *, low, high, generator):
@@ -538,8 +600,9 @@ def cases_batch(variant: Variant, seed: int) -> list[Case]:
         return Case(name, {"y": y, "low": np.array(low), "high": np.array(high)},
                     tolerances={"mean": Tolerance(0.0, 0.02), "tails": Tolerance(0.0, 0.1),
                                 "common": Tolerance(0.0, 0.03), "stuck": Tolerance(0.0, 0.02),
-                                "channels": Tolerance(0.0, 0.01), "columns": Tolerance(0.0, 0.02),
-                                "within": level, "level": level, "spread": level})
+                                "channels": Tolerance(0.0, 0.01), "rows": Tolerance(0.0, 0.02),
+                                "columns": Tolerance(0.0, 0.02), "aligned": Tolerance(0.0, 0.02),
+                                "across": level, "within": level, "level": level, "spread": level})
 
     # as many images as columns, so that levels of shape (N,) broadcast in silence, as they will one day
     return [case("levels from 0.1 to 0.5", 0.1, 0.5, 8, 2, 12, 8),
@@ -561,10 +624,18 @@ BLIND_BATCH = Problem(
         Mutant(level_of_each_channel, "a level for each channel",
                "The channels of one image get different levels. In the equation sigma has the index n only: one level "
                "for each image."),
+        Mutant(level_of_each_row, "a level for each row",
+               "Every row of pixels gets a level of its own. In the equation sigma has the index n only: one level "
+               "for a whole image. Which axes of (N, C, H, W) must have length 1 in the tensor of the levels?",
+               decisive=("repeatable", "tails", "stuck", "rows", "columns")),
         Mutant(levels_along_the_width, "levels along the width",
                "You draw N levels, but a tensor of shape (N,) is matched with the last axis: here every column of "
                "pixels gets a level, and where N differs from the width it would be an error. Give the levels the "
                "shape (N, 1, 1, 1)."),
+        Mutant(level_of_each_column, "a level for each column",
+               "Every column of pixels gets a level of its own. In the equation sigma has the index n only: one level "
+               "for a whole image. The levels stand along the last axis of (N, C, H, W) and belong along the first.",
+               decisive=("repeatable", "tails", "stuck", "rows", "columns")),
         Mutant(clipped, "clipped",
                "You clip the noisy images. Near black the noise can then only go up, so it is no longer zero on "
                "average and the network would learn that shift. Leave values below 0 and above 1 as they are."),
@@ -599,7 +670,12 @@ BLIND_BATCH = Problem(
         Mutant(one_level, "one level for the batch",
                "All images of a batch get the same noise level. Then every step of the training pulls the network "
                "towards one level only. Draw N levels, in a shape that broadcasts against (N, C, H, W).",
-               decisive=("repeatable", "tails", "stuck", "channels", "columns", "within")),
+               decisive=("repeatable", "tails", "stuck", "channels", "rows", "columns", "within")),
+        Mutant(levels_seeded_inside, "the same levels in every batch",
+               "Every batch gets the very same levels: the first image always has the same one, and so on. They do "
+               "not come from `generator` but from one that your function seeds itself, or from no chance at all. "
+               "A whole training would then see N levels only. Draw the levels from `generator`, as the noise.",
+               decisive=("repeatable", "tails", "common", "stuck", "channels", "rows", "columns", "across")),
     ),
     cases=cases_batch,
     probe=probes.noise,
