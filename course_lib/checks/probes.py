@@ -27,7 +27,8 @@ LARGEST_ANSWER = 10_000_000   # numbers; more is a mistake, and copying it could
 LONGEST_MESSAGE = 300
 FILL_THE_STUB = "replace each `...` by your code, run that cell, then this one again."
 FIELD_IMAGE = 41              # side of the image in which a receptive field is measured
-FIELD_LEVELS = (-8.0, 8.0, 64)   # brightness of further such images: from, to, how many
+FIELD_LEVELS = (-8.0, 8.0, 9)   # the brightness of such images: from, to, how many
+FIELD_CONTRASTS = (1.0, 0.2, 4.0)
 NOISE_BATCHES = 400
 
 
@@ -267,12 +268,13 @@ def _images_like(model: nn.Module, images: Mapping[str, Array]) -> Tensor:
 def _receptive_field(model: nn.Module, channels: int) -> int:
     """The side of the square of input pixels that the middle output pixel depends on.
 
-    Seen in images of many levels of brightness: where an output is clipped, its gradient is zero.
+    Seen in images of many contrasts and levels of brightness: where an output is clipped, its gradient is zero.
     """
-    levels = torch.cat([torch.zeros(4), torch.linspace(*FIELD_LEVELS)]).float()
-    shape = (len(levels), channels, FIELD_IMAGE, FIELD_IMAGE)
+    look = torch.cartesian_prod(torch.tensor(FIELD_CONTRASTS), torch.linspace(*FIELD_LEVELS)).float()
+    contrast, level = look[..., None, None, None].unbind(dim=1)
+    shape = (len(look), channels, FIELD_IMAGE, FIELD_IMAGE)
     z = torch.randn(shape, generator=randomness.generator(0, "field"), dtype=torch.float32)
-    z = (z + levels[:, None, None, None]).requires_grad_()
+    z = (contrast * z + level).requires_grad_()
     middle = model(z)[:, :, FIELD_IMAGE // 2, FIELD_IMAGE // 2].sum()
     if not middle.requires_grad:
         return 0

@@ -13,7 +13,7 @@ from torch import nn
 
 from course_lib import checks, noise
 from course_lib.arguments import UnknownName
-from course_lib.checks import Correct, Incorrect, NotAttempted, check, hint
+from course_lib.checks import Correct, Incorrect, NotAttempted, check, hint, probes, stored
 from course_lib.denoise import dncnn
 
 LOSS, NETWORK, BATCH = "dncnn.residual_loss", "dncnn.network", "dncnn.blind_batch"
@@ -67,10 +67,66 @@ def test_a_misconception_is_recognised_in_other_code(body, says):
      "    return y + (low + s * (high - low)) * e", "Every pixel gets a level"),
     ("return y + high * torch.randn(y.shape, generator=generator)", "same noise level"),
     ("return y + torch.empty(1).uniform_(low, high) * torch.randn_like(y)", "do not come from `generator`"),
+    ("s = torch.empty(len(y), 1, 1, 1).uniform_(low, high, generator=torch.Generator().manual_seed(7))\n"
+     "    return y + s * torch.randn(y.shape, generator=generator)", "very same levels"),
+    ("own = torch.Generator().manual_seed(generator.initial_seed())   # other seeds, other levels: yet never new ones\n"
+     "    return y + torch.empty(len(y), 1, 1, 1).uniform_(low, high, generator=own)"
+     " * torch.randn(y.shape, generator=generator)", "very same levels"),
+    ("s = torch.linspace(low, high, len(y))[:, None, None, None]\n"
+     "    return y + s * torch.randn(y.shape, generator=generator)", "very same levels"),
+    ("own = torch.Generator().manual_seed(generator.initial_seed())\n"
+     "    s = torch.rand(len(y), 1, 1, 1, generator=own) * (high - low) + low\n"
+     "    return y + s * torch.randn(y.shape, generator=own)", "very same noise"),
+    ("s = torch.empty(y.shape[2], 1).uniform_(low, high, generator=generator)\n"
+     "    return y + s * torch.randn(y.shape, generator=generator)", "Every row of pixels"),
+    ("e = torch.randn(y.shape, generator=generator)\n"
+     "    s = torch.empty_like(y[:, :1, :, :1]).uniform_(low, high, generator=generator)\n"
+     "    return y + s * e", "Every row of pixels"),
+    ("e = torch.randn(y.shape, generator=generator)\n"
+     "    s = torch.empty_like(y[:, :1, :1]).uniform_(low, high, generator=generator)\n"
+     "    return y + s * e", "Every column of pixels"),
 ])
 def test_a_misconception_about_noise_is_recognised_whatever_the_order_of_the_draws(draw, says):
     source = f"def blind_batch(y, *, low, high, generator):\n    {draw}\n"
     assert says in check(BATCH, student(source, "blind_batch")).why
+
+
+@pytest.mark.parametrize("ends, forward, says", [
+    ({}, lambda z, noise: F.hardtanh(z - noise, 0, 1), "You clamp the clean estimate"),
+    ({}, lambda z, noise: torch.maximum(z - noise, torch.zeros(())), "Your output is never negative"),
+    ({"first": True, "last": True}, torch.sub, "first and your last convolution"),
+    ({"first": True}, torch.sub, "Your first convolution has a bias"),
+    ({"norm": True}, torch.sub, "batch norm behind the last convolution"),
+    ({}, torch.sub, None),
+])
+def test_a_misconception_about_the_ends_of_the_network_is_recognised(ends, forward, says):
+    class Network(nn.Module):
+        def __init__(self, depth, width):
+            super().__init__()
+            self.first = nn.Conv2d(1, width, 3, padding=1, bias=ends.get("first", False))
+            middle = [(nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU())
+                      for _ in range(depth - 2)]
+            self.middle = nn.Sequential(*(layer for layers in middle for layer in layers))
+            self.last = nn.Conv2d(width, 1, 3, padding=1, bias=ends.get("last", False))
+            self.norm = nn.BatchNorm2d(1) if ends.get("norm") else nn.Identity()
+
+        def forward(self, z):
+            return forward(z, self.norm(self.last(self.middle(self.first(z).relu()))))
+
+    verdict = check(NETWORK, Network)
+    assert says in verdict.why if says else type(verdict) is Correct
+
+
+@pytest.mark.parametrize("limit", [lambda x: x.clamp(0, 1), torch.relu,
+                                   lambda x: x.clamp(0.4, 0.6)])
+def test_a_receptive_field_is_seen_behind_a_clipped_output(limit):
+    class Clipped(dncnn.DnCNN):
+        def forward(self, z):
+            return limit(super().forward(z))
+
+    for case in stored.load(NETWORK).cases:
+        seen = probes.observe(probes.network, Clipped, case)
+        assert seen["field"] == case.expected["field"] == 2 * case.inputs["depth"] + 1
 
 
 def test_the_library_itself_passes_where_it_follows_the_paper():
@@ -179,6 +235,30 @@ def test_layers_made_in_forward_are_recognised_as_untrainable():
             return z - nn.Conv2d(1, 1, 3, padding=1)(z)
 
     assert "`parameters()`" in check(NETWORK, Fresh).why
+
+
+def test_a_network_that_returns_nan_or_infinities_is_told_so_and_not_that_it_hides_weights():
+    def network(spoil):
+        class Spoiled(dncnn.DnCNN):
+            def forward(self, z):
+                return spoil(super().forward(z))
+        return Spoiled
+
+    for spoil, says in ((lambda x: x / x.new_zeros(()) * 0, "output of your network holds NaN"),
+                        (lambda x: torch.where(x > 0.5, torch.nan, x), "output of your network holds NaN"),
+                        (lambda x: x / 0, "output of your network holds"),
+                        (lambda x: x + 0 * (0 * x).sqrt(), "with respect to its input holds NaN")):
+        why = check(NETWORK, network(spoil)).why
+        assert says in why and "division by zero" in why and "parameters()" not in why
+    assert "should be a torch tensor; it is a ndarray" in check(NETWORK, network(lambda x: x.detach().numpy())).why
+
+
+@pytest.mark.parametrize("value, says", [("float('nan')", "holds NaN"), ("float('inf')", "holds infinite numbers"),
+                                         ("torch.log(y - 1)", "holds NaN")])
+def test_a_noisy_batch_of_nan_or_infinities_is_told_so_and_not_that_two_calls_differ(value, says):
+    body = f"def blind_batch(y, *, low, high, generator):\n    return y + {value}\n"
+    why = check(BATCH, student(body, "blind_batch")).why
+    assert f"the noisy batch {says}" in why and "generator" not in why
 
 
 def test_ctrl_c_is_not_swallowed():
