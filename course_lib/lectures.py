@@ -27,6 +27,8 @@ TRACEBACK_LINES = 15
 _COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _LINE_OF_THE_CELL = re.compile(r"^-+> *(\d+)\b|^ *Cell In ?\[\d+\], line (\d+)|^ *File .*, line (\d+)", re.M)
 
+KERNEL_START = 240  # seconds that a kernel may take to answer: a busy machine is slow, not broken
+
 
 @dataclass(frozen=True)
 class CellRun:
@@ -137,7 +139,7 @@ def _kernel(content: Any, *, timeout: float | None, folder: Path, environment: d
         if os.name == "posix":  # files instead of ports: nobody else on a lab machine can listen or connect
             manager.transport, manager.ip = "ipc", os.path.join(short, "k")
         client = NotebookClient(content, km=manager, timeout=timeout and math.ceil(timeout), store_widget_state=False,
-                                coalesce_streams=True)
+                                coalesce_streams=True, startup_timeout=KERNEL_START)
         try:
             client.start_new_kernel(cwd=str(folder), env=environment)
             client.start_new_kernel_client()
