@@ -276,10 +276,10 @@ figures.images(
 figures.images(
     removed,
     signed=list(removed),
-    alt="What each method removed: outlines of the man are visible in what the two filters removed, almost "
-    "none in what DnCNN removed",
-    caption="What each method took away, z − ŷ. Noise has no outlines; where you see some, the image was taken "
-    "away too.",
+    alt="What each method removed: outlines of the man and his camera are visible in what wavelet shrinkage "
+    "removed, almost none in what non-local means and DnCNN removed",
+    caption="What each method took away, z − ŷ. Noise has no outlines; where you see some, as in the first, the "
+    "image was taken away too.",
 )
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "A claim of the paper that our recipe does not confirm. Ask what differs: the optimiser, the depth, the length of the training. How would one find out which?"}
