@@ -15,7 +15,9 @@ from sources import ROOT
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="no make on this machine")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
-CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+# These tests may themselves run under `make test PYTHON=...`, which hands its words on to every process.
+WORDS = {"PYTHON", "PROFILE", "PORT", "TORCH", "JOBS", "NAME", "MFLAGS"}
+CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("MAKE") and name not in WORDS}
 
 
 def make(*arguments: str, folder: Path = ROOT, **settings: str) -> subprocess.CompletedProcess[str]:
