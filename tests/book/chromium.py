@@ -182,6 +182,7 @@ class Chromium:
         """Listen to a page or to a frame that runs in a process of its own."""
         commands: list[tuple[str, dict]] = [
             ("Page.enable", {}), ("Runtime.enable", {}), ("Network.enable", {}), ("Log.enable", {}), ("DOM.enable", {}),
+            ("Network.setCacheDisabled", {"cacheDisabled": True}),  # a page changed within a second is another page
             ("Target.setAutoAttach", {"autoAttach": True, "waitForDebuggerOnStart": True, "flatten": True})]
         if wait:
             for method, parameters in commands:
