@@ -111,7 +111,9 @@ def _data_list(args: argparse.Namespace) -> int:
     print(f"data sets in {data.root()}:")
     for name, entry in data.SETS.items():
         print(_row(" ", name, "here" if data.find(name) else "not here, or not wholly"))
-        for text in (entry.description, f"from {entry.source}", f"licence: {entry.licence}"):
+        size = f"{entry.size / 1e6:.1f} MB" if entry.size else "size unknown"
+        for text in (f"{entry.description}; {size}", f"from {entry.source}", f"licence: {entry.licence}",
+                     f"credit: {entry.credit}"):
             print(_row(" ", "", text))
     print(_row(" ", "photographs", "bundled with the installed libraries, nothing to download"))
     return 0
@@ -120,7 +122,7 @@ def _data_list(args: argparse.Namespace) -> int:
 def _data_get(args: argparse.Namespace) -> int:
     from course_lib import data
 
-    for name in _sets(args.names):
+    for name in args.names:
         print(f"{name} is in {data.download(name)}")
     return 0
 
@@ -128,7 +130,7 @@ def _data_get(args: argparse.Namespace) -> int:
 def _data_verify(args: argparse.Namespace) -> int:
     from course_lib import data
 
-    names = _sets(args.names) or [name for name in data.SETS if data.find(name)]
+    names = args.names or [name for name in data.SETS if data.find(name)]
     if not names:
         print("no data set is here: `course data list` shows which there are")
     broken = False
@@ -263,9 +265,9 @@ def _grammar() -> argparse.ArgumentParser:
                   "course data list", "course data get Set12")
     _add(data, "list", "the known data sets, and which are here", _data_list, "course data list")
     get = _add(data, "get", "download data sets into COURSE_DATA", _data_get, "course data get Set12 BSD68")
-    get.add_argument("names", metavar="NAME", nargs="+", help="a data set of `course data list`")
+    get.add_argument("names", metavar="NAME", type=_set, nargs="+", help="a data set of `course data list`")
     verify = _add(data, "verify", "compare files with their checksums", _data_verify, "course data verify Set12")
-    verify.add_argument("names", metavar="NAME", nargs="*", help="a data set (default: all that are here)")
+    verify.add_argument("names", metavar="NAME", type=_set, nargs="*", help="a data set (default: all that are here)")
 
     claims = _group(commands, "claims", "the ledger: what the course claims and what was measured",
                     "course claims report", "course claims run dncnn-ablation --profile smoke")
@@ -350,12 +352,14 @@ def _positive_int(word: str) -> int:
     return int(word)
 
 
-def _sets(names: Sequence[str]) -> list[str]:
-    """The data sets of these names; all names are looked at before anything is done."""
+def _set(word: str) -> str:
     from course_lib import data
-    from course_lib.arguments import one_of
+    from course_lib.arguments import UnknownName, one_of
 
-    return [one_of(name, data.SETS, what="data set") for name in names]
+    try:
+        return one_of(word, data.SETS, what="data set")
+    except UnknownName as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _seeds(claim: Claim, report: bool) -> tuple[int, ...]:

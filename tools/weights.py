@@ -15,7 +15,7 @@ from torch import nn
 
 from course_lib import data, manifest, profiles, provenance, zoo
 from course_lib.data.images import read
-from course_lib.denoise import dncnn
+from course_lib.denoise import dncnn, ffdnet
 from course_lib.denoiser import score
 from course_lib.fit import Trained
 from course_lib.noise import Gaussian
@@ -42,6 +42,8 @@ RECIPES = {
        for level in (15, 25, 50)},
     "dncnn-b-w32": Recipe(dncnn.DnCNN, SMALL, dncnn.train, {"sigma": dncnn.BLIND}, MINUTES, (15, 25, 50)),
     "dncnn-3-w32": Recipe(dncnn.DnCNN, SMALL, dncnn.train_three_tasks, {}, MINUTES, (15, 25, 50)),
+    "ffdnet-w32": Recipe(ffdnet.FFDNet, {"depth": 10, "width": 32}, ffdnet.train, {}, Budget(20_000, 8, 48),
+                         (15, 25, 50, 75)),   # the paper's has 15 layers of 64
 }
 
 
@@ -56,7 +58,8 @@ def make(name: str, recipe: Recipe, checkpoints: Path) -> zoo.Card:
                for key, value in trained.model.state_dict().items()}
     trained.model.load_state_dict(rounded)   # what is scored is what is stored
     quality = {f"photographs_{level}": float(score(
-        trained.model, data.fixed_pairs(data.photographs("test"), Gaussian(level / 255), seed=0)).mean())
+        trained.model, data.fixed_pairs(data.photographs("test"), Gaussian(level / 255), seed=0),
+        sigma=level / 255).mean())
         for level in recipe.scored_at}
     card = zoo.Card(
         name=name, cls=f"{recipe.cls.__module__}.{recipe.cls.__qualname__}", arguments=recipe.arguments,

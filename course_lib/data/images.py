@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,17 @@ def read(path: Path, *, channels: int | None = None) -> Tensor:
         if isinstance(error, FileNotFoundError | PermissionError):
             raise
         raise ValueError(f"{path} is no picture that can be read. Usual cause: a broken download; "
+                         "`course data verify` tells which files to fetch again.") from error
+    return torch.from_numpy(pixels).reshape(*pixels.shape[:2], -1).permute(2, 0, 1).contiguous()
+
+
+def decode(content: bytes, *, channels: int, name: str) -> Tensor:
+    """A picture that was read into memory, as a uint8 tensor (C, H, W) of 1 or 3 channels; `name` is for the error."""
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            pixels = np.array(image.convert("L" if channels == 1 else "RGB"))
+    except (UnidentifiedImageError, OSError) as error:
+        raise ValueError(f"{name} is no picture that can be read. Usual cause: a broken download; "
                          "`course data verify` tells which files to fetch again.") from error
     return torch.from_numpy(pixels).reshape(*pixels.shape[:2], -1).permute(2, 0, 1).contiguous()
 

@@ -9,12 +9,12 @@ import importlib.util
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Literal
 
 from course_lib import arguments, files
-from course_lib.data import images
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Split = Literal["train", "validation", "test"]
 
@@ -81,6 +81,8 @@ def photographs(split: Split, *, channels: int = 1) -> dict[str, Tensor]:
 
 @cache
 def _read(photograph: Photograph, channels: int) -> Tensor:
+    from course_lib.data import images
+
     path = locate(photograph)
     if not path.is_file() or files.sha256(path) != photograph.sha256:
         package = photograph.where[0]
