@@ -12,7 +12,7 @@ import inspect
 import math
 
 import torch
-from IPython.display import Code, display
+from IPython.display import Code
 
 from course_lib import data, figures, zoo
 from course_lib.claims import measured, summarise
@@ -511,7 +511,7 @@ print(
     bool(difference[..., reach:-reach, reach:-reach].max() < 1e-5),
 )
 
-# %% slideshow={"slide_type": "-"}
+# %% slideshow={"slide_type": "subslide"}
 rings = {
     "the outermost pixel": "border_loss_0",
     "the next": "border_loss_1",
@@ -576,15 +576,13 @@ network = networks["at 25"]
 inputs = {"white noise": noisy_scene(25), "grainy noise": grainy(scene, seed=0)}
 with torch.inference_mode():
     outputs = {f"{name}, denoised": network(picture) for name, picture in inputs.items()}
-display(
-    figures.images(
-        inputs | outputs,
-        reference=scene,
-        columns=2,
-        alt="A photograph with white noise and with grainy noise of the same strength; after the network, "
-        "the white noise is gone and the grain is still there",
-        caption="Two inputs of the same PSNR, and what the same network makes of them.",
-    )
+figures.images(
+    inputs | outputs,
+    reference=scene,
+    columns=2,
+    alt="A photograph with white noise and with grainy noise of the same strength; after the network, "
+    "the white noise is gone and the grain is still there",
+    caption="Two inputs of the same PSNR, and what the same network makes of them.",
 )
 
 # %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "This probe needs no clean image: it compares what was removed with what should have been there."}
