@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
-from benchmarks import dncnn, ffdnet, grouping
+from benchmarks import dncnn, ffdnet, grouping, receptive_field
 from course_lib import files, manifest, profiles, provenance
 
 
@@ -16,7 +16,7 @@ def main() -> None:
     with profiles.using("lecture"):
         stamp = provenance.stamp()
         print(f"{stamp.hardware}, {stamp.threads} threads, {stamp.precision}, torch {stamp.versions['torch']}")
-        for module in (dncnn, ffdnet, grouping):
+        for module in (dncnn, ffdnet, grouping, receptive_field):
             compared = []
             for measure in module.COMPARISONS:
                 compared.append(measure())

@@ -1,0 +1,203 @@
+"""What lecture 11 says of bias-free networks, and the experiment behind it.
+
+At lecture profile the networks have 7 layers of 32 channels and train for less than a minute each on the bundled
+photographs; at full profile they are the paper's, trained on Train400. The bias-free network and its twin get the same
+batches, steps and first weights. All scores are PSNR in dB, of fixed noisy images, in float32.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from course_lib import data
+from course_lib.claims import Claim, Experiment, Verdict, exceeds
+from course_lib.claims.dncnn import mean_psnr, scored, training_images
+from course_lib.data.images import read, to_float
+from course_lib.denoise import bias_free
+from course_lib.denoise.bias_free import BiasedTwin, BiasFreeDnCNN
+from course_lib.denoise.dncnn import DnCNN
+from course_lib.noise import Gaussian
+from course_lib.profiles import Budget, Profile, choose
+
+PAPER = "Mohan et al. 2020 (bias-free networks)"
+LEVELS = (5, 10, 20, 30, 50, 75, 100)
+RANGES = (10, 55)                            # trained from no noise up to this level
+TABLE = (10, 50)                             # levels of the scores on BSD68
+FACTORS = (0.2, 2.0, 5.0)
+VIEWED = (10, 30, 100)                       # levels of the local linear view, the paper's
+PATCH = 24                                   # side of the patches whose Jacobian is taken
+PLACES = ((148, 236), (128, 178))            # their left upper corners: a nose, an ear
+
+
+def network(seed: int, *, biased: bool) -> DnCNN:
+    """The network of the experiments or its twin, by profile."""
+    depth, width = choose(smoke=(3, 8), lecture=(7, 32), full=(20, 64))
+    return (BiasedTwin if biased else BiasFreeDnCNN)(depth=depth, width=width, seed=seed)
+
+
+def budget() -> Budget:
+    """Less than a minute at lecture profile, a handful of steps at smoke, 70 of the paper's epochs at full."""
+    return choose(smoke=Budget(20, 4, 24), lecture=Budget(2000, 8, 36), full=Budget(220_000, 128, 50))
+
+
+# Experiment --------------------------------------------------------------------------------------------------------
+
+
+def measure_levels(profile: Profile, seed: int) -> dict[str, float]:
+    """Bias-free networks and their twins, trained on faint and on all usual noise, at levels inside and outside."""
+    images, pictures = training_images(), scored("photographs")
+    models: dict[tuple[str, int], nn.Module] = {
+        (kind, high): bias_free.train(images, sigma=(0.0, high / 255), budget=budget(), seed=seed,
+                                      network=network(seed, biased=kind == "twin")).model
+        for high in RANGES for kind in ("free", "twin")}
+    figures = {f"{kind}_{high}_at_{level}": mean_psnr(model, pictures, level / 255)
+               for (kind, high), model in models.items() for level in LEVELS}
+    figures |= {f"noisy_at_{level}": mean_psnr(lambda z, sigma=None: z, pictures, level / 255) for level in LEVELS}
+    figures |= {f"bsd68_{kind}_at_{level}": mean_psnr(models[kind, 10], scored("BSD68"), level / 255)
+                for kind in ("free", "twin") for level in TABLE}
+
+    def scaled(z: Tensor, *, sigma: float | Tensor | None = None) -> Tensor:
+        twin = models["twin", 10]
+        return 5 * twin(z.to(next(twin.parameters()).device) / 5).cpu()      # noise of 50 arrives as noise of 10
+
+    figures["twin_10_scaled_at_50"] = mean_psnr(scaled, pictures, 50 / 255)
+    return figures | constants({kind: models[kind, 10] for kind in ("free", "twin")}) | linear_view(models["free", 55])
+
+
+def constants(models: dict[str, nn.Module]) -> dict[str, float]:
+    """What additive constants do: the largest homogeneity error, and the net bias in gray levels of 255."""
+    figures = {}
+    for kind, model in models.items():
+        device = next(model.parameters()).device
+        for level in (5, 50):
+            pairs = data.fixed_pairs(scored("photographs"), Gaussian(level / 255), seed=0)
+            crops = [z[..., :160, :160].to(device) for z, _ in pairs]
+            squares = [bias_free.net_bias(model, z).square().mean() for z in crops]
+            figures[f"net_bias_{kind}_at_{level}"] = 255 * math.sqrt(sum(map(float, squares)) / len(squares))
+            figures[f"homogeneity_{kind}_at_{level}"] = max(
+                bias_free.homogeneity_error(model, z, factor=factor) for z in crops for factor in FACTORS)
+    return figures
+
+
+def linear_view(model: nn.Module) -> dict[str, float]:
+    """The Jacobian at two patches of a photograph, at three levels: how much it keeps, sums to, looks and turns."""
+    device, inner = next(model.parameters()).device, range(8, PATCH - 8)
+    picture = to_float(data.photographs("test")["camera"])
+    figures: dict[str, float] = {}
+    for level in VIEWED:
+        found: dict[str, list[float]] = {}
+        for place, (top, left) in enumerate(PLACES):
+            y = picture[..., top : top + PATCH, left : left + PATCH]
+            z = Gaussian(level / 255)(y, generator=torch.Generator().manual_seed(place)).to(device)
+            matrix = bias_free.jacobian(model, z).cpu()
+            filters = matrix.reshape(PATCH, PATCH, 1, PATCH, PATCH)
+            values = {"dimensions": bias_free.effective_dimensionality(matrix),
+                      "row_sum": float(matrix.sum(dim=1).mean()),
+                      "asymmetry": float((matrix - matrix.mT).norm() / matrix.norm()),
+                      "width": sum(bias_free.filter_width(filters[row, column], pixel=(row, column))
+                                   for row in inner for column in inner) / len(inner) ** 2}
+            for name, value in values.items():
+                found.setdefault(name, []).append(value)
+        figures |= {f"{name}_at_{level}": sum(several) / len(several) for name, several in found.items()}
+    return figures
+
+
+EXPERIMENT = Experiment("bias_free-levels", measure_levels, (read,), ("photographs", "BSD68"))
+
+
+# Claims ------------------------------------------------------------------------------------------------------------
+
+
+def _homogeneous(figures: list[dict[str, float]]) -> Verdict:
+    free = max(row[f"homogeneity_free_at_{level}"] for row in figures for level in (5, 50))
+    twin = min(row[f"homogeneity_twin_at_{level}"] for row in figures for level in (5, 50))
+    return Verdict(free <= 1e-5 and twin > 1e-3,
+                   f"relative error at most {free:.1g} without constants (needed: 1e-5), at least {twin:.2g} with them "
+                   "(needed: above 0.001)")
+
+
+def _no_price(figures: list[dict[str, float]]) -> Verdict:
+    gaps = {(high, level): [row[f"twin_{high}_at_{level}"] - row[f"free_{high}_at_{level}"] for row in figures]
+            for high, level in ((10, 5), (10, 10), (55, 20), (55, 50))}
+    said = ", ".join(f"{sum(gap) / len(gap):.2f} dB at {level} (trained to {high})"
+                     for (high, level), gap in gaps.items())
+    return Verdict(max(max(gap) for gap in gaps.values()) < 0.3,
+                   f"the twin is ahead by {said} (needed at every seed: less than 0.3)")
+
+
+def _little_is_enough(figures: list[dict[str, float]]) -> Verdict:
+    gaps = [row["free_55_at_50"] - row["free_10_at_50"] for row in figures]
+    return Verdict(max(gaps) < 1.0, f"training up to 55 instead of 10 brings {sum(gaps) / len(gaps):.2f} dB at 50 "
+                                    f"(highest {max(gaps):.2f}; needed at every seed: less than 1)")
+
+
+def _fewer_dimensions(figures: list[dict[str, float]]) -> Verdict:
+    slopes = [math.log(row["dimensions_at_100"] / row["dimensions_at_10"]) / math.log(10) for row in figures]
+    falls = all(row["dimensions_at_10"] > row["dimensions_at_30"] > row["dimensions_at_100"] for row in figures)
+    said = ", ".join(f"{sum(row[f'dimensions_at_{level}'] for row in figures) / len(figures):.0f} at {level}"
+                     for level in VIEWED)
+    return Verdict(falls and all(-1.5 < slope < -0.5 for slope in slopes),
+                   f"of {PATCH**2} dimensions {said}; as sigma to the power {sum(slopes) / len(slopes):.2f} (needed: "
+                   "falling, between -1.5 and -0.5)")
+
+
+def _averages(figures: list[dict[str, float]]) -> Verdict:
+    off = max(abs(row[f"row_sum_at_{level}"] - 1) for row in figures for level in VIEWED)
+    widths = [sum(row[f"width_at_{level}"] for row in figures) / len(figures) for level in VIEWED]
+    wider = all(row["width_at_10"] < row["width_at_30"] < row["width_at_100"] for row in figures)
+    return Verdict(off < 0.1 and wider,
+                   f"weights sum to one within {off:.3f} (needed: 0.1) and reach "
+                   f"{', '.join(f'{width:.2f}' for width in widths)} pixels at {', '.join(map(str, VIEWED))} (needed: "
+                   "growing)")
+
+
+CLAIMS = (
+    Claim("bias_free-homogeneous",
+          "Without additive constants a trained network is homogeneous, with them it is not.",
+          f"{PAPER}, section 4", {}, EXPERIMENT, _homogeneous),
+    Claim("bias_free-generalises",
+          "Trained on noise from 0 to 10 only, at 50 the bias-free network is at least 5 dB ahead of its twin.",
+          f"{PAPER}, figures 1 and 3, and the curves of the authors' code", {"bsd68_free_at_50": 25.80,
+          "bsd68_twin_at_50": 15.29}, EXPERIMENT, lambda f: exceeds(f, "free_10_at_50", "twin_10_at_50", by=5.0)),
+    Claim("bias_free-twin-fails",
+          "At 50 the twin trained up to 10 removes less than a quarter of the decibels that the bias-free one removes.",
+          f"{PAPER}, figure 1; on BSD68 0.4 of 10.9 dB", {}, EXPERIMENT,
+          lambda f: Verdict(all(row["twin_10_at_50"] - row["noisy_at_50"]
+                                < 0.25 * (row["free_10_at_50"] - row["noisy_at_50"]) for row in f),
+                            "gains at 50: " + ", ".join(
+                                f"{row['twin_10_at_50'] - row['noisy_at_50']:.2f} of "
+                                f"{row['free_10_at_50'] - row['noisy_at_50']:.2f} dB" for row in f))),
+    Claim("bias_free-costs-nothing",
+          "Within the range of training the twin is nowhere ahead by more than 0.3 dB.",
+          f"{PAPER}, section 4: 33.84 against 33.69 dB at 10 on BSD68", {"bsd68_free_at_10": 33.84,
+          "bsd68_twin_at_10": 33.69}, EXPERIMENT, _no_price),
+    Claim("bias_free-little-is-enough",
+          "At 50, a bias-free network that met noise up to 10 is within a decibel of one that met noise up to 55.",
+          f"{PAPER}, curves of the authors' code: 25.80 and 26.18 dB on BSD68", {}, EXPERIMENT, _little_is_enough),
+    Claim("bias_free-beyond-any-range",
+          "Trained up to 55, at 100 the bias-free network is at least 3 dB ahead of its twin.",
+          f"{PAPER}, curves of the authors' code: 23.57 and 15.43 dB on BSD68", {}, EXPERIMENT,
+          lambda f: exceeds(f, "free_55_at_100", "twin_55_at_100", by=3.0)),
+    Claim("bias_free-net-bias",
+          "The net bias of the twin grows outside of its range: at 50 it is more than twice that at 5.",
+          f"{PAPER}, figure 1: small within the range of training, and exploding outside", {}, EXPERIMENT,
+          lambda f: Verdict(all(row["net_bias_twin_at_50"] > 2 * row["net_bias_twin_at_5"] for row in f)
+                            and all(row["net_bias_free_at_50"] < 1e-3 for row in f),
+                            "in gray levels of 255: " + ", ".join(
+                                f"{row['net_bias_twin_at_5']:.2f} and {row['net_bias_twin_at_50']:.2f}" for row in f)
+                            + f"; bias-free at most {max(row['net_bias_free_at_50'] for row in f):.1g}")),
+    Claim("bias_free-scaled-by-hand",
+          "Divide the noisy image by 5, denoise it with the twin, multiply by 5: at 50 that is at least 3 dB ahead of "
+          "the twin alone.", "this course; the trick is that of seeds/002, NN3D with a noise level that is not known",
+          {}, EXPERIMENT, lambda f: exceeds(f, "twin_10_scaled_at_50", "twin_10_at_50", by=3.0)),
+    Claim("bias_free-fewer-dimensions",
+          "The more noise, the fewer dimensions a bias-free network lets through: about as one over its level.",
+          f"{PAPER}, section 5 and figure 6; on the authors' example 210, 108 and 44 of 900 at 10, 30 and 100", {},
+          EXPERIMENT, _fewer_dimensions),
+    Claim("bias_free-adaptive-averages",
+          "Each estimate is an average of noisy pixels, weights summing to one, over a region that grows with the "
+          "noise.", f"{PAPER}, section 5 and figure 4", {}, EXPERIMENT, _averages),
+)

@@ -1,0 +1,289 @@
+"""What lecture 12 says of receptive fields, and the experiments behind it.
+
+Widths are standard deviations along an axis, in pixels, of the mean energy of the gradient; diameters those of the disc
+above 4.55 % of its peak. "usual" is He's start, "diffused" the one with small weights in the middle of each kernel.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from course_lib import data, randomness, zoo
+from course_lib.claims import Claim, Experiment, Verdict, together
+from course_lib.data import Source
+from course_lib.data.images import read, to_float
+from course_lib.denoise import receptive_field
+from course_lib.denoise.dncnn import DnCNN
+from course_lib.denoise.receptive_field import Residual, Stack, diffused, energy, input_gradients, many_gradients
+from course_lib.fit import History
+from course_lib.layers import he_normal
+from course_lib.noise import Gaussian
+from course_lib.profiles import Budget, Profile, choose
+
+PAPER = "Luo et al. 2016 (effective receptive field)"
+DEPTHS = (5, 10, 20, 40)
+KINDS: dict[str, dict[str, Any]] = {"linear": {"activation": "linear"}, "relu": {}, "tanh": {"activation": "tanh"},
+                                    "diffused": {"initial": diffused}}
+STARTS = {"usual": he_normal, "diffused": diffused}
+TASKS = ("classes", "mosaics")
+DENOISERS = (15, 25, 50)         # the noise levels of the course's trained DnCNNs of nine layers
+CROP = 41                        # pixels: more than any of them sees
+T_95 = (0.0, 12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)   # Student's, for 2, 3, ... values
+
+
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """The 95 % interval of a mean, from a few values, by Student's law.
+
+    >>> tuple(round(end, 2) for end in interval([1.0, 2.0, 3.0]))
+    (-0.48, 4.48)
+    """
+    n = len(values)
+    if not 2 <= n <= len(T_95):
+        raise ValueError(f"an interval wants 2 to {len(T_95)} values, got {n}.")
+    mean = sum(values) / n
+    half = T_95[n - 1] * math.sqrt(sum((value - mean) ** 2 for value in values) / (n - 1) / n)
+    return mean - half, mean + half
+
+
+def slope(x: Sequence[float], y: Sequence[float]) -> float:
+    """The exponent p of the power law y = c x^p that fits best in logarithms.
+
+    >>> round(slope([1, 4, 9], [2, 4, 6]), 6)
+    0.5
+    """
+    u, v = ([math.log(value) for value in values] for values in (x, y))
+    mean = sum(u) / len(u)
+    return sum((a - mean) * b for a, b in zip(u, v, strict=True)) / sum((a - mean) ** 2 for a in u)
+
+
+# Experiments -------------------------------------------------------------------------------------------------------
+
+
+def measure_depth(profile: Profile, seed: int) -> dict[str, float]:
+    """The effective field of untrained stacks of 5 to 40 layers, over many initialisations."""
+    count, channels = choose(smoke=(4, 4), lecture=(64, 16), full=(256, 32))
+    figures: dict[str, float] = {}
+    for kind, how in KINDS.items():
+        for depth in DEPTHS:
+            side = 2 * depth + 1
+            field = energy(many_gradients(
+                [Stack(depth=depth, width=channels, seed=10_000 * seed + k, **how) for k in range(count)],
+                torch.randn(count, 1, side, side, generator=randomness.generator(seed, "field", kind, str(depth)))))
+            figures[f"width_{kind}_{depth}"] = receptive_field.width(field)
+            figures[f"share_{kind}_{depth}"] = receptive_field.diameter(field) / side
+            figures[f"misfit_{kind}_{depth}"] = receptive_field.misfit(field)
+        figures[f"slope_{kind}"] = slope(DEPTHS, [figures[f"width_{kind}_{depth}"] for depth in DEPTHS])
+    return figures
+
+
+def network(task: str, kind: str, start: str, seed: int) -> nn.Module:
+    """A network of 25 pixels of sight, with a score for each class: with ways around ("residual") or without."""
+    channels, outputs = {"classes": (3, 10), "mosaics": (1, len(data.photographs("train")))}[task]
+    wide, blocks = choose(smoke=(4, 1), lecture=(16, 5), full=(32, 5))
+    if kind == "residual":
+        return Residual(blocks=blocks, width=wide, channels=channels, outputs=outputs, initial=STARTS[start], seed=seed)
+    return Stack(depth=2 * blocks + 2, width=wide, channels=channels, outputs=outputs, initial=STARTS[start], seed=seed)
+
+
+def source(task: str) -> Source:
+    """CIFAR-10 with its classes, or mosaics of the bundled photographs."""
+    if task == "mosaics":
+        return receptive_field.mosaics(data.photographs("train"), size=choose(smoke=32, lecture=48, full=64))
+    few = choose(smoke=4, lecture=500, full=None)
+    found = data.labelled("cifar10_jpeg", split="train", per_class=few)
+    return receptive_field.labelled(found.images, found.labels)
+
+
+def field_of(model: nn.Module, x: Tensor) -> Tensor:
+    """The mean energy over images and over the classes' scores, each at the centre."""
+    where = next(model.parameters()).device
+    outputs = model(x[:1].to(where)).shape[1]
+    return energy(torch.cat([input_gradients(model, x.to(where), output=k) for k in range(outputs)])).cpu()
+
+
+def measure_training(profile: Profile, seed: int) -> dict[str, float]:
+    """The field before and after training, on two tasks, with and without ways around, from both starts."""
+    figures: dict[str, float] = {}
+    for task in TASKS:
+        draw, batch = source(task), {"classes": 32, "mosaics": 8}[task]
+        budget = choose(smoke=Budget(4, batch), lecture=Budget(600, batch), full=Budget(20_000, 4 * batch))
+        x, _ = draw(choose(smoke=4, lecture=64, full=256), randomness.generator(seed, "looked at"))
+        histories: dict[str, History] = {}
+        for kind, start in (("residual", "usual"), ("residual", "diffused"), ("plain", "usual")):
+            model, name = network(task, kind, start, seed), f"{task}_{kind}_{start}"
+            figures[f"before_{name}"] = receptive_field.width(field_of(model, x))
+            trained = receptive_field.train(draw, budget=budget, seed=seed, network=model)
+            figures[f"after_{name}"] = receptive_field.width(field_of(trained.model, x))
+            figures[f"loss_{name}"] = smooth(trained.history.terms["loss"])[-1]
+            histories[f"{kind}_{start}"] = trained.history
+        figures[f"saved_{task}"] = steps_saved(histories["residual_usual"], histories["residual_diffused"])
+    return figures
+
+
+def smooth(losses: Sequence[float], *, share: float = 0.1) -> list[float]:
+    """The running mean over a tenth of the training."""
+    span = max(1, round(share * len(losses)))
+    return [sum(losses[max(0, i + 1 - span) : i + 1]) / (i + 1 - max(0, i + 1 - span)) for i in range(len(losses))]
+
+
+def steps_saved(usual: History, other: History) -> float:
+    """The share of steps that the other start saves on the way to the lowest loss that both reach; below 0: it needs
+    more.
+
+    1 - steps of the other / steps of the usual, of the smoothed loss.
+    """
+    curves = [smooth(history.terms["loss"]) for history in (usual, other)]
+    level = max(min(curve) for curve in curves)
+    first = [next(step for step, loss in zip(history.steps, curve, strict=True) if loss <= level)
+             for history, curve in zip((usual, other), curves, strict=True)]
+    return 1 - first[1] / first[0]
+
+
+def measure_denoisers(profile: Profile, seed: int) -> dict[str, float]:
+    """How much of their 19 x 19 pixels the course's trained DnCNNs use, each at its noise level."""
+    draw = randomness.generator(seed, "places")
+    crops = []
+    for picture in data.photographs("test").values():
+        y = to_float(picture)
+        for _ in range(choose(smoke=2, lecture=64, full=256)):
+            top, left = (int(torch.randint(side - CROP + 1, (), generator=draw)) for side in y.shape[2:])
+            crops.append(y[..., top : top + CROP, left : left + CROP])
+    y = torch.cat(crops)
+    figures: dict[str, float] = {}
+    for level in DENOISERS:
+        model = zoo.load(DnCNN, f"dncnn-s{level}-w32")
+        z = Gaussian(level / 255)(y, generator=randomness.generator(seed, "noise", str(level)))
+        gradients = input_gradients(model, z)
+        field = energy(gradients)
+        figures |= {f"width_{level}": receptive_field.width(field),
+                    f"diameter_{level}": receptive_field.diameter(field),
+                    f"square_95_{level}": receptive_field.square(field),
+                    f"square_99_{level}": receptive_field.square(field, share=0.99),
+                    f"theoretical_{level}": receptive_field.theoretical_field(model),
+                    f"sum_{level}": float(gradients.sum((1, 2, 3)).mean())}
+    return figures
+
+
+DEPTH = Experiment("receptive-field-depth", measure_depth)
+TRAINING = Experiment("receptive-field-training", measure_training, (read,), ("photographs", "cifar10_jpeg"))
+PATCHES = Experiment("receptive-field-denoisers", measure_denoisers, (read,), ("photographs",))
+
+
+# Claims ------------------------------------------------------------------------------------------------------------
+
+
+def _root(figures: list[dict[str, float]]) -> Verdict:
+    found = {kind: interval([row[f"slope_{kind}"] for row in figures]) for kind in ("linear", "relu", "tanh")}
+    said = ", ".join(f"{kind} {low:.3f} to {high:.3f}" for kind, (low, high) in found.items())
+    return Verdict(all(low > 0.45 and high < 0.55 for low, high in found.values()),
+                   f"exponent of the depth, 95 % intervals: {said} (needed: within 0.45 to 0.55)")
+
+
+def _share_falls(figures: list[dict[str, float]]) -> Verdict:
+    means = [sum(row[f"share_relu_{depth}"] for row in figures) / len(figures) for depth in DEPTHS]
+    falls = all(row[f"share_{kind}_{a}"] > row[f"share_{kind}_{b}"] for row in figures
+                for kind in ("linear", "relu", "tanh") for a, b in pairwise(DEPTHS))
+    return Verdict(falls, "with ReLU, at " + ", ".join(map(str, DEPTHS)) + " layers the disc has "
+                   + ", ".join(f"{100 * mean:.0f} %" for mean in means)
+                   + " of the side of the theoretical field (needed: falling, for every activation and seed)")
+
+
+def _bell(figures: list[dict[str, float]]) -> Verdict:
+    worst = {kind: max(row[f"misfit_{kind}_{depth}"] for row in figures for depth in DEPTHS)
+             for kind in ("linear", "relu", "tanh")}
+    return Verdict(max(worst.values()) < 0.1, "share of the energy that would have to move, at most: " + ", ".join(
+        f"{kind} {100 * share:.1f} %" for kind, share in worst.items()) + " (needed: below 10 %)")
+
+
+def _activations(figures: list[dict[str, float]]) -> Verdict:
+    gaps = {kind: max(abs(row[f"width_{kind}_{depth}"] / row[f"width_linear_{depth}"] - 1) for row in figures
+                      for depth in DEPTHS) for kind in ("relu", "tanh")}
+    return Verdict(max(gaps.values()) < 0.1, "largest difference from the linear network: " + ", ".join(
+        f"{kind} {100 * gap:.1f} %" for kind, gap in gaps.items()) + " (needed: below 10 %)")
+
+
+def _gain(figures: list[dict[str, float]], name: str, ratio: tuple[str, str], needed: str) -> Verdict:
+    """The interval of how many times larger one figure is than another must lie above one."""
+    low, high = interval([row[ratio[0]] / row[ratio[1]] for row in figures])
+    return Verdict(low > 1, f"{name}: {low:.2f} to {high:.2f} times (95 % interval; needed: {needed})")
+
+
+def _widens(figures: list[dict[str, float]]) -> Verdict:
+    return together(*(_gain(figures, task, (f"after_{task}_residual_usual", f"before_{task}_residual_usual"), "above 1")
+                      for task in TASKS))
+
+
+def _plain_too(figures: list[dict[str, float]]) -> Verdict:
+    return together(*(_gain(figures, task, (f"after_{task}_plain_usual", f"before_{task}_plain_usual"), "above 1")
+                      for task in TASKS))
+
+
+def _diffused_wider(figures: list[dict[str, float]]) -> Verdict:
+    return together(*(_gain(figures, f"{depth} layers", (f"width_diffused_{depth}", f"width_relu_{depth}"), "above 1")
+                      for depth in DEPTHS))
+
+
+def _diffused_faster(figures: list[dict[str, float]]) -> Verdict:
+    found = {task: interval([row[f"saved_{task}"] for row in figures]) for task in TASKS}
+    return Verdict(all(low > 0 for low, _ in found.values()), "steps saved, 95 % intervals: " + ", ".join(
+        f"{task} {100 * low:.0f} to {100 * high:.0f} %" for task, (low, high) in found.items()) + " (needed: above 0)")
+
+
+def _smaller_patch(figures: list[dict[str, float]]) -> Verdict:
+    worst = {level: max(row[f"square_95_{level}"] / row[f"theoretical_{level}"] for row in figures)
+             for level in DENOISERS}
+    sides = {level: sum(row[f"square_95_{level}"] for row in figures) / len(figures) for level in DENOISERS}
+    return Verdict(max(worst.values()) < 0.75, "95 % of the energy lie in squares of " + ", ".join(
+        f"{side:.1f} pixels at {level}" for level, side in sides.items())
+        + f" of {figures[0]['theoretical_25']:.0f} (needed at every seed: below three quarters of the side)")
+
+
+def _noisier_wider(figures: list[dict[str, float]]) -> Verdict:
+    means = {level: sum(row[f"width_{level}"] for row in figures) / len(figures) for level in DENOISERS}
+    return Verdict(all(row["width_15"] < row["width_25"] < row["width_50"] for row in figures),
+                   "widths " + ", ".join(f"{mean:.2f} pixels at {level}" for level, mean in means.items())
+                   + " (needed: growing at every seed)")
+
+
+CLAIMS = (
+    Claim("receptive-field-root",
+          "The width of the effective field grows like the square root of the depth, whatever the activation.",
+          f"{PAPER}, section 2 and figure 2", {}, DEPTH, _root, seeds=5),
+    Claim("receptive-field-share",
+          "The deeper the network, the smaller the part of its theoretical field that it uses.",
+          f"{PAPER}, figures 1 and 2; seeds/002", {}, DEPTH, _share_falls, seeds=5),
+    Claim("receptive-field-gaussian",
+          "Along an axis, the effective field of an untrained network is nearly a Gaussian.",
+          f"{PAPER}, section 2; seeds/002: in many cases the impact is distributed as a Gaussian", {}, DEPTH, _bell,
+          seeds=5),
+    Claim("receptive-field-activation",
+          "ReLU and tanh hardly change the width of the effective field of an untrained network.",
+          f"{PAPER}, section 3 and figure 1", {}, DEPTH, _activations, seeds=5),
+    Claim("receptive-field-training",
+          "Training widens the effective field of a network with ways around its layers, in classification and in "
+          "segmentation.", f"{PAPER}, section 3 and figure 4; seeds/002", {}, TRAINING, _widens, seeds=5),
+    Claim("receptive-field-training-plain",
+          "Training widens the effective field of a plain stack, too.",
+          f"{PAPER}, section 3, speaks of trained networks in general", {}, TRAINING, _plain_too, seeds=5),
+    Claim("receptive-field-diffused",
+          "A start with small weights in the middle of each kernel widens the effective field.",
+          f"{PAPER}, section 4; seeds/002", {}, DEPTH, _diffused_wider, seeds=5),
+    Claim("receptive-field-diffused-faster",
+          "The diffused start saves steps of training, in classification and in segmentation.",
+          f"{PAPER}, section 4: in a few cases 30 % faster, overall not always significant; seeds/002",
+          {"saved_classes": 0.3}, TRAINING, _diffused_faster, seeds=5),
+    Claim("receptive-field-denoiser",
+          "A trained DnCNN takes nearly all it uses from a square much smaller than the one it could see.",
+          f"{PAPER}: the effective field is a fraction of the theoretical one; Zhang et al. 2017 (DnCNN), table I, "
+          f"lists "
+          "what others see", {}, PATCHES, _smaller_patch),
+    Claim("receptive-field-noise",
+          "The noisier the images it was trained on, the wider a denoiser looks.",
+          "Mohan et al. 2020 (BF-CNN), figures of adaptive filters", {}, PATCHES, _noisier_wider),
+)

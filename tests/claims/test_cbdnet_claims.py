@@ -1,0 +1,54 @@
+"""The claims on CBDNet say yes to figures made up for a yes, no to each one spoilt, and are measured as they say."""
+
+import pytest
+import torch
+
+from course_lib import profiles
+from course_lib.claims import cbdnet
+from course_lib.claims.cbdnet import CLAIMS, KNOBS, LEVEL, REAL
+
+YES = {
+    **{f"{where}_{name}": value for where in ("real", "made")
+       for name, value in {"noisy": 37.0, "camera": 38.0, "white": 35.0, "near": 37.2}.items()},
+    "others_noisy": 37.0, "others_camera": 38.0, "others_longer": 38.1, "others_tuned": 39.0,
+    **{f"{name}_too_low": share for name, share in (("asymmetric", 0.2), ("symmetric", 0.5), ("exchanged", 0.8))},
+    **{f"{name}_ratio": 1.0 for name in ("asymmetric", "symmetric", "exchanged")},
+    **{f"knob_{knob:g}": 30.0 - abs(knob - 1) for knob in KNOBS}}
+BY_ID = {claim.id: claim for claim in CLAIMS}
+SPOILT = {
+    "cbdnet-real-pairs": [{"real_camera": 34.0}, {"real_near": 38.5}],
+    "cbdnet-better-than-nothing": [{"real_camera": 36.9}],
+    "cbdnet-fine-tuned": [{"others_tuned": 38.05}],
+    "cbdnet-asymmetric": [{"asymmetric_too_low": 0.6}, {"exchanged_too_low": 0.4}],
+    "cbdnet-knob": [{"knob_0.25": 29.95}]}
+
+
+@pytest.mark.parametrize("name", BY_ID)
+def test_a_claim_holds_for_good_figures_and_fails_where_one_seed_is_bad(name):
+    assert BY_ID[name].holds([YES, YES]).holds
+    for spoilt in SPOILT[name]:
+        verdict = BY_ID[name].holds([YES, YES | spoilt])
+        assert not verdict.holds and verdict.because
+
+
+def test_every_claim_is_spoilt_in_some_way():
+    assert set(SPOILT) == set(BY_ID)
+
+
+def test_the_pictures_of_the_made_up_cameras_are_the_same_for_every_network():
+    with profiles.using("smoke"):
+        first, second = cbdnet.taken(seed=0), cbdnet.taken(seed=0)
+    assert len(first) == 6 and all(torch.equal(a, b) for one, two in zip(first, second, strict=True)
+                                   for a, b in zip(one, two, strict=True))
+    assert not torch.equal(first[0][0], first[1][0])                              # three shots, three cameras
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("experiment", [LEVEL, REAL], ids=lambda experiment: experiment.id)
+def test_the_experiments_measure_what_the_claims_ask_for(experiment, course_data):
+    with profiles.using("smoke"):
+        figures = experiment.measure("smoke", 0)
+    for claim in CLAIMS:
+        if claim.experiment is experiment:
+            assert claim.holds([figures]).because
+    assert set(figures) <= set(YES)

@@ -1,0 +1,385 @@
+"""Receptive fields: arithmetic, gradients and impulses held to one another, to the theory and to plain loops."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from benchmarks import receptive_field as benchmark
+from course_lib import data, randomness
+from course_lib.denoise import receptive_field
+from course_lib.denoise.dncnn import DnCNN
+from course_lib.denoise.fast import Fast
+from course_lib.denoise.ffdnet import FFDNet
+from course_lib.denoise.receptive_field import (
+    Stack,
+    by_arithmetic,
+    constant,
+    diffused,
+    energy,
+    gaussian,
+    impulse_response,
+    input_gradients,
+    many_gradients,
+    theoretical_field,
+    width,
+)
+from course_lib.profiles import Budget
+
+broken = pytest.mark.xfail(strict=True)
+
+
+def images(*shape, seed=0):
+    return torch.randn(*shape, generator=randomness.generator(seed, "test images"))
+
+
+class UNet(nn.Module):
+    """Two levels with a way across: every kind of layer that a U-Net has."""
+
+    def __init__(self, depth=2, width=4):
+        super().__init__()
+        self.first, self.last = nn.Conv2d(1, width, 3, padding=1), nn.Conv2d(2 * width, 1, 3, padding=1)
+        self.down = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(depth))
+        self.up = nn.ModuleList(nn.ConvTranspose2d(width, width, 2, stride=2) for _ in range(depth))
+
+    def forward(self, x):
+        top = x = F.relu(self.first(x))
+        for conv in self.down:
+            x = F.relu(conv(F.max_pool2d(x, 2)))
+        for enlarge in self.up:
+            x = F.relu(enlarge(x))
+        return self.last(torch.cat([top, x], dim=1))
+
+
+# The theoretical field ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("depth", "field"), [(5, 11), (10, 21), (20, 41), (40, 81)])
+def test_stacks_of_the_source_see_what_the_source_says(depth, field):
+    assert by_arithmetic([(3, 1, 1)] * depth) == theoretical_field(Stack(depth=depth, width=2)) == field
+
+
+@pytest.mark.parametrize(("network", "told", "field"), [
+    (DnCNN(width=4), {}, 35), (DnCNN(depth=20, width=4), {}, 41), (DnCNN(width=4, padding="reflect"), {}, 35),
+    (FFDNet(width=4), {"sigma": 0.1}, 62), (FFDNet(channels=3, width=4), {"sigma": 0.1}, 50),
+    (Fast(width=4), {}, 34), (Stack(depth=4, width=2, dilations=(1, 2, 4, 8)), {}, 31)])
+def test_networks_of_the_course_see_what_their_papers_say(network, told, field):
+    assert theoretical_field(network, channels=network.channels, **told) == field
+    if hasattr(network, "receptive_field"):
+        assert network.receptive_field == field
+
+
+@pytest.mark.parametrize(("depth", "field"), [(1, 10), (2, 22)])
+def test_a_u_net_sees_what_its_gradient_reaches(depth, field):
+    network = UNet(depth).double()
+    for parameter in network.parameters():
+        nn.init.constant_(parameter, 0.1)
+    size, sides = 64, []
+    z = torch.rand(1, 1, size, size, dtype=torch.float64, generator=randomness.generator(0)) + 1
+    for phase in range(4):     # pooling takes the largest of four: the union over images that make each one win
+        touched = torch.zeros(size, dtype=torch.bool)
+        for seed in range(12):
+            z = (torch.rand(1, 1, size, size, dtype=torch.float64, generator=randomness.generator(seed)) + 1)
+            z.requires_grad_()
+            touched |= torch.autograd.grad(network(z)[0, 0, 32 + phase].sum(), z)[0].ne(0).any(-1)[0, 0]
+        seen = touched.nonzero()
+        sides.append(int(seen.max() - seen.min()) + 1)
+    assert theoretical_field(UNet(depth)) == max(sides) == field
+
+
+@pytest.mark.parametrize("layers", [[(3, 1, 2), (3, 2, 1), (5, 1, 2), (3, 1, 1)], [(7, 1, 2), (3, 1, 2), (3, 3, 1)]])
+def test_the_formula_agrees_with_the_network_of_its_layers(layers):
+    network = nn.Sequential(*[nn.Conv2d(1, 1, k, stride=s, dilation=d, padding=d * (k // 2)) for k, d, s in layers])
+    assert theoretical_field(network) == by_arithmetic(layers)
+
+
+@pytest.mark.parametrize("formula", [
+    by_arithmetic,
+    pytest.param(lambda layers: 1 + sum((k - 1) * d for k, d, _ in layers), id="no strides", marks=broken),
+    pytest.param(lambda layers: 1 + sum(k * d for k, d, _ in layers), id="k for k - 1", marks=broken),
+    pytest.param(lambda layers: 1 + sum((k - 1) * d * math.prod(s for *_, s in layers[: i + 1])
+                                        for i, (k, d, _) in enumerate(layers)), id="own stride", marks=broken)])
+def test_a_case_by_hand_tells_the_formula_from_its_misreadings(formula):
+    # 3 sees 3; the next taps are 1 step of 1 apart, dilated by 2: 3 + 4 = 7; its stride makes the last one's steps 2
+    assert formula([(3, 1, 1), (3, 2, 2), (3, 1, 1)]) == 1 + 2 + 4 + 4
+
+
+def test_a_network_that_sees_everything_is_refused():
+    with pytest.raises(ValueError, match="sees more than"):
+        theoretical_field(lambda z: z + z.mean((2, 3), keepdim=True))
+
+
+def test_a_way_around_leaves_the_theoretical_field_and_shrinks_the_effective_one():
+    z = images(16, 1, 33, 33)
+    gradients = {}
+    for name, network in (("plain", lambda seed: Stack(depth=12, seed=seed)),
+                          ("around", lambda seed: receptive_field.Residual(blocks=5, seed=seed))):
+        assert theoretical_field(network(0)) == 25
+        gradients[name] = torch.cat([input_gradients(network(seed), image[None]) for seed, image in enumerate(z)])
+    assert width(energy(gradients["around"])) < 0.75 * width(energy(gradients["plain"]))
+
+
+def test_the_residual_network_is_the_sum_of_its_branches_by_hand():
+    network, z = receptive_field.Residual(blocks=2, width=3), images(1, 1, 7, 7)
+    x = F.conv2d(z, network.first.weight, padding=1)
+    for pair in network.pairs:
+        inner = F.conv2d(F.relu(x), pair[1].weight, padding=1)
+        x = x + F.conv2d(F.relu(inner), pair[3].weight, padding=1) / 2**0.5
+    assert torch.allclose(network(z), F.conv2d(F.relu(x), network.last.weight, padding=1), atol=1e-6)
+
+
+# Three ways to see the same ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("network", [
+    nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), nn.Conv2d(2, 1, 5, padding=2)),
+    nn.Sequential(nn.Conv2d(1, 2, 3, padding=2, dilation=2), nn.ReLU(), nn.Conv2d(2, 1, 3, padding=1)),
+    nn.Sequential(nn.Conv2d(1, 2, 3, stride=2, padding=1), nn.ReLU(), nn.ConvTranspose2d(2, 1, 4, stride=2, padding=1)),
+    nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(4, 4, 3, padding=1), nn.PixelShuffle(2))])
+def test_arithmetic_gradient_and_impulses_of_all_phases_agree_on_the_support(network):
+    for parameter in network.double().parameters():
+        nn.init.constant_(parameter, 0.1)
+    size, channels = 24, 1
+    z = torch.ones(1, channels, size, size, dtype=torch.float64)
+    gradient = input_gradients(network, z)[0, 0].ne(0)                                # of the centre, over the input
+    centre = size // 2
+    response = torch.zeros(size, size, dtype=torch.bool)
+    for row in range(size):
+        for column in range(size):                                                    # every phase of the input
+            answer = impulse_response(network, z, at=(row, column))
+            response[row, column] = answer[0, 0, centre, centre].abs() > 1e-9
+    there = receptive_field.reach(network, size=size)
+    arithmetic = there.rows.any(0)[centre][:, None] & there.columns.any(0)[centre]
+    assert torch.equal(gradient, response) and torch.equal(gradient, arithmetic)
+
+
+# Gradients ---------------------------------------------------------------------------------------------------------
+
+
+def gradient_by_differences(network, z):
+    """One pixel at a time, in plain loops."""
+    gradient, centre = torch.zeros_like(z), z.shape[-1] // 2
+    for n in range(z.shape[0]):
+        for c in range(z.shape[1]):
+            for row in range(z.shape[2]):
+                for column in range(z.shape[3]):
+                    changed = z.clone()
+                    changed[n, c, row, column] += 1e-6
+                    gradient[n, c, row, column] = (network(changed) - network(z))[n, :, centre, centre].sum() / 1e-6
+    return gradient
+
+
+def test_the_gradient_is_that_of_small_changes():
+    network = Stack(depth=3, width=4, channels=2, outputs=2, activation="tanh").double()
+    z = images(2, 2, 9, 9).double()
+    assert torch.allclose(input_gradients(network, z), gradient_by_differences(network, z), atol=1e-5)
+
+
+def test_one_output_channel_is_a_part_of_the_sum():
+    network, z = Stack(depth=2, width=4, outputs=3), images(1, 1, 7, 7)
+    parts = [input_gradients(network, z, output=k) for k in range(3)]
+    assert torch.allclose(sum(parts), input_gradients(network, z), atol=1e-6)
+    assert not torch.allclose(parts[0], parts[1])
+
+
+CASES = [dict(depth=8), dict(depth=5, activation="tanh"), dict(depth=4, activation="linear"), dict(depth=1),
+         dict(depth=3, kernel=5), dict(depth=4, dilations=(1, 2, 3, 1)), dict(depth=4, channels=3, outputs=2),
+         dict(depth=6, initial=diffused)]
+
+
+def one_by_one(networks, z):
+    return torch.cat([input_gradients(network, image[None]) for network, image in zip(networks, z, strict=True)])
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("size", [(33, 33), (26, 31)])
+def test_many_networks_at_once_give_the_gradients_of_each(case, size):
+    networks = [Stack(**case, seed=seed) for seed in range(5)]
+    z = images(5, case.get("channels", 1), *size)
+    expected = one_by_one(networks, z)
+    assert (many_gradients(networks, z) - expected).abs().max() <= 1e-5 * expected.abs().max()
+    assert expected.abs().max() > 0
+
+
+@pytest.mark.slow
+def test_the_sixty_four_networks_of_the_benchmark_agree():
+    networks, z = benchmark.cases()
+    assert (len(networks), len(networks[0].layers), networks[0].layers[3].weight.shape[:2]) == (64, 8, (16, 16))
+    expected = benchmark.backward_each(networks, z)
+    assert (many_gradients(networks, z) - expected).abs().max() <= 1e-5 * expected.abs().max()
+    assert torch.equal(benchmark.gradient_each(networks, z), expected)
+    with pytest.raises(ValueError, match="differ by 0.5"):
+        benchmark.agrees(1.5 * expected, expected)
+
+
+@pytest.mark.parametrize("slope", [
+    pytest.param(lambda value: torch.bernoulli(torch.full_like(value, 0.5), generator=randomness.generator(0)),
+                 id="gates drawn at random"),
+    pytest.param(torch.ones_like, id="no gates")])
+def test_gates_that_are_not_the_networks_own_are_noticed(monkeypatch, slope):
+    monkeypatch.setattr(receptive_field, "ACTIVATIONS", {**receptive_field.ACTIVATIONS, "relu": (torch.relu, slope)})
+    networks, z = [Stack(depth=4, seed=seed) for seed in range(3)], images(3, 1, 15, 15)
+    assert not torch.allclose(many_gradients(networks, z), one_by_one(networks, z), atol=1e-2)
+
+
+def test_images_too_small_for_the_depth_and_too_few_are_refused():
+    networks = [Stack(depth=8)]
+    with pytest.raises(ValueError, match="see 17 x 17 pixels, and the images have 16 x 33"):
+        many_gradients(networks, images(1, 1, 16, 33))
+    with pytest.raises(ValueError, match="an image for each of the 1 networks, got 2"):
+        many_gradients(networks, images(2, 1, 33, 33))
+    with pytest.raises(ValueError, match="one architecture"):
+        many_gradients([Stack(depth=2), Stack(depth=2, activation="tanh")], images(2, 1, 33, 33))
+
+
+# The law of the walk -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("depth", [1, 5, 20])
+@pytest.mark.parametrize("kernel", [3, 5])
+def test_uniform_kernels_spread_like_a_random_walk(depth, kernel):
+    network = Stack(depth=depth, width=3, kernel=kernel, activation="linear", initial=constant)
+    side = depth * (kernel - 1) + 1
+    gradient = many_gradients([network], torch.zeros(1, 1, side, side))[0, 0]
+    assert float(gradient.sum()) == pytest.approx(1, rel=1e-4)
+    assert width(gradient) == pytest.approx(math.sqrt(depth * (kernel**2 - 1) / 12), rel=1e-4)
+
+
+def test_many_uniform_layers_are_a_gaussian():
+    fits = [receptive_field.misfit(many_gradients(
+        [Stack(depth=depth, width=2, activation="linear", initial=constant)],
+        torch.zeros(1, 1, 2 * depth + 1, 2 * depth + 1))[0, 0]) for depth in (2, 8, 32)]
+    assert fits == sorted(fits, reverse=True) and fits[-1] < 0.003 and fits[0] > 0.02
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("initial", "variance"), [
+    ("he", 2 / 3), ("diffused", 0.2 * 2 / 3 + 0.8 * 5 / 6),
+    pytest.param("he", 0.2 * 2 / 3 + 0.8 * 5 / 6, marks=broken, id="he-diffused")])
+@pytest.mark.parametrize("activation", ["linear", "relu"])
+def test_the_mean_energy_of_random_networks_spreads_like_the_walk_of_their_variances(initial, variance, activation):
+    start = {"he": receptive_field.he_normal, "diffused": diffused}[initial]
+    networks = [Stack(depth=6, width=32, activation=activation, initial=start, seed=seed) for seed in range(150)]
+    found = width(energy(many_gradients(networks, images(150, 1, 13, 13))))
+    assert found == pytest.approx(math.sqrt(6 * variance), rel=0.035)
+
+
+def test_the_diffused_start_keeps_the_variance_and_moves_it_outwards():
+    usual, moved = torch.empty(64, 64, 3, 3), torch.empty(64, 64, 3, 3)
+    receptive_field.he_normal(usual, randomness.generator(0))
+    diffused(moved, randomness.generator(0))
+    assert float(moved.std() / usual.std()) == pytest.approx(1, rel=0.01)
+    spread = moved.square().mean((0, 1)) / usual.square().mean((0, 1))
+    assert torch.allclose(spread, receptive_field.profile(3, strength=0.8).square(), rtol=1e-4)
+    assert spread[1, 1] < spread[0, 1] < spread[0, 0]
+    diffused(moved, randomness.generator(0), strength=0.0)
+    assert torch.equal(moved, usual)
+    with pytest.raises(ValueError, match="0 \\(the usual start\\) to 1"):
+        diffused(moved, randomness.generator(0), strength=2.0)
+
+
+# Measures of a map -------------------------------------------------------------------------------------------------
+
+
+def test_each_image_counts_alike_in_the_energy():
+    gradients = torch.zeros(3, 2, 1, 2)
+    gradients[0, :, 0, 0], gradients[1, :, 0, 1] = 100.0, 1.0        # the third is dead and does not count
+    assert energy(gradients).tolist() == [[0.5, 0.5]]
+    with pytest.raises(ValueError, match="all gradients are zero"):
+        energy(torch.zeros(1, 1, 2, 2))
+
+
+@pytest.mark.parametrize("measure", [
+    width, pytest.param(lambda field: math.sqrt(float((field.sum(0) * torch.arange(5) ** 2).sum())), marks=broken,
+                        id="around the corner"),
+    pytest.param(lambda field: width(field) * math.sqrt(2), marks=broken, id="both axes added")])
+def test_the_width_is_the_standard_deviation_along_an_axis_by_loops(measure):
+    field = images(5, 5).abs()
+    field /= field.sum()
+    variances = []
+    for axis in (0, 1):
+        pairs = [((row, column)[axis], float(field[row, column])) for row in range(5) for column in range(5)]
+        middle = sum(place * p for place, p in pairs)
+        variances.append(sum((place - middle) ** 2 * p for place, p in pairs))
+    assert measure(field) == pytest.approx(math.sqrt(sum(variances) / 2), rel=1e-5)
+
+
+def test_the_diameter_of_a_gaussian_is_that_of_the_papers_threshold():
+    std = 6.0
+    assert receptive_field.diameter(gaussian(std, size=81)) == pytest.approx(
+        2 * std * math.sqrt(-2 * math.log(receptive_field.THRESHOLD)), rel=0.02)
+
+
+def test_the_square_holds_the_share_and_the_next_smaller_does_not():
+    field = gaussian(4.0, size=41)
+    side = receptive_field.square(field, share=0.9)
+    reach = side // 2
+    inside = [float(field[20 - r : 21 + r, 20 - r : 21 + r].sum() / field.sum()) for r in (reach - 1, reach)]
+    assert inside[0] < 0.9 <= inside[1]
+
+
+def test_a_gaussian_fits_itself_and_a_box_does_not():
+    box = torch.zeros(41, 41)
+    box[15:26, 15:26] = 1
+    assert receptive_field.misfit(gaussian(4.0, size=41)) < 0.001 < 0.05 < receptive_field.misfit(box)
+    off_centre = F.pad(gaussian(4.0, size=41), (6, 0, 0, 6))
+    assert receptive_field.misfit(off_centre) < 0.001      # around its own middle, not that of the map
+
+
+# Training ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_mosaic_has_two_photographs_and_a_straight_cut():
+    pictures = [torch.full((1, 40, 40), value, dtype=torch.uint8) for value in (0, 100, 200)]
+    x, label = receptive_field.mosaics(pictures, size=16)(32, randomness.generator(0))
+    shade = receptive_field.centred(torch.tensor([0, 100, 200]) / 255)
+    assert torch.allclose(x[:, 0], shade[label]) and label.shape == (32, 16, 16)
+    kinds = [len(one.unique()) for one in label]
+    assert max(kinds) == 2 and kinds.count(2) > 10
+    assert set(label.unique().tolist()) == {0, 1, 2}
+
+
+def test_labelled_images_keep_their_labels_and_are_flipped_or_not():
+    pictures = torch.zeros(4, 1, 2, 2, dtype=torch.uint8)
+    pictures[:, 0, 0, 0] = torch.arange(4, dtype=torch.uint8) * 50 + 50
+    x, label = receptive_field.labelled(pictures, torch.arange(4))(64, randomness.generator(0))
+    left, right = x[:, 0, 0, 0], x[:, 0, 0, 1]
+    shade = receptive_field.centred((label * 50 + 50) / 255)
+    assert torch.allclose(torch.maximum(left, right), shade)
+    assert 10 < int((left > right).sum()) < 54
+
+
+def test_the_loss_is_of_pixels_or_of_their_mean():
+    scores = images(2, 3, 4, 4)
+    pixels, whole = torch.randint(3, (2, 4, 4), generator=randomness.generator(1)), torch.tensor([0, 2])
+
+    def log_share(values, k):
+        return float(values[k] - torch.logsumexp(values, 0))
+
+    places = [(n, i, j) for n in range(2) for i in range(4) for j in range(4)]
+    expected = -sum(log_share(scores[n, :, i, j], pixels[n, i, j]) for n, i, j in places)
+    assert float(receptive_field.step(lambda x: scores, (None, pixels), None)) == pytest.approx(expected / 32, rel=1e-5)
+    expected = -sum(log_share(scores[n].mean((1, 2)), whole[n]) for n in range(2))
+    assert float(receptive_field.step(lambda x: scores, (None, whole), None)) == pytest.approx(expected / 2, rel=1e-5)
+
+
+@pytest.mark.slow
+def test_a_few_seconds_of_training_tell_photographs_apart():
+    pictures = {name: data.photographs("train")[name] for name in ("hubble", "grass", "coffee")}
+    source = receptive_field.mosaics(pictures, size=24)
+    trained = receptive_field.train(source, budget=Budget(150, 8), seed=0, network=Stack(depth=5, outputs=3))
+    x, label = source(32, randomness.generator(5))
+    with torch.inference_mode():
+        assert float((trained.model(x).argmax(1) == label).float().mean()) > 0.6
+    assert trained.history.steps[-1] == 150 and not trained.model.training
+
+
+def test_what_a_stack_cannot_be_is_refused():
+    with pytest.raises(ValueError, match="an odd side"):
+        Stack(depth=2, kernel=4)
+    with pytest.raises(ValueError, match="one for each of the 3 layers, got 2"):
+        Stack(depth=3, dilations=(1, 2))
+    with pytest.raises(ValueError, match="unknown activation 'rellu'"):
+        Stack(depth=3, activation="rellu")
