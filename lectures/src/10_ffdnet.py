@@ -330,6 +330,9 @@ figures.table(
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # One row, one set of weights. In the paper's rows, one FFDNet keeps up with a DnCNN for each level, and from 35 on it
 # is ahead: where there is much noise, one has to look further, and sub-images let it.
+#
+# Look at the left end of the curves, too. At 5 the tiny network is *below the noisy image*: it returns the image itself
+# and not the noise, so it must first learn to copy. The trained one can, but at 5 non-local means is still level.
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "Let them draw the curves before you show them. Most draw a symmetric hill."}
 # ## Experiment 3: the wrong map
@@ -529,7 +532,7 @@ figures.lines(
     ylabel="gain of the right map (dB)",
     log="x",
     caption="The score with the right map minus that with its mean, told everywhere. At a height of one "
-    "pixel the right map gains nothing at all.",
+    "pixel the right map gains nothing at all, and at two it harms: such a map was never met in training.",
 )
 
 # %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "This is the general lesson: look at the tensor that the network gets, not at the one you made."}
