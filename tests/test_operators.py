@@ -74,6 +74,16 @@ def test_filling_a_mosaic_averages_neighbours_and_keeps_what_is_straight():
     assert torch.allclose(demosaic(mosaic(ramp))[..., 2:-2, 2:-2], ramp[..., 2:-2, 2:-2], atol=1e-5)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_jpeg_is_that_of_pillow(tmp_path, channels):
+    y = data.photographs("test", channels=channels)["chelsea"][:, :64, :80]
+    pixels = y.permute(1, 2, 0).numpy()
+    Image.fromarray(pixels[..., 0] if channels == 1 else pixels).save(tmp_path / "a.jpg", quality=20)
+    oracle = np.asarray(Image.open(tmp_path / "a.jpg")).reshape(pixels.shape)
+    mine = jpeg(y[None].float() / 255, quality=20)
+    assert (mine[0].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8).tolist() == oracle.tolist()
+
+
 def test_jpeg_gets_worse_with_less_quality_and_keeps_shape_and_colour():
     y = to_float(data.photographs("test", channels=3)["chelsea"])[..., :64, :80]
     losses = [float((jpeg(y, quality=quality) - y).square().mean()) for quality in (95, 50, 10)]

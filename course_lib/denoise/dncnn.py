@@ -23,13 +23,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from io import BytesIO
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 from course_lib import arguments, profiles, randomness
@@ -37,7 +34,7 @@ from course_lib.data import Pictures, Source, noisy, patches, then
 from course_lib.fit import Progress, Trained, Watch, fit
 from course_lib.layers import initialise, quiet_constructors
 from course_lib.noise import Gaussian, Sigma
-from course_lib.operators import bicubic_loss
+from course_lib.operators import bicubic_loss, jpeg
 from course_lib.optimisers import Muon
 from course_lib.profiles import Budget
 
@@ -151,27 +148,6 @@ def three_tasks(y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
                    bicubic_loss(y[third : 2 * third], scale=scale),
                    *(jpeg(image[None], quality=int(q)) for image, q in zip(y[2 * third :], qualities, strict=True))])
     return z, y
-
-
-def jpeg(y: Tensor, *, quality: int) -> Tensor:
-    """What is left of images after they were stored as JPEG: 8 x 8 blocks with coarse frequencies.
-
-    Shapes: (N, C, H, W) -> the same; 8-bit by nature. quality from 1 to 100.
-
-    >>> y = torch.full((1, 1, 16, 16), 0.5)
-    >>> float((jpeg(y, quality=50) - y).abs().max()) < 0.01
-    True
-    """
-    arguments.image_batch(y)
-    if not 1 <= quality <= 100:
-        raise ValueError(f"quality: expected 1 to 100, got {quality}.")
-    stored = []
-    for image in (y.detach().clamp(0, 1) * 255).round().byte().cpu():
-        pixels, file = image.permute(1, 2, 0).numpy(), BytesIO()
-        Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(file, "JPEG", quality=quality)
-        read = np.array(Image.open(file))
-        stored.append(torch.from_numpy(read.reshape(*pixels.shape)).permute(2, 0, 1))
-    return torch.stack(stored).to(y) / 255
 
 
 def from_published(weights: Mapping[str, Tensor]) -> DnCNN:

@@ -1,10 +1,11 @@
 """The fast denoiser: a small residual network on sub-images of half the size, good after a minute on a processor.
 
-    y_hat = z - S^-1(R(S(z); w)),    loss(w) = 1/(2N) sum_i | y_hat_i - y_i |^2,    S: 2 x 2 pixels become 4 channels
+    y_hat = z - S^-1(R([S(z), M]; w)),    loss(w) = 1/(2N) sum_i | y_hat_i - y_i |^2
 
-R is a stack of 3 x 3 convolutions, Conv+ReLU, ..., Conv, without biases and without batch normalisation. It takes the
-unshuffling from FFDNet (Zhang et al. 2018), the residual from DnCNN (Zhang et al. 2017) and the missing biases from
-BF-CNN (Mohan et al. 2020): without them the network is homogeneous, R(a z) = a R(z) for a >= 0. It is blind.
+S makes 4 channels of 2 x 2 pixels, and R is a stack of 3 x 3 convolutions, Conv+ReLU, ..., Conv, without biases and
+without batch normalisation. It takes the sub-images and the noise level map M from FFDNet (Zhang et al. 2018), the
+residual from DnCNN (Zhang et al. 2017) and the missing biases from BF-CNN (Mohan et al. 2020): without them the
+network is homogeneous, y_hat(a z, a M) = a y_hat(z, M) for a >= 0. The map does what biases would do, and scales.
 
 What makes it fast: a quarter of the multiplications (`S`), half of the rest (bfloat16 where the processor has it),
 an orthogonal start and Muon for the hidden layers, small patches in small batches, and an average over the last
@@ -18,12 +19,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from course_lib import arguments, profiles, randomness
-from course_lib.data import Pictures, noisy, patches, then
-from course_lib.denoise.ffdnet import loss, orthogonal, to_even
+from course_lib.data import Pictures, patches, then
+from course_lib.denoise.ffdnet import loss, noise_level_map, orthogonal, to_even, uniform_levels
 from course_lib.fit import Progress, Trained, Watch, fit
 from course_lib.layers import initialise, quiet_constructors
 from course_lib.noise import Gaussian, Sigma
@@ -34,12 +36,13 @@ MINUTE = Budget(6500, 6, 48)   # about a minute on two cores with bfloat16
 
 
 class Fast(nn.Module):
-    """Predict the noise of four sub-images, put it together, and subtract it.
+    """Predict the noise of four sub-images, told how strong it is, put it together, and subtract it.
 
-    channels: 1 gray, 3 colour. Shapes: z (N, channels, H, W) of any size -> y_hat of the same shape; sigma is ignored.
+    channels: 1 gray, 3 colour. Shapes: z (N, channels, H, W) of any size -> y_hat of the same shape. sigma is needed:
+    see `ffdnet.noise_level_map`.
 
     >>> sum(weight.numel() for weight in Fast().parameters())
-    127872
+    128304
     """
 
     def __init__(self, *, depth: int = 8, width: int = 48, channels: int = 1, seed: int = 0) -> None:
@@ -48,7 +51,7 @@ class Fast(nn.Module):
             raise ValueError(f"depth: the network has a first and a last convolution, so at least 2, got {depth}.")
         self.channels, self.depth = channels, depth
         with quiet_constructors():
-            layers: list[nn.Module] = [nn.Conv2d(4 * channels, width, 3, padding=1, bias=False), nn.ReLU()]
+            layers: list[nn.Module] = [nn.Conv2d(4 * channels + 1, width, 3, padding=1, bias=False), nn.ReLU()]
             for _ in range(depth - 2):
                 layers += [nn.Conv2d(width, width, 3, padding=1, bias=False), nn.ReLU()]
             last = nn.Conv2d(width, 4 * channels, 3, padding=1, bias=False)
@@ -58,14 +61,15 @@ class Fast(nn.Module):
 
     def forward(self, z: Tensor, *, sigma: float | Tensor | None = None) -> Tensor:
         arguments.image_batch(z, channels=self.channels)
-        noise = F.pixel_shuffle(self.layers(F.pixel_unshuffle(to_even(z), 2)), 2)
+        told = torch.cat([F.pixel_unshuffle(to_even(z), 2), noise_level_map(z, sigma=sigma)], dim=1)
+        noise = F.pixel_shuffle(self.layers(told), 2)
         return z - noise[..., : z.shape[2], : z.shape[3]]
 
 
-def step(model: nn.Module, batch: tuple[Tensor, Tensor], progress: Progress) -> Tensor:
-    """The training step: half the mean squared error of the estimate."""
-    z, y = batch
-    return loss(model(z), y)
+def step(model: nn.Module, batch: tuple[Tensor, Tensor, Tensor], progress: Progress) -> Tensor:
+    """The training step: half the mean squared error of the estimate, told the level that the noise was made with."""
+    z, level, y = batch
+    return loss(model(z, sigma=level), y)
 
 
 def train(images: Pictures, *, sigma: Sigma, budget: Budget = MINUTE, seed: int, network: nn.Module | None = None,
@@ -77,8 +81,13 @@ def train(images: Pictures, *, sigma: Sigma, budget: Budget = MINUTE, seed: int,
     if network is None:
         first = next(iter(images.values() if isinstance(images, Mapping) else images))
         network = Fast(channels=first.shape[0], seed=seed)
-    source = then(patches(images, size=budget.patch or 48), noisy(Gaussian(sigma)))
+
+    def noisy_and_told(y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        level = uniform_levels(y, sigma=sigma, generator=generator)
+        return Gaussian(level)(y, generator=generator), level, y
+
+    source = then(patches(images, size=budget.patch or 48), noisy_and_told)
     network = network.to(profiles.device())
-    history = fit(network, source, step, budget=budget, seed=seed, optimiser=Muon(), ema=0.98, watch=watch,
+    history = fit(network, source, step, budget=budget, seed=seed, optimiser=Muon(lr=0.01), ema=0.98, watch=watch,
                   checkpoint=checkpoint)
     return Trained(network.eval(), history)

@@ -194,7 +194,7 @@ def train(images: Pictures, *, sigma: Sigma = LEVELS, budget: Budget, seed: int,
 
     source = then(patches(images, size=budget.patch or 70), noisy_and_told)
     network = network.to(profiles.device())
-    history = fit(network, source, step, budget=budget, seed=seed, optimiser=Muon(), ema=0.99, watch=watch,
+    history = fit(network, source, step, budget=budget, seed=seed, optimiser=Muon(lr=0.007), ema=0.998, watch=watch,
                   checkpoint=checkpoint)
     return Trained(network.eval(), history)
 

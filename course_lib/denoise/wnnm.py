@@ -15,7 +15,7 @@ Deviations from the paper: singular values come from the eigenvalues of Y Y^T, a
 computed: X = U diag(x / s) U^T Y. The reference grid includes the last row and column. Colour images are turned to
 brightness and opponent colours, as BM3D does; the paper is about gray ones.
 
-It stands on the same groups as BM3D, takes a hundred times as long, and is here to show what is gained by a better
+It stands on the same groups as BM3D, takes some ten times as long, and is here to show what is gained by a better
 model of the same groups. Lecture 08 mentions it.
 """
 

@@ -3,10 +3,8 @@
 from collections import OrderedDict
 from itertools import pairwise
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch import nn
 
 from course_lib import data, randomness
@@ -141,27 +139,6 @@ def test_the_three_tasks_share_a_batch_in_thirds():
 def test_patches_that_do_not_divide_by_every_scale_are_refused():
     with pytest.raises(ValueError, match="divide by 12"):
         dncnn.three_tasks(images(3, 1, 20, 20), randomness.generator(0))
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-def test_jpeg_is_that_of_pillow(tmp_path, channels):
-    y = data.photographs("test", channels=channels)["chelsea"][:, :64, :80]
-    pixels = y.permute(1, 2, 0).numpy()
-    Image.fromarray(pixels[..., 0] if channels == 1 else pixels).save(tmp_path / "a.jpg", quality=20)
-    oracle = np.asarray(Image.open(tmp_path / "a.jpg")).reshape(pixels.shape)
-    mine = dncnn.jpeg(y[None].float() / 255, quality=20)
-    assert (mine[0].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8).tolist() == oracle.tolist()
-
-
-def test_better_jpeg_loses_less():
-    y = data.photographs("test")["chelsea"][None, :, :64, :64].float() / 255
-    losses = [float((dncnn.jpeg(y, quality=q) - y).square().mean()) for q in (5, 20, 50, 95)]
-    assert losses == sorted(losses, reverse=True)
-
-
-def test_a_quality_out_of_range_is_refused():
-    with pytest.raises(ValueError, match="1 to 100, got 0"):
-        dncnn.jpeg(images(1, 1, 8, 8), quality=0)
 
 
 # Published weights -------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The fast denoiser: homogeneous, residual, of any size, and above non-local means after seconds."""
+"""The fast denoiser: homogeneous, residual, of any size, told the level, and good after seconds."""
 
 import pytest
 import torch
@@ -29,20 +29,27 @@ def settled(channels=1, *, biases=False):
 
 
 def test_it_has_the_number_of_weights_of_its_layers():
-    assert sum(w.numel() for w in Fast().parameters()) == 9 * (4 * 48 + 6 * 48 * 48 + 48 * 4) == 127_872
+    assert sum(w.numel() for w in Fast().parameters()) == 9 * (5 * 48 + 6 * 48 * 48 + 48 * 4) == 128_304
     assert not any("bias" in name for name, _ in Fast().named_parameters())
 
 
 def test_before_training_the_estimate_is_the_noisy_image_itself():
     z = images(1, 1, 15, 16)
-    assert torch.equal(Fast().eval()(z), z)
+    assert torch.equal(Fast().eval()(z, sigma=0.1), z)
 
 
 @pytest.mark.parametrize("biases", [False, pytest.param(True, marks=pytest.mark.xfail(strict=True))])
 @pytest.mark.parametrize("factor", [0.0, 0.5, 3.0])
-def test_an_image_twice_as_bright_has_an_estimate_twice_as_bright(biases, factor):
+def test_an_image_twice_as_bright_with_twice_the_noise_has_an_estimate_twice_as_bright(biases, factor):
     network, z = settled(biases=biases), images(1, 1, 12, 12)
-    assert torch.allclose(network(factor * z), factor * network(z), atol=1e-5)
+    assert torch.allclose(network(factor * z, sigma=factor * 0.1), factor * network(z, sigma=0.1), atol=1e-5)
+
+
+def test_it_listens_to_the_level_and_insists_on_it():
+    network, z = settled(), images(1, 1, 12, 12)
+    assert not torch.allclose(network(z, sigma=0.1), network(z, sigma=0.2), atol=1e-3)
+    with pytest.raises(ValueError, match="needs the noise level"):
+        network(z)
 
 
 @pytest.mark.parametrize("size", [(7, 9), (1, 1), (8, 33)])
@@ -52,21 +59,25 @@ def test_an_odd_image_is_its_even_extension_cropped(size, channels):
     rows, columns = ([*range(side), *[side - 1] * (side % 2)] for side in size)
     even = z[:, :, rows][:, :, :, columns]
     small = nn.PixelUnshuffle(2)(even)
-    oracle = (even - nn.PixelShuffle(2)(network.layers(small)))[..., : size[0], : size[1]]
-    assert torch.allclose(network(z), oracle, atol=1e-6) and network(z).shape == z.shape
+    told = torch.cat([small, torch.full_like(small[:, :1], 0.1)], dim=1)
+    oracle = (even - nn.PixelShuffle(2)(network.layers(told)))[..., : size[0], : size[1]]
+    assert torch.allclose(network(z, sigma=0.1), oracle, atol=1e-6) and network(z, sigma=0.1).shape == z.shape
 
 
 def test_a_network_of_one_layer_and_a_colour_image_in_a_gray_one_are_refused():
     with pytest.raises(ValueError, match="at least 2, got 1"):
         Fast(depth=1)
     with pytest.raises(ValueError, match="built for gray images"):
-        Fast()(images(1, 3, 8, 8))
+        Fast()(images(1, 3, 8, 8), sigma=0.1)
 
 
 def test_the_step_is_half_the_mean_squared_error_by_loops():
     network, z, y = settled(), images(2, 1, 6, 6, seed=1), images(2, 1, 6, 6, seed=2)
-    squares = [(a - b) ** 2 for a, b in zip(network(z).flatten().tolist(), y.flatten().tolist(), strict=True)]
-    assert float(fast.step(network, (z, y), None).detach()) == pytest.approx(sum(squares) / len(squares) / 2, rel=1e-5)
+    level = torch.tensor([0.1, 0.2]).reshape(2, 1, 1, 1)
+    estimate = network(z, sigma=level).flatten().tolist()
+    squares = [(a - b) ** 2 for a, b in zip(estimate, y.flatten().tolist(), strict=True)]
+    loss = float(fast.step(network, (z, level, y), None).detach())
+    assert loss == pytest.approx(sum(squares) / len(squares) / 2, rel=1e-5)
 
 
 @pytest.mark.slow
@@ -75,7 +86,7 @@ def test_a_few_seconds_of_training_remove_noise():
     pairs = data.fixed_pairs(pictures, Gaussian(25 / 255), seed=0)
     noisy = float(score(lambda z, sigma=None: z, pairs).mean())
     trained = fast.train(data.photographs("train"), sigma=25 / 255, budget=Budget(200, 6, 48), seed=0)
-    assert float(score(trained.model, pairs).mean()) > noisy + 6
+    assert float(score(trained.model, pairs, sigma=25 / 255).mean()) > noisy + 6
     assert not trained.model.training and trained.history.steps[-1] == 200
 
 

@@ -1,22 +1,24 @@
 """What lecture 10 says of FFDNet and its noise level map, and the experiment behind it.
 
-At lecture profile the networks have 8 layers of 32 channels and train for less than a minute; at full profile they are
-the paper's. All scores are PSNR in dB, of fixed noisy images, in float32.
+At lecture profile the networks have 8 layers of 32 channels and train for a minute or two; at full profile they are the
+paper's. All scores are PSNR in dB, of fixed noisy images, in float32.
 """
 
 from __future__ import annotations
 
 import math
+import time
 
 import torch
 from torch import Tensor
 
-from course_lib import randomness
+from course_lib import profiles, randomness
 from course_lib.claims import Claim, Experiment, Verdict, exceeds, together
 from course_lib.claims.dncnn import mean_psnr, scored
 from course_lib.data import photographs
 from course_lib.data.images import read, to_float
 from course_lib.denoise import classical, ffdnet
+from course_lib.denoise.dncnn import DnCNN
 from course_lib.denoise.ffdnet import FFDNet
 from course_lib.denoiser import Denoiser, score
 from course_lib.noise import Gaussian
@@ -36,8 +38,8 @@ def network(seed: int) -> FFDNet:
 
 
 def budget() -> Budget:
-    """Below a minute at lecture profile, a handful of steps at smoke, the paper's epochs at full."""
-    return choose(smoke=Budget(20, 4, 24), lecture=Budget(4000, 8, 48), full=Budget(80_000, 128, 70))
+    """A minute or two at lecture profile, a handful of steps at smoke, the paper's epochs at full."""
+    return choose(smoke=Budget(20, 4, 24), lecture=Budget(10_000, 8, 48), full=Budget(80_000, 128, 70))
 
 
 def ramp(y: Tensor) -> Tensor:
@@ -72,7 +74,7 @@ def variant_scores(denoisers: dict[str, Denoiser], *, prefix: str) -> dict[str, 
     return {key: float(torch.cat(values).mean()) for key, values in found.items()}
 
 
-# Experiment --------------------------------------------------------------------------------------------------------
+# Experiments -------------------------------------------------------------------------------------------------------
 
 
 def measure_maps(profile: Profile, seed: int) -> dict[str, float]:
@@ -95,7 +97,25 @@ def measure_maps(profile: Profile, seed: int) -> dict[str, float]:
     return figures
 
 
+@torch.inference_mode()
+def measure_speed(profile: Profile, seed: int) -> dict[str, float]:
+    """Milliseconds of one gray image through FFDNet and DnCNN at the papers' sizes: the shortest of seven turns each,
+    one after the other, in float32."""
+    where, side = profiles.device(), choose(smoke=32, lecture=256, full=512)
+    z = torch.rand(1, 1, side, side, generator=randomness.generator(seed, "speed")).to(where)
+    networks = {"ffdnet": FFDNet(seed=seed).eval().to(where), "dncnn": DnCNN(seed=seed).eval().to(where)}
+    shortest = dict.fromkeys(networks, math.inf)
+    for _ in range(choose(smoke=1, lecture=7, full=7)):
+        for name, network in networks.items():
+            before = time.perf_counter()
+            network(z, sigma=25 / 255).sum().item()
+            shortest[name] = min(shortest[name], 1000 * (time.perf_counter() - before))
+    return {f"{name}_ms": value for name, value in shortest.items()} | {
+        "times_faster": shortest["dncnn"] / shortest["ffdnet"]}
+
+
 MAPS = Experiment("ffdnet-maps", measure_maps, (read,), ("photographs", "Set12", "BSD68"))
+SPEED = Experiment("ffdnet-speed", measure_speed)
 
 
 # Claims ------------------------------------------------------------------------------------------------------------
@@ -104,9 +124,10 @@ MAPS = Experiment("ffdnet-maps", measure_maps, (read,), ("photographs", "Set12",
 def _lopsided(figures: list[dict[str, float]]) -> Verdict:
     low = [row["right_at_50"] - row["true_50_told_25"] for row in figures]
     high = [row["right_at_25"] - row["true_25_told_50"] for row in figures]
-    return Verdict(all(steep > gentle > 0.5 for steep, gentle in zip(low, high, strict=True)),
+    return Verdict(all(steep > 2 * gentle > 1 for steep, gentle in zip(low, high, strict=True)),
                    f"told half of the truth it loses {sum(low) / len(low):.2f} dB, told twice the truth "
-                   f"{sum(high) / len(high):.2f} dB (needed at every seed: more than 0.5, and the first more)")
+                   f"{sum(high) / len(high):.2f} dB (needed at every seed: more than 0.5, and the first more than "
+                   "twice the second)")
 
 
 def _no_worse(figures: list[dict[str, float]]) -> Verdict:
@@ -123,29 +144,40 @@ def _near_the_paper(figures: list[dict[str, float]]) -> Verdict:
         f"{gap:.2f} dB at {level}" for level, gap in gaps.items()) + " at the worst seed (needed: less than 1)")
 
 
+def _faster(figures: list[dict[str, float]]) -> Verdict:
+    ratios = [row["times_faster"] for row in figures]
+    return Verdict(min(ratios) > 3, f"{sum(ratios) / len(ratios):.1f} times as fast, at the least {min(ratios):.1f} "
+                                    "(needed: more than 3)")
+
+
 CLAIMS = (
     Claim("ffdnet-every-level",
-          "One small FFDNet that is told the level is ahead of non-local means at every level from 5 to 75.",
-          f"{PAPER}, table III", {}, MAPS,
-          lambda f: together(*(exceeds(f, f"right_at_{level}", f"nlm_at_{level}") for level in LEVELS))),
+          "One small FFDNet that is told the level is ahead of non-local means at every level of the paper's table, "
+          "from 15 to 75.", f"{PAPER}, table III", {}, MAPS,
+          lambda f: together(*(exceeds(f, f"right_at_{level}", f"nlm_at_{level}") for level in TABLE))),
     Claim("ffdnet-table",
-          "After less than a minute of training a small FFDNet is within a decibel of the paper's on BSD68, at all "
-          "five levels of its table.", f"{PAPER}, table III: 15 layers of 64",
+          "After a minute or two of training a small FFDNet is within a decibel of the paper's on BSD68, at all five "
+          "levels of its table.", f"{PAPER}, table III: 15 layers of 64",
           {f"bsd68_{level}": value for level, value in TABLE.items()}, MAPS, _near_the_paper),
     Claim("ffdnet-told-too-low",
-          "Told half of the true level it leaves noise in the image and loses more than two decibels.",
+          "Told half of the true level it leaves noise in the image and loses more than five decibels.",
           f"{PAPER}, figure 4; seeds/002, wrong M", {}, MAPS,
-          lambda f: exceeds(f, "right_at_50", "true_50_told_25", by=2.0)),
+          lambda f: exceeds(f, "right_at_50", "true_50_told_25", by=5.0)),
     Claim("ffdnet-lopsided",
-          "Half of the true level costs more than twice the true level: when in doubt, tell it more.",
+          "Told half of the truth it loses more than twice as much as told twice the truth: in doubt, tell it more.",
           f"{PAPER}, figure 4; seeds/002, wrong M", {}, MAPS, _lopsided),
     Claim("ffdnet-variant",
-          "Under noise that varies over the image, the right map is clearly ahead of its mean told everywhere.",
+          "Under noise that varies over the image, the right map is more than two decibels ahead of its mean told "
+          "everywhere.",
           "seeds/002, noise level maps: 20.55 dB noisy, 30.08 with the true map, 27.45 with a uniform one (one image)",
           {"ramp_noisy": 20.55, "ramp_uniform_right": 30.08, "ramp_uniform_mean": 27.45}, MAPS,
-          lambda f: together(exceeds(f, "ramp_uniform_right", "ramp_uniform_mean", by=0.5),
-                             exceeds(f, "waves_uniform_right", "waves_uniform_mean", by=0.5))),
+          lambda f: together(exceeds(f, "ramp_uniform_right", "ramp_uniform_mean", by=2.0),
+                             exceeds(f, "waves_uniform_right", "waves_uniform_mean", by=2.0))),
     Claim("ffdnet-uniform-suffices",
-          "A network that met uniform maps only handles maps that vary as well as one that was trained on them.",
-          f"{PAPER}, section III; seeds/002, FFDNet training", {}, MAPS, _no_worse),
+          "A network that met uniform maps only handles maps that vary within a fifth of a decibel of one that was "
+          "trained on them.",
+          f"{PAPER}, section III; seeds/002, FFDNet training", {}, MAPS, _no_worse),    Claim("ffdnet-faster",
+          "At the papers' sizes FFDNet denoises an image more than three times as fast as DnCNN.",
+          f"{PAPER}, table VI, running times", {}, SPEED,
+          _faster),
 )

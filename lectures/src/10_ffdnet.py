@@ -14,6 +14,7 @@ from IPython.display import Code, display
 
 from course_lib import data, figures, zoo
 from course_lib.claims import measured, summarise
+from course_lib.claims.fast import SETTINGS
 from course_lib.data.images import to_float
 from course_lib.denoise import fast, ffdnet
 from course_lib.denoise.bm3d import BM3D
@@ -29,19 +30,26 @@ from course_lib.randomness import generator
 from course_lib.widgets.player import Axis, Player
 from course_lib.widgets.quiz import Option, Question, Quiz
 
-sigma = 25 / 255                                       # images lie in [0, 1]
+sigma = 25 / 255  # images lie in [0, 1]
 train_images, test_images = data.photographs("train"), data.photographs("test")
-scene = to_float(test_images["camera"])[..., 60:252, 140:332]   # (1, 1, 192, 192)
-ramp = torch.linspace(5, 50, 192).expand(1, 1, 192, 192) / 255  # the noise level of each pixel
+scene = to_float(test_images["camera"])[..., 60:252, 140:332]  # (1, 1, 192, 192)
+ramp = (
+    torch.linspace(5, 50, 192).expand(1, 1, 192, 192) / 255
+)  # the noise level of each pixel
 z = Gaussian(ramp)(scene, generator=generator(0, "ramp"))
 
 at_25, blind = zoo.load(DnCNN, "dncnn-s25-w32"), zoo.load(DnCNN, "dncnn-b-w32")
 with torch.inference_mode():
     estimates = {"DnCNN, trained at 25": at_25(z), "DnCNN, blind": blind(z)}
-figures.images({"noisy": z, **estimates}, reference=scene, columns=3, zoom=(20, 140, 44),
-               alt="A photograph of a man with a camera whose noise grows from left to right; after DnCNN trained at 25 the "
-                   "right third is still full of noise; after the blind DnCNN it is clean but soft",
-               caption="Noise from σ = 5/255 at the left to 50/255 at the right, and two networks of the last lecture.")
+figures.images(
+    {"noisy": z, **estimates},
+    reference=scene,
+    columns=3,
+    zoom=(20, 140, 44),
+    alt="A photograph of a man with a camera whose noise grows from left to right; after DnCNN trained at 25 the "
+    "right third is still full of noise; after the blind DnCNN it is clean but soft",
+    caption="Noise from σ = 5/255 at the left to 50/255 at the right, and two networks of the last lecture.",
+)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # The network for 25 leaves the noise on the right, and what it takes from the left was not all noise. The blind one has
@@ -108,18 +116,48 @@ for k, sub_image in enumerate(torch.nn.functional.pixel_unshuffle(numbered, 2)[0
 # How much is saved? A weight of a convolution is used once at every position. So the multiplications for each pixel of
 # the image are the number of weights, divided by four where the network works on sub-images:
 
+
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
 def multiplications(network, positions):
     """For each pixel of the image: the weights of the convolutions, times their positions for each pixel."""
-    return int(positions * sum(weight.numel() for weight in network.parameters() if weight.ndim == 4))
+    return int(
+        positions
+        * sum(weight.numel() for weight in network.parameters() if weight.ndim == 4)
+    )
 
 
 gray, colour, deep = FFDNet(), FFDNet(channels=3), DnCNN()
 for name, network in (("gray", gray), ("colour", colour)):
-    print(f"FFDNet for {name} images: {network.depth} convolutions, {sum(w.numel() for w in network.parameters())} "
-          f"parameters, sees {network.receptive_field} x {network.receptive_field} pixels")
-print("multiplications for each pixel, DnCNN and FFDNet:", multiplications(deep, 1), multiplications(gray, 1 / 4))
-print(f"FFDNet needs {multiplications(deep, 1) / multiplications(gray, 1 / 4):.1f} times fewer")
+    print(
+        f"FFDNet for {name} images: {network.depth} convolutions, {sum(w.numel() for w in network.parameters())} "
+        f"parameters, sees {network.receptive_field} x {network.receptive_field} pixels"
+    )
+print(
+    "multiplications for each pixel, DnCNN and FFDNet:",
+    multiplications(deep, 1),
+    multiplications(gray, 1 / 4),
+)
+print(
+    f"FFDNet needs {multiplications(deep, 1) / multiplications(gray, 1 / 4):.1f} times fewer"
+)
+
+# %% slideshow={"slide_type": "fragment"}
+speed = summarise(measured("ffdnet-speed"))
+figures.table(
+    {
+        name: {
+            "multiplications for each pixel": count,
+            "milliseconds": speed[f"{key}_ms"].mean,
+        }
+        for name, key, count in (
+            ("DnCNN, 17 layers of 64", "dncnn", multiplications(deep, 1)),
+            ("FFDNet, 15 layers of 64", "ffdnet", multiplications(gray, 1 / 4)),
+        )
+    },
+    digits=0,
+    caption="A gray image of 256 × 256 pixels in float32 on two processor cores. From the ledger: claim "
+    "ffdnet-faster.",
+)
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "Note the units in the error message: 25 instead of 25 / 255 is by far the most frequent mistake with these networks."}
 # ## The map
@@ -132,11 +170,17 @@ Code(inspect.getsource(noise_level_map), language="python")
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
 small = FFDNet(depth=4, width=8).eval()
-crop = scene[..., :33, :47]                            # odd sides
+crop = scene[..., :33, :47]  # odd sides
 with torch.inference_mode():
-    number, flat_map = small(crop, sigma=sigma), small(crop, sigma=torch.full_like(crop, sigma))
+    number, flat_map = (
+        small(crop, sigma=sigma),
+        small(crop, sigma=torch.full_like(crop, sigma)),
+    )
 print("input of", tuple(crop.shape), "gives output of", tuple(number.shape))
-print("a map that is the same everywhere equals the number exactly:", torch.equal(number, flat_map))
+print(
+    "a map that is the same everywhere equals the number exactly:",
+    torch.equal(number, flat_map),
+)
 try:
     small(crop, sigma=25)
 except ValueError as error:
@@ -145,44 +189,71 @@ except ValueError as error:
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "Take bets again. NLM gets every advantage: it is told sigma, and it may choose its best setting while looking at the test images."}
 # ## Experiment 1: what sub-images buy in a minute
 #
-# Before we tell the network anything: how good does a network on sub-images get in **one minute on two processor
-# cores**? The library's `Fast` takes the sub-images from FFDNet and the residual from DnCNN, leaves biases and
-# normalisation out, and is trained for one level, $\sigma = 25/255$. Against it stands non-local means, told $\sigma$
-# and with the best of several settings for these very test photographs. **What do you expect:** below it,
-# level, or above?
+# First at one level: how good does a network on sub-images get in **one minute on two processor cores**? The library's
+# `Fast` takes the sub-images and the map from FFDNet and the residual from DnCNN, and leaves normalisation and biases
+# out: what a bias would add, the map adds, in proportion to the noise. It is trained for $\sigma = 25/255$ only.
+# Against it stands non-local means, told $\sigma$ too, and with the best of several settings for these very test
+# photographs. **What do you expect:** below it, level, or above?
 
 # %% slideshow={"slide_type": "-"}
 test_pairs = data.fixed_pairs(test_images, Gaussian(sigma), seed=0)
-held_out = {name: picture[:, 100:260, 100:260] for name, picture in data.photographs("validation").items()}
+held_out = {
+    name: picture[:, 100:260, 100:260]
+    for name, picture in data.photographs("validation").items()
+}
 validation_pairs = data.fixed_pairs(held_out, Gaussian(sigma), seed=0)
 
 
 def validate(model, progress):
     """What the training shows as it goes: the score on photographs that are neither trained on nor tested."""
-    return {"PSNR of validation": float(score(model, validation_pairs).mean())}
+    return {"PSNR of validation": float(score(model, validation_pairs, sigma=sigma).mean())}
 
 
 live, history = fast.train(
-    train_images, sigma=sigma, seed=0, watch=validate,
-    budget=choose(smoke=Budget(20, 4, 24), lecture=fast.MINUTE, full=Budget(40_000, 64, 48)),
-    network=Fast(**choose(smoke=dict(depth=3, width=8), lecture={}, full={})))
+    train_images,
+    sigma=sigma,
+    seed=0,
+    watch=validate,
+    budget=choose(
+        smoke=Budget(20, 4, 24), lecture=fast.MINUTE, full=Budget(40_000, 64, 48)
+    ),
+    network=Fast(**choose(smoke=dict(depth=3, width=8), lecture={}, full={})),
+)
 live = live.cpu()
-figures.history(history, log=True, caption="The training of the fast denoiser: half the mean squared error, and the score "
-                                           "on photographs that are not trained on.")
+figures.history(
+    history,
+    log=True,
+    caption="The training of the fast denoiser: half the mean squared error, and the score "
+    "on photographs that are not trained on.",
+)
 
 # %% slideshow={"slide_type": "subslide", "minutes": 3, "notes": "The ten crops are numbers only: those pictures are not ours to show."}
-settings = choose(smoke=[(5, 6, 0.8)], lecture=[(5, 6, 0.7), (5, 10, 0.6), (7, 10, 0.5), (7, 10, 0.6), (9, 10, 0.5)],
-                  full=[(5, 6, 0.7), (5, 10, 0.6), (7, 10, 0.5), (7, 10, 0.6), (9, 10, 0.5)])
-nlm_best = max(float(score(NonLocalMeans(*setting), test_pairs, sigma=sigma).mean()) for setting in settings)
+settings = choose(smoke=SETTINGS[:1], lecture=SETTINGS, full=SETTINGS)  # of non-local means
+nlm_best = max(
+    float(score(setting, test_pairs, sigma=sigma).mean()) for setting in settings
+)
 crops = summarise(measured("fast-ten-crops"))
-figures.table({
-    "noisy": {"photographs": float(score(lambda z, sigma=None: z, test_pairs).mean()), "ten crops": crops["noisy"].mean},
-    "non-local means, best setting": {"photographs": nlm_best, "ten crops": crops["nlm"].mean},
-    "fast denoiser": {"photographs": float(score(live, test_pairs).mean()), "ten crops": crops["fast"].mean}},
-    columns=["photographs", "ten crops"], best="max",
+figures.table(
+    {
+        "noisy": {
+            "photographs": float(score(lambda z, sigma=None: z, test_pairs).mean()),
+            "ten crops": crops["noisy"].mean,
+        },
+        "non-local means, best setting": {
+            "photographs": nlm_best,
+            "ten crops": crops["nlm"].mean,
+        },
+        "fast denoiser": {
+            "photographs": float(score(live, test_pairs, sigma=sigma).mean()),
+            "ten crops": crops["fast"].mean,
+        },
+    },
+    columns=["photographs", "ten crops"],
+    best="max",
     caption="PSNR in dB at σ = 25/255. Left: the network above, on photographs it has not seen. Right: the same recipe "
-            "trained for a minute on Train400, on ten crops of BSD68 and Set12, from the ledger (claim "
-            "fast-ten-crops).")
+    "trained for a minute on Train400, on ten crops of BSD68 and Set12, from the ledger (claim "
+    "fast-ten-crops).",
+)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # A quarter of the positions means four times the images in the same minute. Several other things help: an optimiser
@@ -193,38 +264,75 @@ figures.table({
 # ## Experiment 2: one network for all levels
 #
 # Now with a map. We train a tiny FFDNet for a few seconds, each patch at a level of its own, and show it the
-# test photographs at levels from 5 to 75. Beside it stands the course's trained FFDNet (10 layers of 32 channels; the
+# test photographs at levels from 5 to 75. Beside it stands the course's trained FFDNet (9 layers of 48 channels; the
 # paper's has 15 of 64). **Predict:** where will the distance to the noisy image be larger, at 5 or at 75?
 
 # %% slideshow={"slide_type": "-"}
 tiny, tiny_history = ffdnet.train(
-    train_images, seed=0, budget=choose(smoke=Budget(20, 4, 24), lecture=Budget(600, 8, 48), full=Budget(8000, 64, 70)),
-    network=FFDNet(**choose(smoke=dict(depth=3, width=8), lecture=dict(depth=6, width=24), full={})))
-tiny, trained = tiny.cpu(), zoo.load(FFDNet, "ffdnet-w32")
+    train_images,
+    seed=0,
+    budget=choose(
+        smoke=Budget(20, 4, 24), lecture=Budget(600, 8, 48), full=Budget(8000, 64, 70)
+    ),
+    network=FFDNet(
+        **choose(smoke=dict(depth=3, width=8), lecture=dict(depth=6, width=24), full={})
+    ),
+)
+tiny, trained = tiny.cpu(), zoo.load(FFDNet, "ffdnet-w48")
 levels = (5, 15, 25, 35, 50, 75)
 few = {name: picture[:, :256, :256] for name, picture in test_images.items()}
-curves = {"noisy": [], "tiny FFDNet, trained here": [], "FFDNet": []}
+told = {
+    "noisy": lambda z, sigma=None: z,
+    "non-local means": NonLocalMeans(),
+    "tiny FFDNet, trained here": tiny,
+    "FFDNet": trained,
+}
+curves = {name: [] for name in told}
 for level in levels:
     pairs = data.fixed_pairs(few, Gaussian(level / 255), seed=0)
-    for name, denoiser in zip(curves, (lambda z, sigma=None: z, tiny, trained), strict=True):
+    for name, denoiser in told.items():
         curves[name].append(float(score(denoiser, pairs, sigma=level / 255).mean()))
-figures.lines(levels, curves, xlabel="noise level σ (of 255), told to the network", ylabel="PSNR (dB)",
-              caption="Crops of the test photographs. Each curve is one network with one set of weights.")
+figures.lines(
+    levels,
+    curves,
+    xlabel="noise level σ (of 255), told to the network",
+    ylabel="PSNR (dB)",
+    caption="Crops of the test photographs. Each curve is one network with one set of weights.",
+)
 
 # %% slideshow={"slide_type": "subslide", "minutes": 3, "notes": "Who wins at 15 and who at 75? The paper's point: at high noise one network that sees further is even ahead of the specialists."}
-maps = summarise(measured("ffdnet-maps"))              # the ledger's: three seeds, less than a minute of training
+maps = summarise(measured("ffdnet-maps"))  # the ledger's: a small network, three seeds
 table_levels = (15, 25, 35, 50, 75)
-papers = {"BM3D": (31.07, 28.57, 27.08, 25.62, 24.21), "WNNM": (31.37, 28.83, 27.30, 25.87, 24.40),
-          "DnCNN": (31.72, 29.23, 27.69, 26.23, 24.64), "FFDNet, 15 layers of 64": (31.63, 29.19, 27.73, 26.29, 24.79)}
-rows = {"FFDNet, 8 layers of 32": {f"σ = {level}": maps[f"bsd68_{level}"].mean for level in table_levels}}
-rows |= {name: {f"σ = {level}": figures.Paper(value) for level, value in zip(table_levels, values, strict=True)}
-         for name, values in papers.items()}
-figures.table(rows, caption="PSNR in dB on BSD68. Daggers: Zhang et al. 2018, table III. The ledger's network is small and "
-                            "was trained for less than a minute (claim ffdnet-table).")
+papers = {
+    "BM3D": (31.07, 28.57, 27.08, 25.62, 24.21),
+    "WNNM": (31.37, 28.83, 27.30, 25.87, 24.40),
+    "DnCNN": (31.72, 29.23, 27.69, 26.23, 24.64),
+    "FFDNet, 15 layers of 64": (31.63, 29.19, 27.73, 26.29, 24.79),
+}
+rows = {
+    "FFDNet, 8 layers of 32": {
+        f"σ = {level}": maps[f"bsd68_{level}"].mean for level in table_levels
+    }
+}
+rows |= {
+    name: {
+        f"σ = {level}": figures.Paper(value)
+        for level, value in zip(table_levels, values, strict=True)
+    }
+    for name, values in papers.items()
+}
+figures.table(
+    rows,
+    caption="PSNR in dB on BSD68. Daggers: Zhang et al. 2018, table III. The ledger's network is small and "
+    "was trained for a minute or two (claim ffdnet-table).",
+)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # One row, one set of weights. In the paper's rows, one FFDNet keeps up with a DnCNN for each level, and from 35 on it
 # is ahead: where there is much noise, one has to look further, and sub-images let it.
+#
+# Look at the left end of the curves, too. At 5 the tiny network is *below the noisy image*: it returns the image itself
+# and not the noise, so it must first learn to copy. The trained one can, but at 5 non-local means is still level.
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "Let them draw the curves before you show them. Most draw a symmetric hill."}
 # ## Experiment 3: the wrong map
@@ -233,11 +341,18 @@ figures.table(rows, caption="PSNR in dB on BSD68. Daggers: Zhang et al. 2018, ta
 # horizontal axis is what you tell it, from 5 to 75. Is the hill symmetric?
 
 # %% slideshow={"slide_type": "-"}
-figures.lines(levels, {f"true level {true}": [maps[f"true_{true}_told_{told}"].mean for told in levels]
-                       for true in (15, 25, 50)},
-              xlabel="told level (of 255)", ylabel="PSNR (dB)", mark={"15": 15, "25": 25, "50": 50},
-              caption="Test photographs, mean of three seeds. From the ledger: claims ffdnet-told-too-low and "
-                      "ffdnet-lopsided.")
+figures.lines(
+    levels,
+    {
+        f"true level {true}": [maps[f"true_{true}_told_{told}"].mean for told in levels]
+        for true in (15, 25, 50)
+    },
+    xlabel="told level (of 255)",
+    ylabel="PSNR (dB)",
+    mark={"15": 15, "25": 25, "50": 50},
+    caption="Test photographs, mean of three seeds. From the ledger: claims ffdnet-told-too-low and "
+    "ffdnet-lopsided.",
+)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # It is steep on one side and gentle on the other. Told too little, the network takes the rest of the noise for texture
@@ -260,12 +375,18 @@ def told_wrongly(true, told):
     return {title: picture.clamp(0, 1) for title, picture in shown.items()}
 
 
-Player(render=told_wrongly,
-       axes=(Axis("true", (15, 25, 50), "True noise level (of 255)", start=1),
-             Axis("told", (5, 15, 25, 35, 50, 75), "Level that the methods are told", start=2)),
-       alt=lambda true, told: f"A detail of a photograph with noise of level {true}, and what FFDNet and BM3D make of it when "
-                              f"they are told {told}",
-       caption="Tell both too little, then too much. All denoisers that are told a level share this behaviour.")
+Player(
+    render=told_wrongly,
+    axes=(
+        Axis("true", (15, 25, 50), "True noise level (of 255)", start=1),
+        Axis("told", (5, 15, 25, 35, 50, 75), "Level that the methods are told", start=2),
+    ),
+    alt=lambda true, told: (
+        f"A detail of a photograph with noise of level {true}, and what FFDNet and BM3D make of it when "
+        f"they are told {told}"
+    ),
+    caption="Tell both too little, then too much. All denoisers that are told a level share this behaviour.",
+)
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "The picture from the first slide again, now with the right question asked."}
 # ## Experiment 4: noise that changes over the image
@@ -276,23 +397,42 @@ Player(render=told_wrongly,
 # %% slideshow={"slide_type": "-"}
 with torch.inference_mode():
     informed, uniform = trained(z, sigma=ramp), trained(z, sigma=float(ramp.mean()))
-display(figures.images({"noisy": z, "told the right map": informed, "told its mean": uniform}, reference=scene, columns=3,
-                       zoom=(20, 140, 44),
-                       alt="The photograph with noise that grows to the right; with the right map it is clean everywhere; "
-                           "with the mean told everywhere the left is smoothed and the right is still noisy",
-                       caption="One network, two maps."))
-figures.table({
-    "noisy": {"ramp": maps["ramp_noisy"].mean, "waves": maps["waves_noisy"].mean, "the source's image": figures.Paper(20.55)},
-    "uniform map, the mean": {"ramp": maps["ramp_uniform_mean"].mean, "waves": maps["waves_uniform_mean"].mean,
-                              "the source's image": figures.Paper(27.45)},
-    "right map": {"ramp": maps["ramp_uniform_right"].mean, "waves": maps["waves_uniform_right"].mean,
-                  "the source's image": figures.Paper(30.08)}},
+display(
+    figures.images(
+        {"noisy": z, "told the right map": informed, "told its mean": uniform},
+        reference=scene,
+        columns=3,
+        zoom=(20, 140, 44),
+        alt="The photograph with noise that grows to the right; with the right map it is clean everywhere; "
+        "with the mean told everywhere the left is smoothed and the right is still noisy",
+        caption="One network, two maps.",
+    )
+)
+figures.table(
+    {
+        "noisy": {
+            "ramp": maps["ramp_noisy"].mean,
+            "waves": maps["waves_noisy"].mean,
+            "the source's image": figures.Paper(20.55),
+        },
+        "uniform map, the mean": {
+            "ramp": maps["ramp_uniform_mean"].mean,
+            "waves": maps["waves_uniform_mean"].mean,
+            "the source's image": figures.Paper(27.45),
+        },
+        "right map": {
+            "ramp": maps["ramp_uniform_right"].mean,
+            "waves": maps["waves_uniform_right"].mean,
+            "the source's image": figures.Paper(30.08),
+        },
+    },
     caption="PSNR in dB. Ramp and waves: test photographs with levels from 5 to 40, mean of three seeds (claim "
-            "ffdnet-variant). Last column: one image of Zhang et al. 2018, with noise of another pattern.")
+    "ffdnet-variant). Last column: one image of Zhang et al. 2018, with noise of another pattern.",
+)
 
 # %% slideshow={"slide_type": "subslide", "minutes": 5, "notes": "Find the best setting together without looking at the scores, then look. Then paint the right half quiet: the noise comes back."}
 halves = torch.full((1, 1, 192, 192), 15 / 255)
-halves[..., 96:] = 50 / 255                            # 15 in the left half, 50 in the right
+halves[..., 96:] = 50 / 255  # 15 in the left half, 50 in the right
 z_halves = Gaussian(halves)(scene, generator=generator(0, "halves"))
 print(f"the noisy image: {psnr(z_halves, scene).item():.2f} dB")
 
@@ -302,19 +442,38 @@ def painted(left, right):
     level[..., 96:] = right / 255
     with torch.inference_mode():
         estimate = trained(z_halves, sigma=level)
-    return {"the map you paint": level * 255 / 75, "noisy": z_halves.clamp(0, 1),
-            f"FFDNet, {psnr(estimate, scene).item():.2f} dB": estimate.clamp(0, 1)}
+    return {
+        "the map you paint": level * 255 / 75,
+        "noisy": z_halves.clamp(0, 1),
+        f"FFDNet, {psnr(estimate, scene).item():.2f} dB": estimate.clamp(0, 1),
+    }
 
 
-Player(render=painted,
-       axes=(Axis("left", (5, 15, 25, 35, 50, 75), "Level that you paint on the left half (of 255)", start=3),
-             Axis("right", (5, 15, 25, 35, 50, 75), "Level that you paint on the right half", start=3)),
-       alt=lambda left, right: f"A map with level {left} in its left half and {right} in its right half, the noisy "
-                               "photograph, whose right half is noisier, and what FFDNet makes of it with this map",
-       caption="Paint the map. The photograph has noise of level 15 in its left half and 50 in its right; black is 0, "
-               "white is 75. Each half follows its own slider.")
+Player(
+    render=painted,
+    axes=(
+        Axis(
+            "left",
+            (5, 15, 25, 35, 50, 75),
+            "Level that you paint on the left half (of 255)",
+            start=3,
+        ),
+        Axis(
+            "right",
+            (5, 15, 25, 35, 50, 75),
+            "Level that you paint on the right half",
+            start=3,
+        ),
+    ),
+    alt=lambda left, right: (
+        f"A map with level {left} in its left half and {right} in its right half, the noisy "
+        "photograph, whose right half is noisier, and what FFDNet makes of it with this map"
+    ),
+    caption="Paint the map. The photograph has noise of level 15 in its left half and 50 in its right; black is 0, "
+    "white is 75. Each half follows its own slider.",
+)
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "The argument is locality: 42 pixels of sight in a network of ten layers. Ask when it would fail: maps that change within that distance."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "The argument is locality: 38 pixels of sight in a network of nine layers. Ask when it would fail: maps that change within that distance."}
 # ## Experiment 5: did it need maps that vary, in training?
 #
 # In training every patch had **one** level. Nobody ever showed the network a map that changes. Why does it work?
@@ -328,18 +487,26 @@ Player(render=painted,
 # **Predict** the bars: a network of the same size, trained as long, but on maps that vary smoothly over each patch.
 
 # %% slideshow={"slide_type": "-"}
-figures.bars({kind: {"trained on uniform maps": maps[f"{key}_uniform_right"].mean,
-                     "trained on maps that vary": maps[f"{key}_varied_right"].mean}
-              for kind, key in (("ramp", "ramp"), ("waves", "waves"))},
-             xlabel="PSNR with the right map (dB)", base=26,
-             caption="Test photographs with levels from 5 to 40. Ramp: from left to right; waves: once up and down in 64 "
-                     "pixels. From the ledger: claim ffdnet-uniform-suffices.")
+figures.bars(
+    {
+        kind: {
+            "trained on uniform maps": maps[f"{key}_uniform_right"].mean,
+            "trained on maps that vary": maps[f"{key}_varied_right"].mean,
+        }
+        for kind, key in (("ramp", "ramp"), ("waves", "waves"))
+    },
+    xlabel="PSNR with the right map (dB)",
+    base=26,
+    caption="Test photographs with levels from 5 to 40. Ramp: from left to right; waves: once up and down in 64 "
+    "pixels. From the ledger: claim ffdnet-uniform-suffices.",
+)
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "Some sensors read alternate rows with different gains. Ask before: the map is exactly right, so what can go wrong?"}
 # ## Break it
 #
 # Some sensors read alternate rows with different gains, for a larger range of brightness. So let every second row have
 # noise of level 10, and the rows between 40. You know that exactly, and you tell the network exactly that.
+
 
 # %% slideshow={"slide_type": "-"}
 def stripes(width):
@@ -353,11 +520,20 @@ for width in heights:
     level = stripes(width)
     z_striped = Gaussian(level)(scene, generator=generator(0, "stripes"))
     with torch.inference_mode():
-        right, mean = (psnr(trained(z_striped, sigma=told), scene).item() for told in (level, float(level.mean())))
+        right, mean = (
+            psnr(trained(z_striped, sigma=told), scene).item()
+            for told in (level, float(level.mean()))
+        )
     gains.append(right - mean)
-figures.lines(heights, {"FFDNet": gains}, xlabel="height of the stripes (pixels)", ylabel="gain of the right map (dB)",
-              log="x", caption="The score with the right map minus that with its mean, told everywhere. At a height of one "
-                               "pixel the right map gains nothing at all.")
+figures.lines(
+    heights,
+    {"FFDNet": gains},
+    xlabel="height of the stripes (pixels)",
+    ylabel="gain of the right map (dB)",
+    log="x",
+    caption="The score with the right map minus that with its mean, told everywhere. At a height of one "
+    "pixel the right map gains nothing at all, and at two it harms: such a map was never met in training.",
+)
 
 # %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "This is the general lesson: look at the tensor that the network gets, not at the one you made."}
 # The map was right, and it did nothing. **The probe:** do not look at what you told, look at what arrived. How much of
@@ -367,8 +543,10 @@ figures.lines(heights, {"FFDNet": gains}, xlabel="height of the stripes (pixels)
 for width in (1, 2, 4):
     told = stripes(width)
     arrived = noise_level_map(scene, sigma=told)
-    print(f"stripes of {width}: told from {255 * told.min():.0f} to {255 * told.max():.0f}, arrived from "
-          f"{255 * arrived.min():.0f} to {255 * arrived.max():.0f}")
+    print(
+        f"stripes of {width}: told from {255 * told.min():.0f} to {255 * told.max():.0f}, arrived from "
+        f"{255 * arrived.min():.0f} to {255 * arrived.max():.0f}"
+    )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # One map pixel speaks for four pixels of the image, so rows of 10 and 40 arrive as 25, everywhere. The price of working
@@ -387,32 +565,65 @@ for width in (1, 2, 4):
 # - $\sigma$ in the unit of the image: $25/255$, not 25.
 
 # %% slideshow={"slide_type": "slide", "minutes": 5, "notes": "Let everyone answer alone first."}
-Quiz([
-    Question("You tell FFDNet 50 where the noise has level 25. The result is …", [
-        Option("too smooth: texture is taken for noise", correct=True),
-        Option("still noisy", why="That happens when you tell it too little. Told too much, it removes too much."),
-        Option("the same as with 25, since the network sees the noise",
-               why="It could see it, but in training the map was always right, so it learnt to rely on it."),
-    ]),
-    Question("A gray image becomes four sub-images. How many channels does the first convolution read?", [
-        Option("5", correct=True),
-        Option("4", why="Four sub-images, and the noise level map behind them."),
-        Option("8", why="That would be a map for each sub-image. FFDNet has one, which speaks for all four."),
-    ]),
-    Question("Why is a network trained on uniform maps able to use a map that varies slowly?", [
-        Option("each output pixel sees only a neighbourhood, in which the map is nearly uniform", correct=True),
-        Option("the map is averaged over the whole image first",
-               why="Then it could not act differently at different places. It is averaged over 2 × 2 pixels only."),
-        Option("the training patches had noise that varied",
-               why="They had one level each. That it is enough is the surprise."),
-    ]),
-    Question("FFDNet has nearly as many weights as DnCNN but is several times faster. Why?", [
-        Option("each weight is used at a quarter of the positions", correct=True),
-        Option("its convolutions are smaller", why="They are 3 × 3 in both networks."),
-        Option("three quarters of the pixels are dropped",
-               why="None is: the four sub-images together are the image."),
-    ]),
-])
+Quiz(
+    [
+        Question(
+            "You tell FFDNet 50 where the noise has level 25. The result is …",
+            [
+                Option("too smooth: texture is taken for noise", correct=True),
+                Option(
+                    "still noisy",
+                    why="That happens when you tell it too little. Told too much, it removes too much.",
+                ),
+                Option(
+                    "the same as with 25, since the network sees the noise",
+                    why="It could see it, but in training the map was always right, so it learnt to rely on it.",
+                ),
+            ],
+        ),
+        Question(
+            "A gray image becomes four sub-images. How many channels does the first convolution read?",
+            [
+                Option("5", correct=True),
+                Option("4", why="Four sub-images, and the noise level map behind them."),
+                Option(
+                    "8",
+                    why="That would be a map for each sub-image. FFDNet has one, which speaks for all four.",
+                ),
+            ],
+        ),
+        Question(
+            "Why is a network trained on uniform maps able to use a map that varies slowly?",
+            [
+                Option(
+                    "each output pixel sees only a neighbourhood, in which the map is nearly uniform",
+                    correct=True,
+                ),
+                Option(
+                    "the map is averaged over the whole image first",
+                    why="Then it could not act differently at different places. It is averaged over 2 × 2 pixels only.",
+                ),
+                Option(
+                    "the training patches had noise that varied",
+                    why="They had one level each. That it is enough is the surprise.",
+                ),
+            ],
+        ),
+        Question(
+            "FFDNet has nearly as many weights as DnCNN but is several times faster. Why?",
+            [
+                Option("each weight is used at a quarter of the positions", correct=True),
+                Option(
+                    "its convolutions are smaller", why="They are 3 × 3 in both networks."
+                ),
+                Option(
+                    "three quarters of the pixels are dropped",
+                    why="None is: the four sub-images together are the image.",
+                ),
+            ],
+        ),
+    ]
+)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## Exercises

@@ -97,7 +97,7 @@ CLAIMS = (
           "setting of non-local means, on photographs it has not seen.",
           "this course", {}, PHOTOGRAPHS, lambda f: exceeds(f, "fast", "nlm", by=0.5)),
     Claim("fast-ten-crops",
-          "A minute of training on Train400 brings the fast denoiser well above the best setting of non-local means, "
-          "on ten crops of BSD68 and Set12.",
-          "this course", {}, TEN_CROPS, lambda f: exceeds(f, "fast", "nlm", by=0.3)),
+          "A minute of training on Train400 brings the fast denoiser half a decibel above the best setting of "
+          "non-local means, on ten crops of BSD68 and Set12.",
+          "this course", {}, TEN_CROPS, lambda f: exceeds(f, "fast", "nlm", by=0.5)),
 )

@@ -352,7 +352,7 @@ def sensor_map_by_shifts(z, *, gain, read):
 
 
 def sensor_map_by_convolution(z, *, gain, read):
-    smooth = torch.nn.Conv2d(1, 1, 3, padding=1, padding_mode="replicate", bias=False)
+    smooth = torch.nn.Conv2d(1, 1, 3, padding=1, padding_mode="replicate", bias=False).to(z)
     with torch.no_grad():
         smooth.weight.fill_(1 / 9)
         mean = smooth(z)
