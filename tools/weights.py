@@ -15,7 +15,7 @@ from torch import nn
 
 from course_lib import data, manifest, profiles, provenance, zoo
 from course_lib.data.images import read
-from course_lib.denoise import dncnn, ffdnet
+from course_lib.denoise import bias_free, dncnn, ffdnet
 from course_lib.denoiser import score
 from course_lib.fit import Trained
 from course_lib.noise import Gaussian
@@ -44,6 +44,8 @@ RECIPES = {
     "dncnn-3-w32": Recipe(dncnn.DnCNN, SMALL, dncnn.train_three_tasks, {}, MINUTES, (15, 25, 50)),
     "ffdnet-w48": Recipe(ffdnet.FFDNet, {"depth": 9, "width": 48}, ffdnet.train, {}, Budget(25_000, 8, 48),
                          (5, 15, 25, 50, 75)),
+    **{f"bias_free-{name}-w32": Recipe(network, SMALL, bias_free.train, {}, Budget(6000, 8, 36), (10, 50))
+       for name, network in (("10", bias_free.BiasFreeDnCNN), ("twin-10", bias_free.BiasedTwin))},
 }
 
 

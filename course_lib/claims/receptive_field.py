@@ -170,9 +170,9 @@ def measure_denoisers(profile: Profile, seed: int) -> dict[str, float]:
     return figures
 
 
-DEPTH = Experiment("receptive-field-depth", measure_depth)
-TRAINING = Experiment("receptive-field-training", measure_training, (read,), ("photographs", "cifar10_jpeg"))
-PATCHES = Experiment("receptive-field-denoisers", measure_denoisers, (read,), ("photographs",))
+DEPTH = Experiment("receptive_field-depth", measure_depth)
+TRAINING = Experiment("receptive_field-training", measure_training, (read,), ("photographs", "cifar10_jpeg"))
+PATCHES = Experiment("receptive_field-denoisers", measure_denoisers, (read,), ("photographs",))
 
 
 # Claims ------------------------------------------------------------------------------------------------------------
@@ -252,38 +252,38 @@ def _noisier_wider(figures: list[dict[str, float]]) -> Verdict:
 
 
 CLAIMS = (
-    Claim("receptive-field-root",
+    Claim("receptive_field-root",
           "The width of the effective field grows like the square root of the depth, whatever the activation.",
           f"{PAPER}, section 2 and figure 2", {}, DEPTH, _root, seeds=5),
-    Claim("receptive-field-share",
+    Claim("receptive_field-share",
           "The deeper the network, the smaller the part of its theoretical field that it uses.",
           f"{PAPER}, figures 1 and 2; seeds/002", {}, DEPTH, _share_falls, seeds=5),
-    Claim("receptive-field-gaussian",
+    Claim("receptive_field-gaussian",
           "Along an axis, the effective field of an untrained network is nearly a Gaussian.",
           f"{PAPER}, section 2; seeds/002: in many cases the impact is distributed as a Gaussian", {}, DEPTH, _bell,
           seeds=5),
-    Claim("receptive-field-activation",
+    Claim("receptive_field-activation",
           "ReLU and tanh hardly change the width of the effective field of an untrained network.",
           f"{PAPER}, section 3 and figure 1", {}, DEPTH, _activations, seeds=5),
-    Claim("receptive-field-training",
+    Claim("receptive_field-training",
           "Training widens the effective field of a network with ways around its layers, in classification and in "
           "segmentation.", f"{PAPER}, section 3 and figure 4; seeds/002", {}, TRAINING, _widens, seeds=5),
-    Claim("receptive-field-training-plain",
+    Claim("receptive_field-training-plain",
           "Training widens the effective field of a plain stack, too.",
           f"{PAPER}, section 3, speaks of trained networks in general", {}, TRAINING, _plain_too, seeds=5),
-    Claim("receptive-field-diffused",
+    Claim("receptive_field-diffused",
           "A start with small weights in the middle of each kernel widens the effective field.",
           f"{PAPER}, section 4; seeds/002", {}, DEPTH, _diffused_wider, seeds=5),
-    Claim("receptive-field-diffused-faster",
+    Claim("receptive_field-diffused-faster",
           "The diffused start saves steps of training, in classification and in segmentation.",
           f"{PAPER}, section 4: in a few cases 30 % faster, overall not always significant; seeds/002",
           {"saved_classes": 0.3}, TRAINING, _diffused_faster, seeds=5),
-    Claim("receptive-field-denoiser",
+    Claim("receptive_field-denoiser",
           "A trained DnCNN takes nearly all it uses from a square much smaller than the one it could see.",
           f"{PAPER}: the effective field is a fraction of the theoretical one; Zhang et al. 2017 (DnCNN), table I, "
           f"lists "
           "what others see", {}, PATCHES, _smaller_patch),
-    Claim("receptive-field-noise",
+    Claim("receptive_field-noise",
           "The noisier the images it was trained on, the wider a denoiser looks.",
           "Mohan et al. 2020 (BF-CNN), figures of adaptive filters", {}, PATCHES, _noisier_wider),
 )

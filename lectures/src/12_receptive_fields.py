@@ -279,7 +279,7 @@ figures.images(
 )
 
 # %% slideshow={"slide_type": "subslide", "minutes": 4, "notes": "Both axes are logarithmic: a power law is a straight line, its exponent the slope. Read the slope off."}
-stored = measured("receptive-field-depth")
+stored = measured("receptive_field-depth")
 depths = (5, 10, 20, 40)
 
 
@@ -304,7 +304,7 @@ display(
         ylabel="width (pixels)",
         log="xy",
         caption="Width of the effective field, mean and range over five seeds. From the ledger: claims "
-        "receptive-field-root and receptive-field-activation.",
+        "receptive_field-root and receptive_field-activation.",
     )
 )
 figures.table(
@@ -323,7 +323,7 @@ figures.table(
     digits=3,
     caption="The exponent p of width = c · depthᵖ, fitted to the four depths; the theory says one half. First column: the "
     "share of the energy that would have to move along an axis to make a Gaussian, mean over depths (claim "
-    "receptive-field-gaussian).",
+    "receptive_field-gaussian).",
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
@@ -341,7 +341,7 @@ figures.lines(
     xlabel="layers",
     ylabel="diameter, in % of the theoretical field",
     log="x",
-    caption="From the ledger: claim receptive-field-share.",
+    caption="From the ledger: claim receptive_field-share.",
 )
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 6, "notes": "Let a student design for 31 pixels of effective diameter with the fewest layers. Then ask what the dilated ones pay."}
@@ -490,7 +490,7 @@ figures.images(
 )
 
 # %% slideshow={"slide_type": "subslide", "minutes": 4, "notes": "Ask why classification by an average over pixels may be content with a narrow field."}
-training = measured("receptive-field-training")
+training = measured("receptive_field-training")
 
 
 def before_and_after(task, kind):
@@ -513,8 +513,8 @@ figures.table(
         for what, task in (("mosaics", "mosaics"), ("CIFAR-10", "classes"))
         for how, kind in (("with ways around", "residual"), ("plain stack", "plain"))
     },
-    caption="Width of the effective field in pixels, over five seeds. From the ledger: claims receptive-field-training and "
-    "receptive-field-training-plain.",
+    caption="Width of the effective field in pixels, over five seeds. From the ledger: claims receptive_field-training and "
+    "receptive_field-training-plain.",
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
@@ -558,7 +558,7 @@ rows["Luo et al., in a few cases"] = {"steps saved (%)": figures.Paper(30)}
 figures.table(
     rows,
     digits=0,
-    caption="From the ledger: claim receptive-field-diffused-faster. The dagger marks the paper's number, which it reports for "
+    caption="From the ledger: claim receptive_field-diffused-faster. The dagger marks the paper's number, which it reports for "
     "a few cases and calls not always significant.",
 )
 
@@ -602,7 +602,7 @@ figures.images(
 )
 
 # %% slideshow={"slide_type": "subslide", "minutes": 4, "notes": "BM3D and WNNM look so far because they search for similar patches. Lecture 13 gives that to networks."}
-patches = summarise(measured("receptive-field-denoisers"))
+patches = summarise(measured("receptive_field-denoisers"))
 table = {
     name: {"side (pixels)": figures.Paper(side)}
     for name, side in (
@@ -625,8 +625,8 @@ figures.table(
     table,
     digits=1,
     caption="Effective patch sizes at σ = 25/255. Daggers: Zhang et al. 2017 (DnCNN), table I. The network's own rows are "
-    "measured on test photographs, mean over three seeds. From the ledger: claims receptive-field-denoiser and "
-    "receptive-field-noise.",
+    "measured on test photographs, mean over three seeds. From the ledger: claims receptive_field-denoiser and "
+    "receptive_field-noise.",
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}

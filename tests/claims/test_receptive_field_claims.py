@@ -23,12 +23,12 @@ YES = {
     **{f"width_{level}": 1.0 + level / 50 for level in DENOISERS},
     **{f"square_95_{level}": 11.0 for level in DENOISERS}, **{f"theoretical_{level}": 19.0 for level in DENOISERS}}
 SPOILT = {
-    "receptive-field-root": {"slope_relu": 0.9}, "receptive-field-gaussian": {"misfit_relu_20": 0.2},
-    "receptive-field-share": {"share_tanh_40": 0.9}, "receptive-field-activation": {"width_tanh_10": 4.0},
-    "receptive-field-training": {"after_classes_residual_usual": 0.5},
-    "receptive-field-training-plain": {"after_mosaics_plain_usual": 0.5},
-    "receptive-field-diffused": {"width_diffused_40": 4.0}, "receptive-field-diffused-faster": {"saved_mosaics": -0.3},
-    "receptive-field-denoiser": {"square_95_50": 17.0}, "receptive-field-noise": {"width_25": 3.0}}
+    "receptive_field-root": {"slope_relu": 0.9}, "receptive_field-gaussian": {"misfit_relu_20": 0.2},
+    "receptive_field-share": {"share_tanh_40": 0.9}, "receptive_field-activation": {"width_tanh_10": 4.0},
+    "receptive_field-training": {"after_classes_residual_usual": 0.5},
+    "receptive_field-training-plain": {"after_mosaics_plain_usual": 0.5},
+    "receptive_field-diffused": {"width_diffused_40": 4.0}, "receptive_field-diffused-faster": {"saved_mosaics": -0.3},
+    "receptive_field-denoiser": {"square_95_50": 17.0}, "receptive_field-noise": {"width_25": 3.0}}
 BY_ID = {claim.id: claim for claim in CLAIMS}
 
 
