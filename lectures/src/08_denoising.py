@@ -240,7 +240,7 @@ figures.lines(
 # for opposite ones, white for independence.
 
 
-# %% slideshow={"slide_type": "-"}
+# %% tags=["hide-input"] slideshow={"slide_type": "-"}
 def drawn(plot):
     """A small diagram as a tensor (3, H, W), so that a player can show it."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -372,9 +372,9 @@ def pictures():
 
 @pytest.mark.slow
 def test_a_few_seconds_of_training_remove_noise_of_any_level_and_the_map_matters(pictures):
-    trained = ffdnet.train(data.photographs("train"), budget=Budget(400, 8, 32), seed=0,
+    trained = ffdnet.train(data.photographs("train"), budget=Budget(1000, 8, 32), seed=0,
                            network=FFDNet(depth=5, width=24))
-    assert not trained.model.training and trained.history.steps[-1] == 400
+    assert not trained.model.training and trained.history.steps[-1] == 1000
     for level in (25, 50):
         pairs = data.fixed_pairs(pictures, Gaussian(level / 255), seed=0)
         noisy = float(score(lambda z, sigma=None: z, pairs).mean())
@@ -389,7 +389,7 @@ def test_a_training_that_hides_the_level_is_noticed(pictures, monkeypatch):
         return ffdnet.loss(model(batch[0], sigma=0.1), batch[2])
 
     monkeypatch.setattr(ffdnet, "step", deaf)
-    model = ffdnet.train(data.photographs("train"), budget=Budget(400, 8, 32), seed=0,
+    model = ffdnet.train(data.photographs("train"), budget=Budget(1000, 8, 32), seed=0,
                          network=FFDNet(depth=5, width=24)).model
     pairs = data.fixed_pairs(pictures, Gaussian(50 / 255), seed=0)
     right, too_low = (float(score(model, pairs, sigma=level / 255).mean()) for level in (50, 25))
