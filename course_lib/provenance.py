@@ -6,6 +6,7 @@ import ast
 import dataclasses
 import functools
 import hashlib
+import importlib
 import inspect
 import os
 import platform
@@ -156,8 +157,8 @@ def _home(module: types.ModuleType, name: str) -> tuple[types.ModuleType, str]:
     defined, imported = _top_level(module)
     if name not in defined and name in imported:
         source, original = imported[name]
-        if source in sys.modules and f"{source}.{original}" not in sys.modules:
-            return _home(sys.modules[source], original)
+        if f"{source}.{original}" not in sys.modules:
+            return _home(importlib.import_module(source), original)   # what ran before must change no fingerprint
     return module, name
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import importlib
+import subprocess
 import sys
 
 import pytest
@@ -129,8 +130,6 @@ def test_the_data_are_part_of_a_fingerprint():
 
 
 def test_a_fingerprint_is_the_same_in_another_process(root):
-    import subprocess
-
     code = "from course_lib import provenance; from course_lib.denoise import dncnn;" \
            "print(provenance.fingerprint(dncnn.train))"
     prints = {subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root,
@@ -153,6 +152,17 @@ IMAGES = [torch.full((1, 50, 50), 9, dtype=torch.uint8)]
 def described(*, value=9, size=40, sigma=0.1):
     return provenance.identity(then(patches([torch.full((1, 50, 50), value, dtype=torch.uint8)], size=size),
                                     noisy(Gaussian(sigma))))
+
+
+def test_what_was_imported_before_changes_no_fingerprint():
+    found = subprocess.run([sys.executable, "-c", """
+from course_lib import provenance
+from course_lib.claims.receptive_field import measure_training   # it names data.labelled, which is imported later
+first = provenance.fingerprint(measure_training)
+import course_lib.data.readers
+print(first == provenance.fingerprint(measure_training))
+"""], capture_output=True, text=True, check=True)
+    assert found.stdout == "True\n"
 
 
 def test_a_source_is_identified_by_its_images_its_size_and_its_noise():
