@@ -15,10 +15,9 @@ from course_lib import data, figures, zoo
 from course_lib.claims import measured, summarise
 from course_lib.claims.nn3d import TABLE
 from course_lib.data.images import to_float
-from course_lib.denoise import fast, grouping, nn3d
+from course_lib.denoise import dncnn, grouping, nn3d
 from course_lib.denoise.bm3d import BM3D
 from course_lib.denoise.dncnn import DnCNN
-from course_lib.denoise.fast import Fast
 from course_lib.denoise.ffdnet import FFDNet
 from course_lib.denoise.nn3d import NN3D, Bank, Scaled, filter_groups, shrink_along, similar
 from course_lib.noise import Gaussian
@@ -709,13 +708,19 @@ figures.lines(
 # ties a network to a level, as thresholds that do not grow with the noise.
 
 # %% slideshow={"slide_type": "-"}
-minute = choose(smoke=Budget(20, 4, 24), lecture=Budget(1500, 6, 48), full=fast.MINUTE)
-free, history = fast.train(
+free, history = dncnn.train(
     data.photographs("train"),
     sigma=sigma,
-    budget=minute,
+    budget=choose(
+        smoke=Budget(20, 4, 24), lecture=Budget(600, 8, 36), full=Budget(20_000, 64, 40)
+    ),
     seed=0,
-    network=Fast(depth=6, width=32),
+    network=DnCNN(
+        depth=choose(smoke=3, lecture=6, full=17),
+        width=choose(smoke=8, lecture=32, full=64),
+        batch_norm=False,
+        bias=False,
+    ),
 )
 free = free.cpu()
 

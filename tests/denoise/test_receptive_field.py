@@ -64,7 +64,7 @@ def test_stacks_of_the_source_see_what_the_source_says(depth, field):
 @pytest.mark.parametrize(("network", "told", "field"), [
     (DnCNN(width=4), {}, 35), (DnCNN(depth=20, width=4), {}, 41), (DnCNN(width=4, padding="reflect"), {}, 35),
     (FFDNet(width=4), {"sigma": 0.1}, 62), (FFDNet(channels=3, width=4), {"sigma": 0.1}, 50),
-    (Fast(width=4), {}, 34), (Stack(depth=4, width=2, dilations=(1, 2, 4, 8)), {}, 31)])
+    (Fast(width=4), {"sigma": 0.1}, 34), (Stack(depth=4, width=2, dilations=(1, 2, 4, 8)), {}, 31)])
 def test_networks_of_the_course_see_what_their_papers_say(network, told, field):
     assert theoretical_field(network, channels=network.channels, **told) == field
     if hasattr(network, "receptive_field"):
