@@ -279,7 +279,7 @@ def group_filter_coefficient_by_coefficient(g, *, tau):
         rows += [(start, width, width // 2) for start in range(0, size, width)]
         width //= 2
     for start, width, half in rows:
-        row = torch.zeros(size)
+        row = g.new_zeros(size)
         row[start : start + width] = 1 / width**0.5
         if half is not None:
             row[start + half : start + width] *= -1

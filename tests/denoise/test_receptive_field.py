@@ -193,7 +193,8 @@ def one_by_one(networks, z):
     return torch.cat([input_gradients(network, image[None]) for network, image in zip(networks, z, strict=True)])
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: " ".join(
+    f"{key} {getattr(value, '__name__', value)}" for key, value in case.items()))
 @pytest.mark.parametrize("size", [(33, 33), (26, 31)])
 def test_many_networks_at_once_give_the_gradients_of_each(case, size):
     networks = [Stack(**case, seed=seed) for seed in range(5)]
