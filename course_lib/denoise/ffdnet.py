@@ -96,7 +96,7 @@ def noise_level_map(z: Tensor, *, sigma: float | Tensor | None) -> Tensor:
     """
     n, _, height, width = z.shape
     if sigma is None:
-        raise ValueError("FFDNet needs the noise level: call it with sigma=25 / 255, or with a map (N, 1, H, W). "
+        raise ValueError("this network needs the noise level: call it with sigma=25 / 255, or with a map (N, 1, H, W). "
                          "A network that finds out by itself is DnCNN.")
     half = (n, 1, (height + 1) // 2, (width + 1) // 2)
     if not isinstance(sigma, Tensor):
