@@ -681,7 +681,9 @@ figures.table(
 cat = to_float(data.photographs("test", channels=3)["chelsea"])[
     ..., 50:242, 110:302
 ]  # (1, 3, 192, 192)
-camera = Camera(signal=0.01, read=0.02, gamma=2.2, quality=90)  # one that neither has met
+camera = Camera(
+    signal=0.05**2, read=0.01, gamma=2.2, quality=90
+)  # one that neither has met
 shot = camera(cat, generator=generator(0, "lecture 11", "shot"))
 target = cbdnet.noise_free(camera, cat, generator=generator(0, "lecture 11", "target"))
 by_white, by_camera = (
@@ -799,7 +801,8 @@ tiny, tiny_history = cbdnet.train(
 figures.history(
     tiny_history,
     log=True,
-    caption="The three losses of a CBDNet. At the start the map is 0.05 everywhere, so its variation is zero.",
+    labels={"reconstruction": "image", "variation": "variation", "asymmetric": "level"},
+    caption="The three losses of a CBDNet, of the image, of the map's variation and of its level. At the start the map is 0.05 everywhere, so its variation is zero.",
 )
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "These are numbers only: the pictures are not ours to show. Point at the row for levels up to 15: it is the fair peer, since its levels fit the real noise. What it lacks is the kind of noise."}
@@ -866,7 +869,7 @@ figures.bars(
 # %% slideshow={"slide_type": "subslide", "minutes": 4, "notes": "The map in the middle is what makes it a tool: turn the knob and see noise come back or fur go."}
 def turned(strength, knob):
     camera = Camera(
-        signal=(0.12 * strength) ** 2, read=0.03 * strength, gamma=2.2, quality=90
+        signal=(0.08 * strength) ** 2, read=0.02 * strength, gamma=2.2, quality=90
     )
     stored = camera(cat, generator=generator(0, "lecture 11", "knob"))
     target = cbdnet.noise_free(camera, cat, generator=generator(0, "lecture 11", "target"))
@@ -1036,7 +1039,7 @@ figures.lines(
 
 # %% slideshow={"slide_type": "-"}
 known = {
-    kind: drawn(kind, choose(smoke=2, lecture=40, full=400), seed=1) for kind in CLASSES
+    kind: drawn(kind, choose(smoke=2, lecture=60, full=400), seed=1) for kind in CLASSES
 }
 everything = [picture for pictures in known.values() for picture in pictures.values()]
 further = choose(
