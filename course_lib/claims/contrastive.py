@@ -1,0 +1,122 @@
+"""The claims of lecture 02 about the contrastive loss: that it learns a distance, and what margin and people do to it.
+
+Everything is measured on drawn people whom no network has seen; each seed draws its own. Networks, batches and numbers
+of steps are the same for all rows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from course_lib.claims.ledger import Claim, Experiment, Verdict, exceeds, together
+from course_lib.data import identities
+from course_lib.data.readers import Labelled
+from course_lib.metric import contrastive
+from course_lib.metric.contrastive import PairLoss, hadsell_loss, slide_loss
+from course_lib.metric.identification import embed, pixels
+from course_lib.metric.verification import equal_error_rate, pair_distances
+from course_lib.profiles import Budget, Profile, choose
+
+SOURCE = "seeds/002, Metric Learning"
+HADSELL = "R. Hadsell, S. Chopra, Y. LeCun, CVPR 2006"
+MARGIN = 4.0
+MARGINS = (1, 16)       # besides
+FEW = (5, 20)           # people to learn from, besides all of them
+
+
+def crowd(seed: int) -> tuple[Labelled, Labelled]:
+    """Drawn people to learn from, and others to measure on; no one is in two seeds."""
+    learn, test, each, size = choose(smoke=(20, 3, 8, 32), lecture=(160, 40, 12, 48), full=(1600, 200, 12, 48))
+    everybody = identities.people(learn + test, each=each, size=size, seed=seed)
+    known, unknown = identities.split(everybody, learn, test)
+    return known, unknown
+
+
+def trained(images: Labelled, *, seed: int, margin: float = MARGIN, loss: PairLoss = slide_loss,
+            balanced: bool = True) -> nn.Module:
+    """The embedding that the course's recipe learns; with fewer than ten people a batch has more pictures of each."""
+    budget = choose(smoke=Budget(4, 40), lecture=Budget(800, 40), full=Budget(20_000, 80))
+    each = max(4, budget.batch // len(images.names))
+    return contrastive.train(images, margin=margin, budget=budget, seed=seed, loss=loss, balanced=balanced,
+                             each=each).model
+
+
+def first(images: Labelled, count: int) -> Labelled:
+    """The first so many people."""
+    return identities.split(images, count)[0]
+
+
+def measure_people(profile: Profile, seed: int) -> dict[str, float]:
+    """Equal error rates, and the mean distance of impostor pairs, on people not trained on."""
+    known, unknown = crowd(seed)
+    genuine, impostor = pair_distances(pixels(unknown.images), unknown.labels)
+    figures = {"pixels": equal_error_rate(genuine, impostor)}
+
+    def note(name: str, network: nn.Module, of: Labelled) -> None:
+        genuine, impostor = pair_distances(embed(network, of.images), of.labels)
+        figures[name] = equal_error_rate(genuine, impostor)
+        figures[f"{name}_apart"] = float(impostor.mean())
+
+    variants: dict[str, dict[str, Any]] = {
+        "slide": {}, "hadsell": {"loss": hadsell_loss}, "one_mean": {"balanced": False},
+        **{f"margin_{m}": {"margin": float(m)} for m in MARGINS}}
+    for name, how in variants.items():
+        note(name, trained(known, seed=seed, **how), unknown)
+    for count in FEW:
+        few = first(known, count)
+        network = trained(few, seed=seed)
+        note(f"people_{count}", network, unknown)
+        note(f"people_{count}_own", network, few)
+    return figures
+
+
+PEOPLE = Experiment("contrastive-people", measure_people, (trained,))
+
+
+# Claims ------------------------------------------------------------------------------------------------------------
+
+
+def _scale(figures: list[dict[str, float]]) -> Verdict:
+    ratios = [row["margin_16_apart"] / row["margin_1_apart"] for row in figures]
+    errors = [max(row[name] for name in ("margin_1", "slide", "margin_16"))
+              - min(row[name] for name in ("margin_1", "slide", "margin_16")) for row in figures]
+    return Verdict(min(ratios) > 6 and max(errors) < 0.05,
+                   f"with 16 times the margin impostors are {sum(ratios) / len(ratios):.1f} times as far apart (needed "
+                   f"at every seed: more than 6), and the error rates differ by at most {max(errors):.3f} (needed: "
+                   "less than 0.05)")
+
+
+def _trap(figures: list[dict[str, float]]) -> Verdict:
+    own = max(row["people_5_own"] for row in figures)
+    gap = min(row["people_5"] - row["slide"] for row in figures)
+    return Verdict(own < 0.05 and gap > 0.1,
+                   f"error rate on the five people themselves at most {own:.3f} (needed: below 0.05); on people never "
+                   f"seen it is above that of the network trained on all by {gap:.3f} at least (needed: more than 0.1)")
+
+
+CLAIMS = (
+    Claim("contrastive-beats-pixels",
+          "On people never seen, the distance learnt with either form of the contrastive loss has an equal error rate "
+          "lower than that of the pixels by more than 0.2.", f"{SOURCE}: a better distance measure is needed", {},
+          PEOPLE, lambda f: together(*(exceeds(f, "pixels", name, by=0.2, unit="") for name in ("slide", "hadsell")))),
+    Claim("contrastive-balance",
+          "Two means, one over the genuine and one over the impostor pairs, give a lower error rate than one mean over "
+          "all pairs of a batch, of which nine in ten are impostors.",
+          "none; facts/ssl.md, section 2: batches of all pairs are dominated by impostors", {}, PEOPLE,
+          lambda f: exceeds(f, "one_mean", "slide", unit="")),
+    Claim("contrastive-margin-is-scale",
+          "The margin sets how far apart people lie more than how well they are told apart: with sixteen times the "
+          "margin impostors are more than six times as far apart, and the error rate changes by less than 0.05.",
+          f"{SOURCE}: m is a hyperparameter; {HADSELL}", {}, PEOPLE, _scale),
+    Claim("contrastive-few-people",
+          "Trained on five people only, the network tells these five apart nearly without error, and people never seen "
+          "much worse than one that was trained on all.",
+          "none; facts/ssl.md, section 1: with few classes metric learning does not carry over to new ones", {},
+          PEOPLE, _trap),
+    Claim("contrastive-more-people",
+          "The more people there are to learn from, at the same number of steps, the lower is the error rate on people "
+          "never seen: 5, 20, all.", "none; the other half of the same statement", {}, PEOPLE,
+          lambda f: together(exceeds(f, "people_5", "people_20", unit=""), exceeds(f, "people_20", "slide", unit=""))),
+)

@@ -1,0 +1,213 @@
+"""What lecture 03 says of SimCLR, and the experiments behind it.
+
+At lecture profile the encoder is the network of part A, trained for 250 steps of 128 pictures with two views each: half
+a minute on one core. Views crop a quarter of a picture or more, since a twelfth of 32 pixels shows nothing, and jitter
+colours with the strength that the paper takes for CIFAR-10. At full profile the encoder is wider, the training is a
+hundred times as long, and CIFAR-10 is used as a whole. Probes train on all the labels of the training pictures and are
+asked about other pictures; shares are of one. The paper's features are the averaged activations of the last block,
+"pooled" here; the encoder has a linear layer after them, whose output the other figures are about.
+"""
+
+from __future__ import annotations
+
+import statistics
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from course_lib import data, profiles, randomness
+from course_lib.claims import Claim, Experiment, Verdict, exceeds, together
+from course_lib.data.readers import Labelled
+from course_lib.data.shapes import shapes
+from course_lib.metric.identification import embed
+from course_lib.networks import Embedding
+from course_lib.pretext import probe, simclr
+from course_lib.pretext.simclr import SimCLR
+from course_lib.pretext.views import Views
+from course_lib.profiles import Budget, Profile, choose
+
+PAPER = "Chen et al. 2020 (SimCLR)"
+TEMPERATURE = 0.2
+VIEWS = {"views": Views(area=(0.25, 1.0), strength=0.5),                         # crops, mirrored, colours jittered
+         "crops": Views(area=(0.25, 1.0), strength=0.0, gray=0.0)}               # the same without the colours
+
+
+def network(seed: int, *, channels: int = 3) -> SimCLR:
+    """The network of the experiments, by profile."""
+    widths, dimensions = choose(smoke=((4, 8), 8), lecture=((16, 32, 64, 64), 64), full=((64, 128, 256, 512), 512))
+    encoder = Embedding(channels=channels, widths=widths, dimensions=dimensions, seed=seed)
+    return SimCLR(encoder, width=dimensions, dimensions=choose(smoke=8, lecture=64, full=128), seed=seed)
+
+
+def budget() -> Budget:
+    """How long the experiments train, by profile."""
+    return choose(smoke=Budget(3, 16), lecture=Budget(250, 128), full=Budget(25_000, 512))
+
+
+def drawn_shapes(seed: int) -> tuple[Labelled, Labelled]:
+    """Pictures of shapes to train on and others to ask about, by profile."""
+    each, asked = choose(smoke=(4, 4), lecture=(120, 100), full=(2000, 200))
+    return shapes(each, seed=2 * seed), shapes(asked, seed=2 * seed + 1)
+
+
+def cifar() -> tuple[Labelled, Labelled]:
+    """A part of CIFAR-10 to train on, and a part of its test images to ask about, by profile."""
+    each, asked = choose(smoke=(4, 4), lecture=(300, 100), full=(None, None))
+    return (data.labelled("cifar10_jpeg", split="train", per_class=each),
+            data.labelled("cifar10_jpeg", split="test", per_class=asked))
+
+
+def settled(model: SimCLR, images: Tensor, view: Views, *, batches: int = 20) -> SimCLR:
+    """An untrained network whose normalisations have seen pictures, so that it is compared fairly: in eval mode."""
+    source, draw = simclr.pairs(images, view), randomness.generator(0, "settled")
+    model.train()
+    with torch.no_grad():
+        for _ in range(batches):
+            a, b = source(min(budget().batch, len(images)), draw)
+            model(torch.cat([a, b]))
+    return model.eval()
+
+
+def geometry(model: nn.Module, images: Tensor, view: Views) -> dict[str, float]:
+    """Alignment and uniformity of z, on two views of pictures that the network was not trained on.
+
+    "relative" is the alignment over the mean squared distance of different pictures: a network that puts everything
+    near one point is aligned well, and 1 here.
+    """
+    source = simclr.pairs(images, view)
+    a, b = source(min(500, len(images)), randomness.generator(0, "geometry"))
+    za, zb = embed(model, a), embed(model, b)
+    near, strangers = simclr.alignment(za, zb), torch.pdist(F.normalize(za, dim=1)).square().mean()
+    return {"alignment": float(near), "relative": float(near / strangers), "uniformity": float(simclr.uniformity(za))}
+
+
+def pooled(encoder: Embedding) -> nn.Module:
+    """The averaged activations of the last block, before the linear layer: what the paper calls features."""
+    return nn.Sequential(encoder.features, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+def probed(embedding: nn.Module, known: Labelled, asked: Labelled) -> dict[str, float]:
+    """What both probes find in the features of a network."""
+    given = (embed(embedding, known.images), known.labels, embed(embedding, asked.images), asked.labels)
+    return {"linear": probe.linear(*given), "nearest": probe.nearest(*given)}
+
+
+def pushes_on_own_kind(model: nn.Module, asked: Labelled, view: Views) -> float:
+    """Of the softmax's weight on strangers, the share that falls on pictures of the same kind: false negatives."""
+    chosen = torch.randperm(len(asked.images), generator=randomness.generator(0, "strangers"))[:128]
+    source = view(asked.images[chosen].float().repeat(2, 1, 1, 1) / 255, randomness.generator(0, "false negatives"))
+    z = F.normalize(embed(model, source), dim=1)                                              # (2N, D)
+    weight = (z @ z.T / TEMPERATURE).exp()
+    picture, kind = torch.arange(len(chosen)).repeat(2), asked.labels[chosen].repeat(2)
+    stranger = picture[:, None] != picture
+    return float((weight * (stranger & (kind[:, None] == kind))).sum() / (weight * stranger).sum())
+
+
+# Experiments -------------------------------------------------------------------------------------------------------
+
+
+def compare(known: Labelled, asked: Labelled, seed: int) -> dict[str, float]:
+    """An untrained network beside those that learnt from all views and from crops alone."""
+    figures: dict[str, float] = {}
+
+    def note(name: str, of: dict[str, float]) -> None:
+        figures.update({f"{name}_{kind}": value for kind, value in of.items()})
+
+    untrained = settled(network(seed), known.images, VIEWS["views"])
+    before = geometry(untrained, asked.images, VIEWS["views"])
+    figures.update({f"{kind}_before": value for kind, value in before.items()})
+    note("random", probed(untrained.encoder, known, asked))
+    note("random_pooled", probed(pooled(untrained.encoder), known, asked))
+    figures["random_own_kind"] = pushes_on_own_kind(untrained, asked, VIEWS["views"])
+    for name, view in VIEWS.items():
+        model = network(seed)
+        losses = simclr.train(known, budget=budget(), seed=seed, network=model, view=view,
+                              temperature=TEMPERATURE).history.terms["loss"]
+        figures[f"{name}_loss"] = statistics.fmean(losses[-max(1, len(losses) // 10):])
+        note(name, probed(model.encoder, known, asked))
+        if name == "views":
+            after = geometry(model, asked.images, view)
+            figures.update({f"{kind}_after": value for kind, value in after.items()})
+            note("head", probed(model, known, asked))
+            note("pooled", probed(pooled(model.encoder), known, asked))
+            figures["views_own_kind"] = pushes_on_own_kind(model, asked, view)
+    return figures
+
+
+def measure_shapes(profile: Profile, seed: int) -> dict[str, float]:
+    """Drawn shapes, whose colours tell pictures apart and kinds not at all."""
+    return compare(*drawn_shapes(seed), seed)
+
+
+def measure_cifar(profile: Profile, seed: int) -> dict[str, float]:
+    """Photographs of ten kinds of things, 32 pixels wide."""
+    return compare(*cifar(), seed)
+
+
+USES = (compare, simclr.train, simclr.nt_xent, probe.linear, probe.nearest, profiles.device)
+SHAPE_SET = Experiment("simclr-shapes", measure_shapes, uses=(*USES, shapes))
+CIFAR = Experiment("simclr-cifar", measure_cifar, uses=USES, data=("cifar10_jpeg",))
+
+
+# Claims ------------------------------------------------------------------------------------------------------------
+
+
+def _geometry(figures: list[dict[str, float]], *, near: str = "alignment") -> Verdict:
+    return together(exceeds(figures, f"{near}_before", f"{near}_after", by=0.2, unit=""),
+                    exceeds(figures, "uniformity_before", "uniformity_after", by=0.1, unit=""))
+
+
+def _better_than_random(figures: list[dict[str, float]]) -> Verdict:
+    return together(*(exceeds(figures, f"views_{kind}", f"random_{kind}", by=by, unit="")
+                      for kind, by in (("linear", 0.05), ("nearest", 0.0))))
+
+
+def _shortcut(figures: list[dict[str, float]], *, by: float) -> Verdict:
+    return together(exceeds(figures, "views_loss", "crops_loss", by=0.5, unit="nats"),
+                    exceeds(figures, "views_linear", "crops_linear", by=by, unit=""))
+
+
+GEOMETRY = "Wang and Isola 2020: the contrastive loss asks for alignment and for uniformity"
+CLAIMS = (
+    Claim("simclr-geometry-shapes",
+          "On drawn shapes that it has not seen, training lowers alignment by more than 0.2 and uniformity by more "
+          "than 0.1.", GEOMETRY, {}, SHAPE_SET, _geometry),
+    Claim("simclr-geometry-cifar",
+          "On test images of CIFAR-10, training lowers alignment, in units of the distance of strangers, by more than "
+          "0.2, and uniformity by more than 0.1.", GEOMETRY, {}, CIFAR, lambda f: _geometry(f, near="relative")),
+    Claim("simclr-beats-random-shapes",
+          "On drawn shapes, a linear probe finds the kind in the learnt features more often than in those of an "
+          "untrained network, by more than five points; nearest neighbours do, too.",
+          f"{PAPER}, section 5: features are judged by a linear probe", {}, SHAPE_SET, _better_than_random),
+    Claim("simclr-beats-random-cifar",
+          "On CIFAR-10, a linear probe finds the kind in the learnt features more often than in those of an untrained "
+          "network, by more than five points; nearest neighbours do, too.",
+          f"{PAPER}, section 5: features are judged by a linear probe", {}, CIFAR, _better_than_random),
+    Claim("simclr-colour-shortcut-shapes",
+          "On drawn shapes, leaving the colours as they are lowers the pretext loss by more than half a nat, and the "
+          "linear probe by more than five points.",
+          f"{PAPER}, section 3.1: crops alone are solved by the colour histogram", {}, SHAPE_SET,
+          lambda f: _shortcut(f, by=0.05)),
+    Claim("simclr-colour-shortcut-cifar",
+          "On CIFAR-10, leaving the colours as they are lowers the pretext loss by more than half a nat, and does not "
+          "raise the linear probe.",
+          f"{PAPER}, section 3.1: crops alone are solved by the colour histogram", {}, CIFAR,
+          lambda f: _shortcut(f, by=0.0)),
+    Claim("simclr-crops-teach-no-shapes",
+          "On drawn shapes, the features learnt from crops alone serve a linear probe no better than those of an "
+          "untrained network.", "none; what follows if the shortcut is complete", {}, SHAPE_SET,
+          lambda f: exceeds(f, "random_linear", "crops_linear", by=0.0, unit="")),
+    Claim("simclr-before-the-head-cifar",
+          "On CIFAR-10, the averaged activations serve a linear probe better than the output of the head does.",
+          f"{PAPER}, section 4.2: more than ten points on ImageNet", {}, CIFAR,
+          lambda f: exceeds(f, "pooled_linear", "head_linear", by=0.0, unit="")),
+    Claim("simclr-before-the-head-shapes",
+          "On drawn shapes, the averaged activations serve a linear probe better than the output of the head does.",
+          f"{PAPER}, section 4.2: more than ten points on ImageNet", {}, SHAPE_SET,
+          lambda f: exceeds(f, "pooled_linear", "head_linear", by=0.0, unit="")),
+    Claim("simclr-pushes-own-kind",
+          "On drawn shapes, a larger share of the pushes falls on pictures of the same kind after the training than "
+          "before, by more than three points.", "none; follows from a loss that knows no kinds", {}, SHAPE_SET,
+          lambda f: exceeds(f, "views_own_kind", "random_own_kind", by=0.03, unit="")),
+)

@@ -1,0 +1,310 @@
+"""What lecture 02 says of the triplet loss, and the experiments behind it: strangers told apart, five ways.
+
+All learnt distances get the same: trunk (`Embedding`), first weights, batches, views, steps, optimiser. What differs is
+the loss, and that the classifier is asked for its latent space. Its trunk begins in two ways: as those of the others
+do, with a linear layer whose weights are a tenth of the usual ones, and with the usual ones. Pixels learn nothing. All
+are scored on people, or characters, that nobody was trained on:
+
+    eer, auc                over all pairs of their pictures
+    dir, fpir, confused     a door with three templates each: gamma lets in a tenth of the validation strangers, and is
+                            tested on others; the mean over 20 divisions of the unseen into known people, validation
+                            strangers and test strangers
+    recall                  whose nearest other picture shows the same person
+    one_shot                Omniglot only: right names in the 20-way runs
+
+All are shares in [0, 1]. A seed draws the first weights, the batches, the division into seen and unseen, and on the
+drawn set the people.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from course_lib import data, randomness
+from course_lib.claims import Claim, Experiment, Verdict, number
+from course_lib.data import identities
+from course_lib.data.images import read
+from course_lib.data.readers import Labelled
+from course_lib.metric import contrastive, identification, triplet
+from course_lib.metric.batches import jitter
+from course_lib.metric.identification import Classifier, embed, pixels
+from course_lib.metric.one_shot import nearest_in, one_shot_error
+from course_lib.metric.verification import auc, equal_error_rate, open_set, pair_distances, recall_at
+from course_lib.networks import Embedding
+from course_lib.profiles import Budget, Profile, choose
+
+SOURCE = "Boracchi 2025: can a network trained to compare do better than the latent space of a classifier?"
+PIXELS = "Boracchi 2025: the distance of pixels is bad news"
+CONTESTANTS = ("pixels", "classifier", "slide", "hadsell", "triplet")
+RATE = 0.1                  # FPIR that gamma is chosen for
+MARGIN = 4.0                # of both contrastive losses
+START = 0.1                 # how large the trunk's last weights begin, for all alike
+USUAL = "classifier_usual"  # the same classifier with the usual first weights, which it was tried with first
+STROKES = jitter(shift=2, brightness=0.0, turn=12.0)        # how drawings of 35 pixels vary
+Embed = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Who is learnt from, who is not, and how pictures vary beyond what the set has."""
+
+    seen: Labelled
+    unseen: Labelled                    # as they are scored: moved and lit anew, where the trial says so
+    view: jitter
+    division: tuple[int, int, int]      # of the unseen: known, validation strangers, test strangers
+    budget: Budget                      # of every learnt distance
+
+
+# Who is learnt from --------------------------------------------------------------------------------------------------
+
+
+def drawn_people(seed: int, *, many: bool = False) -> Trial:
+    """The bundled set: other people for each seed, who move and are lit differently by themselves; 160 or 560 seen."""
+    seen, unseen, division = choose(smoke=(16 if many else 12, 8, (4, 2, 2)),
+                                    lecture=(560 if many else 160, 80, (30, 25, 25)),
+                                    full=(5000 if many else 1000, 200, (80, 60, 60)))
+    everybody = identities.people(seen + unseen, seed=seed)
+    learn, rest = identities.split(everybody, seen, unseen)
+    return Trial(learn, rest, jitter(shift=2, brightness=0.3), division,
+                 budget(1000))
+
+
+def orl(seed: int) -> Trial:
+    """ORL at 46 x 56, whose pictures are aligned: moved by up to 4 pixels, brightened or darkened, mirrored."""
+    faces = data.labelled("orl_faces")
+    order = torch.randperm(40, generator=randomness.generator(seed, "orl"))
+    seen, unseen = of_people(faces, order[:25]), of_people(faces, order[25:])
+    view = jitter(shift=4, brightness=0.3, mirror=True)
+    return Trial(smaller(seen, 2), seen_through(view, smaller(unseen, 2), seed), view, (7, 4, 4), budget(400))
+
+
+def omniglot(seed: int) -> Trial:
+    """Characters: five alphabets with their turned copies to learn from, three others to be told apart."""
+    return Trial(with_turned(strokes(data.labelled("omniglot", split="small1"))),
+                 strokes(data.labelled("omniglot", split="small2_only", per_class=10)), STROKES, (40, 33, 33),
+                 budget(600))
+
+
+def strokes(of: Labelled) -> Labelled:
+    """Drawings white on black, a third as large."""
+    return smaller(Labelled(255 - of.images, of.labels, of.names), 3)
+
+
+def smaller(of: Labelled, factor: int) -> Labelled:
+    """Each square of so many pixels averaged into one."""
+    averaged = torch.nn.functional.avg_pool2d(of.images.float(), factor)
+    return Labelled(averaged.round().byte(), of.labels, of.names)
+
+
+def with_turned(of: Labelled) -> Labelled:
+    """A turned character is another character: four times as many to learn from."""
+    turns = (0, 1, 2, 3)
+    return Labelled(torch.cat([of.images.rot90(turn, (2, 3)) for turn in turns]),
+                    torch.cat([of.labels + turn * len(of.names) for turn in turns]),
+                    tuple(f"{name}, turned {90 * turn}" for turn in turns for name in of.names))
+
+
+def of_people(everybody: Labelled, chosen: Tensor) -> Labelled:
+    """The pictures of some people, in the order in which they are named."""
+    index = torch.cat([(everybody.labels == who).nonzero().flatten() for who in chosen])
+    return Labelled(everybody.images[index], torch.searchsorted(chosen.sort().values, everybody.labels[index]),
+                    tuple(everybody.names[who] for who in chosen.sort().values))
+
+
+def seen_through(view: jitter, of: Labelled, seed: int) -> Labelled:
+    """Every picture once through a view, as 8-bit pixels again: what a door's camera would have sent."""
+    moved = view(of.images.float() / 255, randomness.generator(seed, "unseen"))
+    return Labelled((moved.clamp(0, 1) * 255).round().byte(), of.labels, of.names)
+
+
+# Five distances ------------------------------------------------------------------------------------------------------
+
+
+def budget(lecture_steps: int) -> Budget:
+    """So many steps for every learnt distance at lecture profile: ten people with four pictures each."""
+    return choose(smoke=Budget(4, 16), lecture=Budget(lecture_steps, 40), full=Budget(20 * lecture_steps, 72))
+
+
+def learnt(trial: Trial, *, seed: int) -> dict[str, Embed]:
+    """The distances of an experiment as embeddings, all but the first trained on the same batches."""
+    def network(start: float = START) -> Embedding:
+        return Embedding(seed=seed, start=start)
+
+    def latent(start: float) -> Embed:
+        classifier = Classifier(len(trial.seen.names), embedding=network(start), seed=seed)
+        identification.train(trial.seen, network=classifier, **how)
+        return lambda images: embed(classifier.latent, images)
+
+    def of(model: nn.Module) -> Embed:
+        return lambda images: embed(model, images)
+
+    how: dict[str, Any] = {"budget": trial.budget, "seed": seed, "view": trial.view}
+    models = {loss: contrastive.train(trial.seen, loss=form, margin=MARGIN, network=network(), **how).model
+              for loss, form in (("slide", contrastive.slide_loss), ("hadsell", contrastive.hadsell_loss))}
+    models["triplet"] = triplet.train(trial.seen, network=network(), **how).model
+    return {"pixels": pixels, "classifier": latent(START), USUAL: latent(1.0),
+            **{name: of(model) for name, model in models.items()}}
+
+
+def scores(f: Tensor, trial: Trial, *, seed: int) -> dict[str, float]:
+    """What embeddings (N, d) of the unseen are worth."""
+    unseen = trial.unseen
+    genuine, impostor = pair_distances(f, unseen.labels)
+    doors = []
+    for number_ in range(choose(smoke=2, lecture=20, full=20)):
+        order = torch.randperm(len(unseen.names), generator=randomness.generator(seed, "door", str(number_)))
+        parts = [of_people(Labelled(f, unseen.labels, unseen.names), some.sort().values)
+                 for some in order[:sum(trial.division)].split(trial.division)]
+        doors.append(open_set(lambda f: f, *parts, rate=RATE))
+    return {"eer": equal_error_rate(genuine, impostor), "auc": auc(genuine, impostor),
+            "recall": recall_at(f, unseen.labels, (1,))[1],
+            **{name: statistics.fmean(getattr(door, field) for door in doors) for name, field in
+               (("dir", "detected"), ("confused", "confused"), ("fpir", "false_positives"))}}
+
+
+# Experiments ---------------------------------------------------------------------------------------------------------
+
+
+def compare(trial: Trial, seed: int) -> tuple[dict[str, float], dict[str, Embed]]:
+    """All five distances on the unseen of a trial, and the distances themselves."""
+    distances = learnt(trial, seed=seed)
+    figures = {f"{name}_{figure}": value for name, f in distances.items()
+               for figure, value in scores(f(trial.unseen.images), trial, seed=seed).items()}
+    return figures, distances
+
+
+def measure_people(profile: Profile, seed: int) -> dict[str, float]:
+    """Five distances on drawn people whom nobody was trained on."""
+    return compare(drawn_people(seed), seed)[0]
+
+
+def measure_crowd(profile: Profile, seed: int) -> dict[str, float]:
+    """The same with as many steps but 560 people to learn from, so that each of them is met less often."""
+    return compare(drawn_people(seed, many=True), seed)[0]
+
+
+def measure_orl(profile: Profile, seed: int) -> dict[str, float]:
+    """Five distances on 15 of ORL's 40 people, after training on the others."""
+    return compare(orl(seed), seed)[0]
+
+
+def measure_omniglot(profile: Profile, seed: int) -> dict[str, float]:
+    """Five distances on unseen alphabets, and in the one-shot runs."""
+    figures, distances = compare(omniglot(seed), seed)
+    runs = data.one_shot_runs()[:choose(smoke=2, lecture=20, full=20)]
+
+    def of_drawings(f: Embed) -> Embed:
+        return lambda images: f(strokes(Labelled(images, torch.arange(len(images)), ())).images)
+
+    return figures | {f"{name}_one_shot": 1 - one_shot_error(runs, nearest_in(of_drawings(f)))
+                      for name, f in distances.items()}
+
+
+def measure_few(profile: Profile, seed: int) -> dict[str, float]:
+    """Digits of 8 x 8 pixels: trained on 0 to 4, asked about 0 to 4 and about 5 to 9. Equal error rates."""
+    from sklearn.datasets import load_digits
+
+    table = load_digits()
+    digits = Labelled((torch.from_numpy(table.images) * 255 / 16).round().byte()[:, None],
+                      torch.from_numpy(table.target).long(), tuple("0123456789"))
+    halves = [of_people(digits, some) for some in (torch.arange(5), torch.arange(5, 10))]
+    steps = choose(smoke=Budget(4, 16), lecture=Budget(200, 40), full=Budget(2000, 40))
+    model = triplet.train(halves[0], budget=steps, seed=seed, each=8, view=jitter(shift=0, brightness=0.2),
+                          network=Embedding(widths=(32, 64), seed=seed, start=START)).model
+    return {f"{name}_{half}": equal_error_rate(*pair_distances(f(part.images), part.labels))
+            for half, part in zip(("seen", "unseen"), halves, strict=True)
+            for name, f in (("pixels", pixels), ("triplet", lambda images: embed(model, images)))}
+
+
+PEOPLE = Experiment("triplet-people", measure_people, (read,))
+CROWD = Experiment("triplet-crowd", measure_crowd, (read,))
+ORL = Experiment("triplet-orl", measure_orl, (read,), ("orl_faces",))
+OMNIGLOT = Experiment("triplet-omniglot", measure_omniglot, (read,), ("omniglot",))
+FEW = Experiment("triplet-few", measure_few)
+
+
+# Claims --------------------------------------------------------------------------------------------------------------
+
+
+def interval(values: Sequence[float]) -> tuple[float, float, float]:
+    """The mean of some values and the ends of its 95 % interval, by Student's t: three values leave it wide.
+
+    >>> interval([1.0, 2.0, 3.0])                     # 2 -+ 4.303 / sqrt(3)
+    (2.0, -0.48413771175033, 4.48413771175033)
+    """
+    from scipy.stats import t
+
+    mean = statistics.fmean(values)
+    if len(values) < 2:
+        return mean, -math.inf, math.inf
+    half = float(t.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / math.sqrt(len(values))
+    return mean, mean - half, mean + half
+
+
+def gains(figures: Sequence[dict[str, float]], other: str) -> dict[str, list[float]]:
+    """By how much the triplet's distance is ahead of another one, at each seed."""
+    return {"eer": [row[f"{other}_eer"] - row["triplet_eer"] for row in figures],
+            "dir": [row["triplet_dir"] - row[f"{other}_dir"] for row in figures]}
+
+
+def far_ahead(figures: list[dict[str, float]], *, eer: float, dir_: float) -> Verdict:
+    """Ahead of pixels by more than so much in both rates, at every seed."""
+    ahead = gains(figures, "pixels")
+    return Verdict(min(ahead["eer"]) > eer and min(ahead["dir"]) > dir_,
+                   f"ahead of pixels by {number(min(ahead['eer']))} in EER or more (needed: above {eer:g}) and by "
+                   f"{number(min(ahead['dir']))} in DIR (needed: above {dir_:g})")
+
+
+def ahead_in_the_mean(figures: list[dict[str, float]]) -> Verdict:
+    """Ahead of the classifier's latent space in the mean over the seeds, in both rates, whichever way it began."""
+    found = {(other, name): interval(values) for other in ("classifier", USUAL)
+             for name, values in gains(figures, other).items()}
+    return Verdict(all(mean > 0 for mean, _, _ in found.values()), "ahead of the " + ", ".join(
+        f"{other} by {mean:.3f} in {name.upper()} (95 % interval {low:.3f} to {high:.3f})"
+        for (other, name), (mean, low, high) in found.items()) + "; needed: all four means above 0")
+
+
+CLAIMS = (
+    Claim("triplet-people-pixels",
+          "On drawn people whom nobody was trained on, the distance learnt from triplets is far ahead of pixels, in "
+          "pairs and at a door.", PIXELS, {}, PEOPLE,
+          lambda f: far_ahead(f, eer=0.15, dir_=0.05)),
+    Claim("triplet-people-classifier",
+          "It is ahead of the latent space of a classifier, too, in the mean over three seeds, after as many steps on "
+          "the same batches.", SOURCE, {}, PEOPLE, ahead_in_the_mean),
+    Claim("triplet-crowd-pixels",
+          "With 560 people to learn from, too, the distance learnt from triplets is far ahead of pixels.", PIXELS, {},
+          CROWD, lambda f: far_ahead(f, eer=0.15, dir_=0.05)),
+    Claim("triplet-crowd-classifier",
+          "And ahead of the classifier's latent space after as many steps: a triplet needs no output for each person.",
+          SOURCE, {}, CROWD, ahead_in_the_mean),
+    Claim("triplet-orl-pixels",
+          "On the faces of ORL, moved, mirrored and in other light, the distance learnt from triplets is far ahead of "
+          "pixels.", PIXELS, {}, ORL, lambda f: far_ahead(f, eer=0.15, dir_=0.15)),
+    Claim("triplet-orl-classifier",
+          "There, too, it is ahead of the classifier's latent space in the mean over three seeds.", SOURCE, {}, ORL,
+          ahead_in_the_mean),
+    Claim("triplet-omniglot-pixels",
+          "On alphabets that nobody was trained on, the distance learnt from triplets is far ahead of pixels.",
+          PIXELS, {}, OMNIGLOT, lambda f: far_ahead(f, eer=0.15, dir_=0.15)),
+    Claim("triplet-omniglot-classifier",
+          "There, too, it is ahead of the classifier's latent space in the mean over three seeds.", SOURCE, {},
+          OMNIGLOT, ahead_in_the_mean),
+    Claim("triplet-few",
+          "Trained on five digits alone, the distance learnt from triplets is worse than pixels on the five others, "
+          "although it hardly errs on its own five: learning to compare takes many identities.",
+          "none; measured here", {}, FEW,
+          lambda f: Verdict(min(row["triplet_unseen"] - row["pixels_unseen"] for row in f) > 0
+                            and max(row["triplet_seen"] for row in f) < 0.05,
+                            "equal errors on the unseen digits: " + ", ".join(
+                                f"{row['triplet_unseen']:.3f} against {row['pixels_unseen']:.3f}" for row in f)
+                            + f"; on the seen ones at most {max(row['triplet_seen'] for row in f):.3f} (needed: above "
+                            "pixels at every seed, and below 0.05)")),
+)

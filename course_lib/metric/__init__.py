@@ -1,0 +1,1 @@
+"""Part A: learning to compare images."""

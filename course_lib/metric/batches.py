@@ -1,0 +1,162 @@
+"""Batches for learning to compare: some people, and some pictures of each, so that every batch holds both answers.
+
+A batch of pictures drawn one by one from hundreds of people shows hardly anybody twice, and a loss on pairs would learn
+only who differs. Here the people of a batch are drawn first, then as many pictures of each.
+
+Source: A. Hermans, L. Beyer, B. Leibe, "In Defense of the Triplet Loss for Person Re-Identification", 2017, who call
+it PK batches; all losses of part A get the same ones. Lectures 01 and 02 use them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from course_lib import arguments
+from course_lib.data.readers import Labelled
+from course_lib.data.sources import Source
+from course_lib.optimisers import Muon
+
+View = Callable[[Tensor, torch.Generator], Tensor]
+OPTIMISER = Muon()      # of all trainings of part A: equal budgets are compared with equal optimisers
+
+
+def identity_batches(images: Labelled, *, each: int = 4, view: View | None = None) -> Source:
+    """Draw P people without repetition, then `each` different pictures of each; a batch of N = P each.
+
+    view: looks at the images of a batch before they go out: shifts, light, noise.
+    The source returns images (N, C, H, W) in [0, 1] and their labels (N,), person after person.
+
+    >>> pictures = Labelled(torch.zeros(9, 1, 8, 8, dtype=torch.uint8), torch.arange(9) // 3, ("a", "b", "c"))
+    >>> batch, labels = identity_batches(pictures, each=2)(4, torch.Generator().manual_seed(0))
+    >>> batch.shape, labels.unique(return_counts=True)[1]
+    (torch.Size([4, 1, 8, 8]), tensor([2, 2]))
+    """
+    return _Identities(images, arguments.positive(each, name="each"), view)
+
+
+class _Identities:
+    """The source that `identity_batches` makes; what it keeps on each device is private and no part of its identity."""
+
+    def __init__(self, images: Labelled, each: int, view: View | None) -> None:
+        check_labelled(images)
+        self.images, self.labels, self.each, self.view = images.images, images.labels, each, view
+        self.people, counts = images.labels.unique(return_counts=True)
+        if int(counts.min()) < each:
+            poor = images.names[int(self.people[counts.argmin()])]
+            raise ValueError(f"each: {each} different pictures of everybody were asked for, and there are only "
+                             f"{int(counts.min())} of {poor}. Take a smaller `each`, or leave out who has fewer.")
+        self._resident: dict[torch.device, tuple[Tensor, ...]] = {}
+        self._table = _table(images.labels, self.people, int(counts.max()))
+
+    def __call__(self, batch: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        device, people = generator.device, batch // self.each
+        if batch % self.each or not 0 < people <= len(self.people):
+            raise ValueError(f"a batch of {batch} is no whole number of people with {self.each} pictures each, at "
+                             f"most {len(self.people)} people. Usual cause: a Budget whose batch is the number of "
+                             f"people; it counts pictures, as in Budget(steps=..., batch=10 * {self.each}).")
+        if device not in self._resident:
+            self._resident[device] = tuple(t.to(device) for t in (self.images, self.labels, self._table))
+        images, labels, table = self._resident[device]
+        rows = table[torch.randperm(len(table), generator=generator, device=device)[:people]]     # (P, most)
+        lots = torch.rand(rows.shape, generator=generator, device=device).masked_fill(rows < 0, math.inf)
+        chosen = rows.gather(1, lots.argsort(dim=1)[:, : self.each]).flatten()                    # (P each,)
+        drawn = images[chosen].float().div_(255)
+        return (drawn if self.view is None else self.view(drawn, generator)), labels[chosen]
+
+
+def check_labelled(images: Labelled) -> Labelled:
+    """Return labelled images if they are uint8 (N, C, H, W) with a label each, or say what is wrong."""
+    if not isinstance(images, Labelled):
+        raise TypeError(f"expected labelled images, Labelled(images, labels, names), got {type(images).__name__}. "
+                        "data.labelled(...) reads a set, identities.people(...) draws one.")
+    if images.images.ndim != 4 or images.images.dtype != torch.uint8:
+        raise ValueError(f"expected 8-bit images (N, C, H, W), got {tuple(images.images.shape)} of "
+                         f"{images.images.dtype}. (images * 255).round().byte() makes them of floats in [0, 1].")
+    if images.labels.shape != images.images.shape[:1]:
+        raise ValueError(f"expected one label for each of the {len(images.images)} images, got "
+                         f"{tuple(images.labels.shape)}.")
+    if not len(images.labels):
+        raise ValueError("expected at least one image, got none.")
+    return images
+
+
+@dataclass(frozen=True)
+class jitter:
+    """Look at each image of a batch from slightly elsewhere: shifted, turned, mirrored, in another light, noisy.
+
+    shift: at most so many pixels in each direction, the border repeated; turn: at most so many degrees; brightness: a
+    factor in [1 - b, 1 + b]; mirror: half of the images; noise: the standard deviation of white noise, in the unit of
+    [0, 1] images. Every image draws its own numbers. Nothing is clipped.
+
+    >>> image = torch.arange(16.0).reshape(1, 1, 4, 4)
+    >>> jitter(shift=0, brightness=0.0)(image, torch.Generator()).equal(image)
+    True
+    """
+
+    shift: int = 3
+    brightness: float = 0.3
+    mirror: bool = False
+    turn: float = 0.0
+    noise: float = 0.0
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        arguments.image_batch(images)
+        count, device = len(images), images.device
+
+        def between(low: float, high: float) -> Tensor:
+            return low + (high - low) * torch.rand(count, generator=generator, device=device)
+
+        if self.shift or self.mirror:
+            down, right = (torch.randint(-self.shift, self.shift + 1, (count, 1), generator=generator, device=device)
+                           for _ in range(2))
+            turned_over = between(0, 1)[:, None] < 0.5 if self.mirror else torch.zeros_like(down, dtype=torch.bool)
+            rows = _from(images.shape[2], down)                                               # (N, H)
+            columns = _from(images.shape[3], right)                                           # (N, W)
+            columns = torch.where(turned_over, images.shape[3] - 1 - columns, columns)
+            first = torch.arange(count, device=device)[:, None, None]
+            images = images.permute(0, 2, 3, 1)[first, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+        if self.turn:
+            images = rotate(images, between(-self.turn, self.turn))
+        if self.brightness:
+            images = images * between(1 - self.brightness, 1 + self.brightness)[:, None, None, None]
+        if self.noise:
+            images = images + self.noise * torch.randn(images.shape, generator=generator, device=device)
+        return images
+
+
+def rotate(images: Tensor, degrees: Tensor) -> Tensor:
+    """Turn each image by its own angle around its middle, counterclockwise; corners repeat the border.
+
+    Shapes: images (N, C, H, W), degrees (N,) -> (N, C, H, W).
+
+    >>> image = torch.tensor([[1.0, 2.0], [3.0, 4.0]])[None, None]
+    >>> rotate(image, torch.tensor([90.0]))[0, 0].round(decimals=4)
+    tensor([[2., 4.],
+            [1., 3.]])
+    """
+    height, width = images.shape[2:]
+    angle = degrees * (math.pi / 180)
+    cos, sin, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
+    matrix = torch.stack([cos, -sin * height / width, zero, sin * width / height, cos, zero], dim=1)
+    grid = F.affine_grid(matrix.reshape(-1, 2, 3), list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+
+
+def _table(labels: Tensor, people: Tensor, most: int) -> Tensor:
+    """The indices of the pictures of each person, (P, most), -1 where there are fewer."""
+    table = torch.full((len(people), most), -1, dtype=torch.long)
+    for row, person in zip(table, people, strict=True):
+        indices = (labels == person).nonzero().flatten()
+        row[: len(indices)] = indices
+    return table
+
+
+def _from(length: int, shift: Tensor) -> Tensor:
+    """Where each row of a shifted image comes from, the first and last repeated: (N, 1) -> (N, length)."""
+    return (torch.arange(length, device=shift.device) - shift).clamp(0, length - 1)

@@ -1,0 +1,90 @@
+"""One-shot learning: name a drawing of a character that was seen once, by the nearest of twenty drawings.
+
+A run of Omniglot shows one drawing of each of 20 characters of an alphabet, and asks for the names of 20 drawings by
+another hand. Whoever answers by argmin_j D(I, T_j) needs a distance D and no training on these characters.
+
+The baseline of the set is the modified Hausdorff distance of the inked points, each drawing centred at its mean:
+
+    D(A, B) = max( mean_a min_b |a - b|,  mean_b min_a |a - b| )
+
+Source: B. Lake, R. Salakhutdinov, J. Tenenbaum, "Human-level concept learning through probabilistic program
+induction", Science 2015, and the set's own demonstration; M.-P. Dubuisson, A. Jain, "A modified Hausdorff distance for
+object matching", ICPR 1994.
+
+Lecture 02 teaches it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from course_lib.data.readers import Run
+from course_lib.metric.identification import distances
+
+Distance = Callable[[Tensor, Tensor], Tensor]     # tests (N, ...), training (M, ...) -> (N, M), small if alike
+
+
+def one_shot_errors(runs: Sequence[Run], distance: Distance) -> list[float]:
+    """The share of wrong names in each run, by the nearest training drawing; of equally near ones the first.
+
+    distance: given the test and the training drawings, uint8 (N, 1, H, W) and (M, 1, H, W), all distances (N, M).
+
+    >>> white, gray = (torch.full((1, 1, 1, 1), v, dtype=torch.uint8) for v in (255, 128))
+    >>> run = Run(torch.cat([white, gray]), torch.cat([gray, white]), torch.tensor([1, 1]))
+    >>> one_shot_errors([run], nearest_in(lambda images: images.float().flatten(1)))
+    [0.5]
+    """
+    errors = []
+    for run in runs:
+        between = distance(run.test, run.training)
+        if between.shape != (len(run.test), len(run.training)):
+            raise ValueError(f"distance: expected all of them as ({len(run.test)}, {len(run.training)}), tests by "
+                             f"training, got {tuple(between.shape)}.")
+        errors.append(float((between.argmin(dim=1) != run.answers).double().mean()))
+    return errors
+
+
+def one_shot_error(runs: Sequence[Run], distance: Distance) -> float:
+    """The share of wrong names over all runs, which have equally many tests each."""
+    errors = one_shot_errors(runs, distance)
+    return sum(errors) / len(errors)
+
+
+def ink(drawing: Tensor) -> Tensor:
+    """Where a drawing is black, centred at the mean: (H, W) or (1, H, W) -> coordinates (P, 2), float64, in pixels.
+
+    >>> ink(torch.tensor([[0, 255, 0]], dtype=torch.uint8))
+    tensor([[ 0., -1.],
+            [ 0.,  1.]], dtype=torch.float64)
+    """
+    points = (drawing.reshape(drawing.shape[-2:]) == 0).nonzero().double()
+    if not len(points):
+        raise ValueError("expected a drawing with black pixels, 0, got one without. Usual cause: inverted drawings; "
+                         "Omniglot is black on white.")
+    return points - points.mean(dim=0)
+
+
+def modified_hausdorff(a: Tensor, b: Tensor) -> float:
+    """How far the points of one set are from the nearest of the other, on average, the worse way round.
+
+    Shapes: a (P, 2), b (Q, 2), as `ink` gives them.
+
+    >>> modified_hausdorff(torch.tensor([[0.0, 0.0]]), torch.tensor([[0.0, 0.0], [3.0, 4.0]]))
+    2.5
+    """
+    d = torch.cdist(a.double(), b.double(), compute_mode="donot_use_mm_for_euclid_dist")        # (P, Q)
+    return max(float(d.min(dim=1).values.mean()), float(d.min(dim=0).values.mean()))
+
+
+def hausdorff_distances(tests: Tensor, training: Tensor) -> Tensor:
+    """The modified Hausdorff distance of all drawings to all others: uint8 (N, 1, H, W), (M, 1, H, W) -> (N, M)."""
+    asked, known = ([ink(drawing) for drawing in drawings] for drawings in (tests, training))
+    return torch.tensor([[modified_hausdorff(a, b) for b in known] for a in asked], dtype=torch.float64)
+
+
+def nearest_in(embed: Callable[[Tensor], Tensor]) -> Distance:
+    """The distance of embeddings, from what makes them of images (N, 1, H, W): what a siamese network is asked by."""
+    return lambda tests, training: distances(embed(tests), embed(training))

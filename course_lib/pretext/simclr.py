@@ -1,0 +1,191 @@
+"""SimCLR: two views of one picture belong together, and all other pictures of the batch are what they are told from.
+
+    l_i = -log( exp(s(z_i, z_i') / tau) / sum_{k != i} exp(s(z_i, z_k) / tau) ),    L = 1/(2N) sum_i l_i    (equation 1)
+
+A batch of N pictures gives 2N views. z = g(f(x)) is the projection of the features f(x), s the cosine, i' the other
+view of the picture that i shows, and k runs over the 2N - 1 views that are not i: NT-Xent is the cross-entropy of
+picking the partner among them. After the training g is thrown away, and the features f(x) are what is used.
+
+Source: T. Chen, S. Kornblith, M. Norouzi, G. Hinton, "A Simple Framework for Contrastive Learning of Visual
+Representations", ICML 2020; the head with its normalisations as in the authors' code. Alignment and uniformity:
+T. Wang, P. Isola, "Understanding Contrastive Representation Learning through Alignment and Uniformity on the
+Hypersphere", ICML 2020.
+
+Deviations from the paper: a small network instead of a ResNet-50, batches of a hundred pictures instead of thousands,
+AdamW with a cosine schedule instead of LARS; the last normalisation of the head has no learnt scale. The loss is the
+mean over all 2N views, as in the paper; the authors' code returns the sum over the two halves, twice as much. No two
+pictures of a batch are the same one. Views: see `views`.
+
+Lecture 03 teaches it; exercise 03 builds the loss, its mask and the measures. Claims: `simclr-*`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from course_lib import arguments, profiles, randomness
+from course_lib.data import Source
+from course_lib.data.readers import Labelled
+from course_lib.fit import Progress, Trained, Watch, fit
+from course_lib.layers import initialise, quiet_constructors
+from course_lib.networks import Embedding
+from course_lib.optimisers import AdamW
+from course_lib.pretext.views import Views
+from course_lib.profiles import Budget
+
+View = Callable[[Tensor, torch.Generator], Tensor]
+
+
+def nt_xent(a: Tensor, b: Tensor, *, temperature: float = 0.5) -> Tensor:
+    """Pick the other view of the same picture among all views of the batch: a softmax over 2N - 1 candidates.
+
+    The mean over all 2N views i of -s(i, i') / tau + log sum_{k != i} exp(s(i, k) / tau), with s the cosine.
+
+    Shapes: a, b (N, D), row n of both is the same picture -> a scalar. Computed in float32 at least.
+    Source: equation 1 of Chen et al. 2020.
+
+    >>> a = torch.eye(2, dtype=torch.float64)
+    >>> round(float(nt_xent(a, a, temperature=1.0)), 6)        # log(1 + 2 / e)
+    0.551445
+    """
+    arguments.same_shape(a, b, letters="N D")
+    if not temperature > 0:
+        raise ValueError(f"temperature: expected a number above zero, the paper's are 0.1 to 0.5, got {temperature}.")
+    with torch.autocast(a.device.type, enabled=False):
+        z = F.normalize(torch.cat([a, b]).to(torch.promote_types(a.dtype, torch.float32)), dim=1)    # (2N, D)
+        similar = z @ z.T / temperature                                                              # (2N, 2N)
+        similar = similar.masked_fill(torch.eye(len(z), dtype=torch.bool, device=z.device), -torch.inf)
+        partner = torch.arange(len(z), device=z.device).roll(len(a))                                 # i' = i + N mod 2N
+        return F.cross_entropy(similar, partner)
+
+
+def alignment(a: Tensor, b: Tensor) -> Tensor:
+    """How far apart the two views of a picture lie on the sphere: the mean of |a - b|^2. Smaller is better.
+
+    Shapes: a, b (N, D), any lengths -> a scalar between 0 and 4.
+    """
+    arguments.same_shape(a, b, letters="N D")
+    return (F.normalize(a, dim=1) - F.normalize(b, dim=1)).square().sum(dim=1).mean()
+
+
+def uniformity(z: Tensor) -> Tensor:
+    """How evenly points cover the sphere: log of the mean of exp(-2 |z_i - z_j|^2) over pairs. Smaller is better.
+
+    Shapes: z (N, D), any lengths -> a scalar: 0 if all lie in one point, about -4 if they are spread over many axes.
+
+    >>> uniformity(torch.tensor([[1.0, 0.0], [-1.0, 0.0]]))                 # two opposite points: exp(-2 * 4)
+    tensor(-8.)
+    """
+    if z.ndim != 2 or len(z) < 2:
+        raise ValueError(f"uniformity: expected the embeddings of two or more images (N, D), got {tuple(z.shape)}.")
+    return torch.pdist(F.normalize(z, dim=1)).square().mul(-2).exp().mean().log()
+
+
+# The network ---------------------------------------------------------------------------------------------------------
+
+
+class ProjectionHead(nn.Module):
+    """The head g that training adds and use takes off again: linear, normalisation, ReLU, linear, normalisation.
+
+    Shapes: h (N, width) -> z (N, dimensions).
+    """
+
+    def __init__(self, width: int, *, dimensions: int = 64, seed: int = 0) -> None:
+        super().__init__()
+        with quiet_constructors():
+            self.layers = nn.Sequential(
+                nn.Linear(width, width, bias=False), nn.BatchNorm1d(width), nn.ReLU(),
+                nn.Linear(width, dimensions, bias=False), nn.BatchNorm1d(dimensions, affine=False))
+        initialise(self, randomness.generator(seed, "ProjectionHead"))
+
+    def forward(self, h: Tensor) -> Tensor:
+        return self.layers(h)
+
+
+class SimCLR(nn.Module):
+    """An encoder f with a head g on top: images (N, C, H, W) -> z = g(f(x)); `encoder` is what is used afterwards.
+
+    width: of the encoder's features; dimensions: of z. head=False trains the features themselves, to compare with.
+    """
+
+    encoder: Embedding
+
+    def __init__(self, encoder: Embedding, *, width: int = 64, dimensions: int = 64, head: bool = True,
+                 seed: int = 0) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = ProjectionHead(width, dimensions=dimensions, seed=seed) if head else nn.Identity()
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.encoder(images))
+
+
+# Training ------------------------------------------------------------------------------------------------------------
+
+
+def pairs(images: Tensor, view: View) -> Source:
+    """Draw different pictures, and two views of each: batch size N -> (a, b), both (N, C, H, W) in [0, 1].
+
+    images: uint8 (I, C, H, W).
+
+    >>> source = pairs(torch.zeros(8, 3, 16, 16, dtype=torch.uint8), Views())
+    >>> [tuple(half.shape) for half in source(4, torch.Generator().manual_seed(0))]
+    [(4, 3, 16, 16), (4, 3, 16, 16)]
+    """
+    if images.ndim != 4 or images.dtype != torch.uint8:
+        raise ValueError(f"expected 8-bit pictures of one size (I, C, H, W), got {tuple(images.shape)} of "
+                         f"{images.dtype}. Of a labelled set these are `.images`.")
+    return _Pairs(images, view)
+
+
+class _Pairs:
+    """The source that `pairs` makes; what it keeps on each device is private and no part of its identity."""
+
+    def __init__(self, images: Tensor, view: View) -> None:
+        self.images, self.view = images, view
+        self._resident: dict[torch.device, Tensor] = {}
+
+    def __call__(self, batch: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        if batch > len(self.images):
+            raise ValueError(f"a batch of {batch} different pictures cannot be drawn from {len(self.images)}: a "
+                             "picture that comes twice would have to be told from itself. Take a smaller batch.")
+        images = self._resident.setdefault(generator.device, self.images.to(generator.device))
+        chosen = torch.randperm(len(images), generator=generator, device=generator.device)[:batch]
+        pictures = images[chosen].float().div_(255)
+        a, b = self.view(torch.cat([pictures, pictures]), generator).chunk(2)
+        return a, b
+
+
+def train(images: Labelled | Tensor, *, budget: Budget, seed: int, network: SimCLR | None = None,
+          view: View | None = None, temperature: float = 0.5, watch: Watch | None = None,
+          checkpoint: Path | None = None) -> Trained:
+    """Train a network on pictures without their labels; `model.encoder` gives the features.
+
+    images: a labelled set, whose labels are not looked at, or uint8 (I, C, H, W). budget.batch is N, pictures, so that
+    2N views go through the network at once.
+    """
+    if _processes() > 1:
+        raise RuntimeError("NT-Xent tells each view from all others of the batch, and several processes would each see "
+                           "only their own share. Train in one process.")
+    pictures = images.images if isinstance(images, Labelled) else images
+    if network is None:
+        network = SimCLR(Embedding(channels=pictures.shape[1], seed=seed), seed=seed)
+    network = network.to(profiles.device())
+
+    def step(model: nn.Module, batch: tuple[Tensor, Tensor], progress: Progress) -> Tensor:
+        a, b = model(torch.cat(batch)).chunk(2)       # one batch: normalisation sees all the views at once
+        return nt_xent(a, b, temperature=temperature)
+
+    history = fit(network, pairs(pictures, view or Views()), step, budget=budget, seed=seed,
+                  optimiser=AdamW(lr=2e-3, weight_decay=1e-4), watch=watch, checkpoint=checkpoint)
+    return Trained(network.eval(), history)
+
+
+def _processes() -> int:
+    return int(os.environ.get("WORLD_SIZE", "1"))

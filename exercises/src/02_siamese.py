@@ -1,0 +1,570 @@
+"""Exercises of lecture 02: the contrastive loss of a batch, batch-hard triplets, and the threshold of a door.
+
+For staff: it holds the solutions. `python -m tools.exercises` makes the student's notebook and the stored cases of it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from course_lib.checks import probes
+from course_lib.checks.problem import Case, Mutant, Problem, Tolerance, Variant
+
+# --- contrastive.batch_loss -----------------------------------------------------------------------------------------
+
+STATEMENT_PAIRS = r"""
+A batch of $N$ pictures has the embeddings `f` $(N, D)$ and the `labels` $(N,)$ of the people on them. Compute the
+contrastive loss with plain norms over **all pairs** $i < j$. With $d = \lVert f_i - f_j \rVert_2$ and $y = 0$ for the
+same person, $y = 1$ for two,
+
+$$\mathcal L_{ij} = \frac{1 - y}{2}\, d + \frac{y}{2} \max(0,\, m - d) .$$
+
+Return the mean over the genuine pairs **plus** the mean over the impostor pairs, one number. Every batch here has pairs
+of both kinds. Two embeddings may be equal; the gradient must be finite there, too.
+"""
+
+STUB_PAIRS = '''
+def batch_loss(f, labels, *, margin):
+    """f: (N, D), labels: (N,); returns a scalar."""
+    ...
+    return ...
+'''
+
+
+def batch_loss(f, labels, *, margin):
+    i, j = torch.triu_indices(len(f), len(f), offset=1)
+    d = torch.linalg.vector_norm(f[i] - f[j], dim=1)
+    same = labels[i] == labels[j]
+    return (d[same] / 2).mean() + ((margin - d[~same]).clamp(min=0) / 2).mean()
+
+
+def batch_loss_by_table(f, labels, *, margin):
+    d = torch.cdist(f, f, compute_mode="donot_use_mm_for_euclid_dist")
+    y = (labels[:, None] != labels[None]).float()
+    each = (1 - y) / 2 * d + y / 2 * F.relu(margin - d)
+    genuine = torch.triu(1 - y, diagonal=1)
+    return (each * genuine).sum() / genuine.sum() + (each * y).sum() / y.sum()
+
+
+def batch_loss_pair_by_pair(f, labels, *, margin):
+    terms = {True: [], False: []}
+    for i in range(len(f)):
+        for j in range(i):
+            d = (f[i] - f[j]).norm()
+            same = bool(labels[i] == labels[j])
+            terms[same].append(0.5 * d if same else 0.5 * torch.relu(margin - d))
+    return sum(torch.stack(term).mean() for term in terms.values())
+
+
+def _groups(f, labels, pull, push, join=lambda genuine, impostor: genuine.mean() + impostor.mean()):
+    """Mistakes share the distances and the groups."""
+    i, j = torch.triu_indices(len(f), len(f), offset=1)
+    d = torch.linalg.vector_norm(f[i] - f[j], dim=1)
+    same = labels[i] == labels[j]
+    return join(pull(d[same]), push(d[~same]))
+
+
+def exchanged(f, labels, *, margin):
+    i, j = torch.triu_indices(len(f), len(f), offset=1)
+    d = torch.linalg.vector_norm(f[i] - f[j], dim=1)
+    same = labels[i] == labels[j]
+    return (d[~same] / 2).mean() + ((margin - d[same]).clamp(min=0) / 2).mean()
+
+
+def with_squares(f, labels, *, margin):
+    return _groups(f, labels, lambda d: d**2 / 2, lambda d: (margin - d).clamp(min=0) ** 2 / 2)
+
+
+def squared_distances(f, labels, *, margin):
+    return _groups(f, labels, lambda d: d**2 / 2, lambda d: (margin - d**2).clamp(min=0) / 2)
+
+
+def without_halves(f, labels, *, margin):
+    return 2 * batch_loss(f, labels, margin=margin)
+
+
+def one_mean(f, labels, *, margin):
+    return _groups(f, labels, lambda d: d / 2, lambda d: (margin - d).clamp(min=0) / 2,
+                   lambda genuine, impostor: torch.cat([genuine, impostor]).mean())
+
+
+def summed(f, labels, *, margin):
+    return _groups(f, labels, lambda d: d / 2, lambda d: (margin - d).clamp(min=0) / 2,
+                   lambda genuine, impostor: genuine.sum() + impostor.sum())
+
+
+def without_hinge(f, labels, *, margin):
+    return _groups(f, labels, lambda d: d / 2, lambda d: (margin - d) / 2)
+
+
+def push_forgotten(f, labels, *, margin):
+    return _groups(f, labels, lambda d: d / 2, lambda d: 0 * d)
+
+
+def with_oneself(f, labels, *, margin):
+    d = torch.cdist(f, f, compute_mode="donot_use_mm_for_euclid_dist")
+    same = labels[:, None] == labels[None]
+    return (d[same] / 2).mean() + ((margin - d[~same]).clamp(min=0) / 2).mean()
+
+
+def satisfied_left_out(f, labels, *, margin):
+    return _groups(f, labels, lambda d: d / 2, lambda d: (margin - d).clamp(min=0) / 2,
+                   lambda genuine, impostor: genuine.mean() + impostor[impostor > 0].mean())
+
+
+def normalised(f, labels, *, margin):
+    return batch_loss(F.normalize(f, dim=1), labels, margin=margin)
+
+
+def root_of_squares(f, labels, *, margin):
+    i, j = torch.triu_indices(len(f), len(f), offset=1)
+    d = (f[i] - f[j]).square().sum(dim=1).sqrt()
+    same = labels[i] == labels[j]
+    return (d[same] / 2).mean() + ((margin - d[~same]).clamp(min=0) / 2).mean()
+
+
+def cases_pairs(variant: Variant, seed: int) -> list[Case]:
+    def case(name: str, labels: list[int], dimensions: int, margin: float, *, twins: bool = False) -> Case:
+        stream = variant.numbers(seed, "batch_loss", name)
+        f = stream.normal(0, 1, (len(labels), dimensions)).round(3).astype(np.float32)
+        if twins:
+            f[1] = f[0]
+        return Case(name, {"f": f, "labels": np.array(labels), "margin": np.array(margin)})
+
+    return [case("four people of two", [0, 0, 1, 1, 2, 2, 3, 3], 3, 2.0),
+            case("people in any order", [5, 2, 2, 9, 5, 5, 2], 4, 3.0),
+            case("an equal pair", [1, 1, 4, 4, 4], 2, 2.5, twins=True)]
+
+
+BATCH_LOSS = Problem(
+    id="contrastive.batch_loss",
+    points=2,
+    goal="Pull and push all pairs of a batch",
+    statement=STATEMENT_PAIRS,
+    stub=STUB_PAIRS,
+    reference=batch_loss,
+    alternates=(batch_loss_by_table, batch_loss_pair_by_pair),
+    mutants=(
+        Mutant(exchanged, "y the other way round",
+               "You pull pictures of two people together and push those of one person apart. Here y = 0 means the same "
+               "person; many libraries have it the other way round."),
+        Mutant(with_squares, "Hadsell's form",
+               "You square the distance and the hinge: that is Hadsell's form, whose forces are springs. Here the "
+               "norms are plain."),
+        Mutant(squared_distances, "squared distances",
+               "You use squared distances in the place of d. The margin is then compared with d^2, and 2 no longer "
+               "means a distance of 2. Take the root."),
+        Mutant(without_halves, "without the halves",
+               "Your loss is twice as large: both parts of the formula have a factor of one half."),
+        Mutant(one_mean, "one mean over all pairs",
+               "You take one mean over all pairs. There are many more impostors than genuine pairs, so it is nearly "
+               "theirs alone. Take two means and add them."),
+        Mutant(summed, "a sum instead of means",
+               "You add up all pairs. Then a larger batch has a larger loss, and the learning rate would depend on it. "
+               "Take the mean of each group."),
+        Mutant(without_hinge, "no hinge",
+               "Your impostors are pushed for ever: beyond the margin their loss becomes negative. max(0, m - d) "
+               "ends it there."),
+        Mutant(push_forgotten, "no push",
+               "Your impostors cost nothing. The best network would then give all pictures the same vector."),
+        Mutant(with_oneself, "pairs of a picture with itself",
+               "You count each picture as a pair with itself. Its distance is always 0, which makes the mean of the "
+               "genuine pairs smaller. Take i < j only."),
+        Mutant(satisfied_left_out, "the mean over the violated only",
+               "You average over those impostors only that are closer than the margin. The mean is over all "
+               "impostor pairs, those beyond the margin count as zeros; one well-known library leaves them out by "
+               "default."),
+        Mutant(normalised, "on the unit sphere",
+               "You normalise the embeddings first. No distance can then exceed 2, and a margin above 2 is never "
+               "met. The loss is about f as it is; one well-known library normalises by default."),
+        Mutant(root_of_squares, "a root that has no slope at zero",
+               "Where two embeddings are equal, the gradient is NaN: the square root of a sum of squares has an "
+               "infinite slope at 0. `torch.linalg.vector_norm` has a zero gradient there."),
+    ),
+    cases=cases_pairs,
+    probe=probes.loss,
+    hints=(
+        "`i, j = torch.triu_indices(N, N, offset=1)` are the rows and columns of all pairs i < j. What is f[i] - f[j]?",
+        "Comparing the labels of i with those of j gives a boolean for each pair. Index the distances with it, and "
+        "with its opposite (~), and you have the two groups.",
+        "`torch.linalg.vector_norm(f[i] - f[j], dim=1)` gives the distances; `.clamp(min=0)` is the hinge. Two "
+        "means, each with its half.",
+    ),
+    blocked=("course_lib.metric.contrastive", "course_lib.metric.triplet", "course_lib.metric.verification"),
+)
+
+# --- triplet.batch_hard ---------------------------------------------------------------------------------------------
+
+STATEMENT_HARD = r"""
+A batch has the embeddings `f` $(N, D)$, and the `labels` $(N,)$ of the people. For every picture $a$ take the
+**farthest** picture $p \ne a$ of the same person and the **nearest** picture $n$ of anybody else, by Euclidean
+distance, and compute
+
+$$\mathcal L_a = \max\bigl(0,\; m + \lVert f_a - f_p \rVert_2 - \lVert f_a - f_n \rVert_2 \bigr) .$$
+
+Return the mean of $\mathcal L_a$ over all pictures $a$ that have a $p$; a picture that is the only one of its person is
+no anchor, but it can be somebody's negative. There are always two people or more, and no two distances are equal.
+"""
+
+STUB_HARD = '''
+def batch_hard(f, labels, *, margin):
+    """f: (N, D), labels: (N,); returns a scalar."""
+    ...
+    return ...
+'''
+
+
+def _parts(f, labels):
+    d = torch.cdist(f, f, compute_mode="donot_use_mm_for_euclid_dist")
+    same = labels[:, None] == labels[None]
+    return d, same & ~torch.eye(len(f), dtype=torch.bool), ~same
+
+
+def batch_hard(f, labels, *, margin):
+    d, positive, negative = _parts(f, labels)
+    farthest = d.masked_fill(~positive, -math.inf).amax(dim=1)
+    nearest = d.masked_fill(~negative, math.inf).amin(dim=1)
+    anchors = positive.any(dim=1)
+    return (margin + farthest[anchors] - nearest[anchors]).clamp(min=0).mean()
+
+
+def batch_hard_by_loops(f, labels, *, margin):
+    losses = []
+    for a in range(len(f)):
+        d = torch.linalg.vector_norm(f[a] - f, dim=1)
+        own = [d[p] for p in range(len(f)) if p != a and labels[p] == labels[a]]
+        if own:
+            others = d[labels != labels[a]]
+            losses.append(torch.relu(margin + torch.stack(own).max() - others.min()))
+    return sum(losses) / len(losses)
+
+
+def batch_hard_by_choosing_first(f, labels, *, margin):
+    with torch.no_grad():
+        d, positive, negative = _parts(f, labels)
+        anchors = positive.any(dim=1).nonzero()[:, 0]
+        p = torch.where(positive, d, -1.0).argmax(dim=1)[anchors]
+        n = torch.where(negative, d, d.max() + 1).argmin(dim=1)[anchors]
+    return F.triplet_margin_loss(f[anchors], f[p], f[n], margin=margin, eps=0)
+
+
+def _hard(f, labels, choose_positive, choose_negative, margin):
+    d, positive, negative = _parts(f, labels)
+    anchors = positive.any(dim=1)
+    return (margin + choose_positive(d, positive)[anchors] - choose_negative(d, negative)[anchors]).clamp(min=0).mean()
+
+
+def _farthest(d, mask):
+    return d.masked_fill(~mask, -math.inf).amax(dim=1)
+
+
+def _nearest(d, mask):
+    return d.masked_fill(~mask, math.inf).amin(dim=1)
+
+
+def nearest_positive(f, labels, *, margin):
+    return _hard(f, labels, _nearest, _nearest, margin)
+
+
+def farthest_negative(f, labels, *, margin):
+    return _hard(f, labels, _farthest, _farthest, margin)
+
+
+def means(f, labels, *, margin):
+    def mean(d, mask):
+        return (d * mask).sum(dim=1) / mask.sum(dim=1)
+    return _hard(f, labels, mean, mean, margin)
+
+
+def masked_by_zeros(f, labels, *, margin):
+    return _hard(f, labels, lambda d, mask: (d * mask).amax(dim=1), lambda d, mask: (d * mask).amin(dim=1), margin)
+
+
+def itself_as_positive(f, labels, *, margin):
+    d, _, negative = _parts(f, labels)
+    return (margin + d.masked_fill(negative, -math.inf).amax(dim=1) - _nearest(d, negative)).clamp(min=0).mean()
+
+
+def squared_norms(f, labels, *, margin):
+    d, positive, negative = _parts(f, labels)
+    anchors = positive.any(dim=1)
+    return (margin + _farthest(d, positive)[anchors] ** 2 - _nearest(d, negative)[anchors] ** 2).clamp(min=0).mean()
+
+
+def signs_exchanged(f, labels, *, margin):
+    d, positive, negative = _parts(f, labels)
+    anchors = positive.any(dim=1)
+    return (margin - _farthest(d, positive)[anchors] + _nearest(d, negative)[anchors]).clamp(min=0).mean()
+
+
+def hinge_missing(f, labels, *, margin):
+    d, positive, negative = _parts(f, labels)
+    anchors = positive.any(dim=1)
+    return (margin + _farthest(d, positive)[anchors] - _nearest(d, negative)[anchors]).mean()
+
+
+def violated_only(f, labels, *, margin):
+    d, positive, negative = _parts(f, labels)
+    anchors = positive.any(dim=1)
+    losses = (margin + _farthest(d, positive)[anchors] - _nearest(d, negative)[anchors]).clamp(min=0)
+    return losses[losses > 0].mean()
+
+
+def all_of_them(f, labels, *, margin):
+    d, positive, negative = _parts(f, labels)
+    a, p, n = (positive[:, :, None] & negative[:, None, :]).nonzero(as_tuple=True)
+    return (margin + d[a, p] - d[a, n]).clamp(min=0).mean()
+
+
+def on_the_sphere(f, labels, *, margin):
+    return batch_hard(F.normalize(f, dim=1), labels, margin=margin)
+
+
+def soft_margin(f, labels, *, margin):
+    d, positive, negative = _parts(f, labels)
+    anchors = positive.any(dim=1)
+    return F.softplus(_farthest(d, positive)[anchors] - _nearest(d, negative)[anchors]).mean()
+
+
+def cases_hard(variant: Variant, seed: int) -> list[Case]:
+    def case(name: str, labels: list[int], dimensions: int, margin: float) -> Case:
+        stream = variant.numbers(seed, "batch_hard", name)
+        centres = {label: stream.normal(0, 1.5, dimensions) for label in sorted(set(labels))}
+        f = np.stack([centres[label] + stream.normal(0, 0.7, dimensions) for label in labels])
+        return Case(name, {"f": f.round(3).astype(np.float32), "labels": np.array(labels), "margin": np.array(margin)})
+
+    return [case("four people of three", [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3], 4, 0.5),
+            case("some alone", [7, 7, 3, 3, 3, 1, 5], 3, 1.0),
+            case("a large margin", [2, 4, 4, 2, 2, 4], 3, 4.0)]
+
+
+BATCH_HARD = Problem(
+    id="triplet.batch_hard",
+    points=3,
+    goal="Find the hardest triplet of every picture",
+    statement=STATEMENT_HARD,
+    stub=STUB_HARD,
+    reference=batch_hard,
+    alternates=(batch_hard_by_loops, batch_hard_by_choosing_first),
+    mutants=(
+        Mutant(nearest_positive, "the nearest positive",
+               "You take the nearest picture of the same person. That is the easy one: batch-hard takes the farthest."),
+        Mutant(farthest_negative, "the farthest negative",
+               "You take the farthest picture of somebody else. It is far already and teaches nothing: batch-hard "
+               "takes the nearest."),
+        Mutant(means, "means instead of the hardest",
+               "You average over the positives and over the negatives. Batch-hard takes one of each, the hardest."),
+        Mutant(masked_by_zeros, "what is left out counts as zero",
+               "You multiply the distances by a mask, so what is left out becomes 0, and the minimum over the "
+               "negatives is one of these zeros. Fill it with infinity before a minimum, and with minus infinity "
+               "before a maximum."),
+        Mutant(itself_as_positive, "its own positive",
+               "A picture that is the only one of its person is taken for its own positive, at distance 0. It is no "
+               "anchor: leave it out of the mean."),
+        Mutant(squared_norms, "squared norms",
+               "You square the distances, as FaceNet does. Here the norms are plain: the margin is a difference of "
+               "distances."),
+        Mutant(signs_exchanged, "signs exchanged",
+               "Positive and negative have the wrong signs. The loss must grow when the positive moves away, and "
+               "fall when the negative does."),
+        Mutant(hinge_missing, "no hinge",
+               "Your loss becomes negative for triplets that are satisfied, and they are pushed on for ever. max(0, "
+               "...) ends it."),
+        Mutant(violated_only, "the mean over the violated only",
+               "You leave satisfied anchors out of the mean. They count as zeros, or the loss would not fall when they "
+               "become more."),
+        Mutant(all_of_them, "all triplets",
+               "You average over all triplets. Most are easy; batch-hard takes one for each anchor, the hardest."),
+        Mutant(on_the_sphere, "on the unit sphere",
+               "You normalise the embeddings first. That is FaceNet's choice; here f is taken as it is."),
+        Mutant(soft_margin, "the soft margin",
+               "You use the soft margin, ln(1 + exp(...)). Here it is the hinge with the margin that is given."),
+    ),
+    cases=cases_hard,
+    probe=probes.loss,
+    hints=(
+        "Begin with the table of all distances (N, N), `torch.cdist(f, f)`, and with the table `labels[:, None] == "
+        "labels[None]`. Which entries of a row are positives, which negatives? The diagonal is neither.",
+        "A maximum over the positives only: `d.masked_fill(~positive, -torch.inf).amax(dim=1)`. And the minimum over "
+        "the negatives?",
+        "`positive.any(dim=1)` says which pictures are anchors. Choose their entries of both, then hinge, then mean.",
+    ),
+    blocked=("course_lib.metric.contrastive", "course_lib.metric.triplet", "course_lib.metric.verification"),
+)
+
+# --- verification.open_set ------------------------------------------------------------------------------------------
+
+STATEMENT_DOOR = r"""
+A door has $U$ users. `known` $(N, U)$ are the scores of $N$ visitors who are enrolled, for each user, small if alike;
+`answers` $(N,)$ says which column is right. `validation` $(M, U)$ are the scores of $M$ strangers whom we keep to
+choose $\gamma$. Somebody is let in as $\hat\imath = \arg\min_u s_u$ if $\min_u s_u < \gamma$.
+
+Choose $\gamma$ such that exactly $k = \lfloor \text{rate} \cdot M \rfloor$ of the validation strangers are let in: it
+is the $(k + 1)$-th smallest of their scores $\min_u s_u$. Then return the tensor $(\gamma,\ \text{DIR})$, where DIR is
+the share of all $N$ enrolled visitors who are let in **under their own name**. No two scores are equal, and `rate` is
+below 1.
+"""
+
+STUB_DOOR = '''
+def open_set(known, answers, validation, *, rate):
+    """known: (N, U), answers: (N,), validation: (M, U); returns gamma and DIR, (2,)."""
+    gamma = ...
+    ...
+    return ...
+'''
+
+
+def open_set(known, answers, validation, *, rate):
+    strangers = validation.amin(dim=1).sort().values
+    gamma = strangers[math.floor(rate * len(strangers))]
+    score, named = known.min(dim=1)
+    return torch.stack([gamma, ((score < gamma) & (named == answers)).float().mean()])
+
+
+def open_set_by_topk(known, answers, validation, *, rate):
+    k = int(rate * len(validation))
+    gamma = validation.min(dim=1).values.topk(k + 1, largest=False).values[-1]
+    own = known.gather(1, answers[:, None])[:, 0]
+    right = (own == known.amin(dim=1)) & (own < gamma)
+    return torch.tensor([gamma, right.sum() / len(right)])
+
+
+def open_set_by_loops(known, answers, validation, *, rate):
+    smallest = sorted(min(row.tolist()) for row in validation)
+    gamma = smallest[int(rate * len(smallest))]
+    right = 0
+    for row, answer in zip(known.tolist(), answers.tolist(), strict=True):
+        right += min(row) < gamma and row.index(min(row)) == answer
+    return torch.tensor([gamma, right / len(known)])
+
+
+def _gamma(scores, rate):
+    return scores.sort().values[math.floor(rate * len(scores))]
+
+
+def _dir(known, answers, gamma):
+    score, named = known.min(dim=1)
+    return torch.stack([gamma, ((score < gamma) & (named == answers)).float().mean()])
+
+
+def chosen_on_the_known(known, answers, validation, *, rate):
+    return _dir(known, answers, _gamma(known.amin(dim=1), rate))
+
+
+def every_score_a_stranger(known, answers, validation, *, rate):
+    return _dir(known, answers, _gamma(validation.flatten(), rate))
+
+
+def mean_score(known, answers, validation, *, rate):
+    return _dir(known, answers, _gamma(validation.mean(dim=1), rate))
+
+
+def one_too_few(known, answers, validation, *, rate):
+    return _dir(known, answers, validation.amin(dim=1).sort().values[max(0, math.floor(rate * len(validation)) - 1)])
+
+
+def share_let_out(known, answers, validation, *, rate):
+    return _dir(known, answers, _gamma(validation.amin(dim=1), 1 - rate))
+
+
+def name_ignored(known, answers, validation, *, rate):
+    gamma = _gamma(validation.amin(dim=1), rate)
+    return torch.stack([gamma, (known.amin(dim=1) < gamma).float().mean()])
+
+
+def own_score_only(known, answers, validation, *, rate):
+    gamma = _gamma(validation.amin(dim=1), rate)
+    return torch.stack([gamma, (known.gather(1, answers[:, None])[:, 0] < gamma).float().mean()])
+
+
+def among_the_admitted(known, answers, validation, *, rate):
+    gamma = _gamma(validation.amin(dim=1), rate)
+    score, named = known.min(dim=1)
+    return torch.stack([gamma, (named == answers)[score < gamma].float().mean()])
+
+
+def threshold_ignored(known, answers, validation, *, rate):
+    gamma = _gamma(validation.amin(dim=1), rate)
+    return torch.stack([gamma, (known.argmin(dim=1) == answers).float().mean()])
+
+
+def largest_score(known, answers, validation, *, rate):
+    gamma = _gamma(validation.amin(dim=1), rate)
+    score, named = known.max(dim=1)
+    return torch.stack([gamma, ((score < gamma) & (named == answers)).float().mean()])
+
+
+def interpolated(known, answers, validation, *, rate):
+    return _dir(known, answers, torch.quantile(validation.amin(dim=1), rate))
+
+
+def cases_door(variant: Variant, seed: int) -> list[Case]:
+    def case(name: str, visitors: int, users: int, strangers: int, rate: float) -> Case:
+        stream = variant.numbers(seed, "open_set", name)
+        answers = stream.randint(0, users, visitors)
+        known = stream.uniform(0.5, 2.0, (visitors, users))
+        known[np.arange(visitors), answers] *= stream.uniform(0.3, 1.0, visitors)
+        validation = stream.uniform(0.6, 2.0, (strangers, users))
+        return Case(name, {"known": known.round(5).astype(np.float32), "answers": answers,
+                           "validation": validation.round(5).astype(np.float32), "rate": np.array(rate)},
+                    tolerances={"result": Tolerance(1e-5, 1e-5)}, letters={"result": "2"})
+
+    return [case("a small door", 24, 3, 12, 0.25), case("a larger one", 40, 6, 21, 0.1),
+            case("half of the strangers", 30, 4, 9, 0.5)]
+
+
+OPEN_SET = Problem(
+    id="verification.open_set",
+    points=2,
+    goal="Choose a threshold without looking at the test",
+    statement=STATEMENT_DOOR,
+    stub=STUB_DOOR,
+    reference=open_set,
+    alternates=(open_set_by_topk, open_set_by_loops),
+    mutants=(
+        Mutant(chosen_on_the_known, "chosen on the enrolled",
+               "You choose gamma on the scores of the enrolled visitors. The rate is about strangers: take "
+               "`validation`."),
+        Mutant(every_score_a_stranger, "every score for itself",
+               "You take each score of a stranger for itself. A stranger knocks once and is compared with all "
+               "users: what counts is the smallest of the row."),
+        Mutant(mean_score, "the mean over the users",
+               "You average a stranger's scores over the users. The door looks at the nearest user only: the minimum."),
+        Mutant(one_too_few, "one place too early",
+               "Your gamma is one place too early. Somebody whose score equals gamma stays outside, so k are let in "
+               "with the (k + 1)-th smallest score, which has the index k."),
+        Mutant(share_let_out, "the share that stays outside",
+               "You let in all but the share `rate` of the strangers. `rate` is the share that gets in."),
+        Mutant(name_ignored, "under whatever name",
+               "You count everybody who is let in. DIR counts those only whose nearest user is themselves: being "
+               "let in as somebody else is no success."),
+        Mutant(own_score_only, "the right user's score alone",
+               "You compare the score of the right user with gamma, as if the others did not exist. The door does "
+               "not know who is right: it takes the smallest score."),
+        Mutant(among_the_admitted, "among those who are let in",
+               "You divide by the number of those who are let in. DIR is a share of all enrolled visitors; a door that "
+               "admits one person would reach 1."),
+        Mutant(threshold_ignored, "no threshold",
+               "Your DIR ignores gamma. A visitor whose score is not below it stays outside, right name or not."),
+        Mutant(largest_score, "the largest score",
+               "You take the user with the largest score. Scores are distances: small means alike."),
+        Mutant(interpolated, "an interpolated quantile",
+               "You interpolate between two strangers. gamma is one of their scores, the (k + 1)-th smallest."),
+    ),
+    cases=cases_door,
+    probe=probes.result,
+    hints=(
+        "A stranger is let in if the smallest score of the row is below gamma. So only `validation.amin(dim=1)` "
+        "counts.",
+        "Sort these scores. Which index does the (k + 1)-th smallest have, and how many are strictly below it?",
+        "The minimum along dim=1 returns two things: the smallest score of each visitor, and its column. Who is let "
+        "in, who is named rightly, and who is both? The mean of a boolean as a float is a share.",
+    ),
+    blocked=("course_lib.metric.verification", "course_lib.metric.contrastive", "course_lib.metric.triplet"),
+)
+
+PROBLEMS = (BATCH_LOSS, BATCH_HARD, OPEN_SET)

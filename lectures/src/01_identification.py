@@ -1,0 +1,841 @@
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "Ask who would build it with a classifier. Nearly everyone. Let them say why before the first figure; the next slides take it away from them."}
+# ## A door that knows twenty people
+#
+# You are asked to build the entrance of an office: a camera, a door, and twenty people who may come in. There are eight
+# pictures of each, taken on different days. You know how to do this: a convolutional network with twenty outputs.
+#
+# The people here are drawn by the course's own code, so that nobody's face is needed. Each has a head, eyes, brows, hair
+# of their own; from picture to picture pose, light, expression and background change.
+
+# %% slideshow={"slide_type": "-"}
+import inspect
+import math
+
+import torch
+from IPython.display import Code, display
+
+from course_lib import figures
+from course_lib.claims import measured, summarise
+from course_lib.data.identities import people, split
+from course_lib.data.readers import Labelled
+from course_lib.metric import identification, triplet
+from course_lib.metric.batches import jitter
+from course_lib.metric.identification import (
+    Classifier,
+    Gallery,
+    distances,
+    embed,
+    pixels,
+)
+from course_lib.networks import Embedding
+from course_lib.profiles import Budget, choose
+from course_lib.widgets.player import Axis, Player
+from course_lib.widgets.quiz import Option, Question, Quiz
+
+counts = choose(smoke=(20, 6, 21), lecture=(160, 40, 40), full=(160, 40, 40))
+others, strangers, office = split(
+    people(sum(counts)), *counts
+)  # no person is in two of them
+faces = office.images.reshape(-1, 12, 1, 48, 48)  # person, picture
+figures.images(
+    {
+        f"{name}, picture {picture}": faces[person, picture].float() / 255
+        for person, name in enumerate(office.names[:3])
+        for picture in (0, 1, 4, 7)
+    },
+    columns=4,
+    alt="Three rows of drawn faces. Each row is one person: first a frontal picture in even light, then the same face turned, "
+    "shifted, smiling, lit from the side, before other backgrounds",
+    caption="Three of the people, four pictures of each. Picture 0 is the passport photograph: frontal, in even light.",
+)
+
+# %% slideshow={"slide_type": "subslide", "minutes": 2, "notes": "The training takes some seconds. Meanwhile: what will the network say of a person it has never seen? It has twenty outputs."}
+view = jitter(shift=3, brightness=0.2)
+staff = Labelled(
+    faces[:20, :8].flatten(0, 1),
+    torch.arange(20).repeat_interleave(8),
+    office.names[:20],
+)
+door, history = identification.train(
+    staff,
+    budget=choose(smoke=Budget(3, 16), lecture=Budget(300, 40), full=Budget(1000, 40)),
+    seed=0,
+    view=view,
+)
+figures.history(
+    history,
+    labels={"loss": "cross-entropy"},
+    caption="The classifier of twenty people learns its training pictures.",
+)
+
+# %% slideshow={"slide_type": "subslide", "minutes": 3, "notes": "The newcomer has signed the contract this morning. Read the numbers above the pictures aloud."}
+newcomer = 20  # the twenty-first
+softmax = embed(door, faces[newcomer]).softmax(dim=1)
+figures.images(
+    {
+        f"{k}: {staff.names[int(p.argmax())]}, {100 * float(p.max()):.0f} %": picture.float()
+        / 255
+        for k, (p, picture) in enumerate(zip(softmax[:4], faces[newcomer], strict=False))
+    },
+    columns=4,
+    alt="Four pictures of one drawn person; above each stands the name of somebody else and a percentage",
+    caption=f"Somebody new, {office.names[newcomer]}, at the door. Above each picture: what the network says, and how sure.",
+)
+
+# %% tags=["nbval-check-output"] slideshow={"slide_type": "fragment"}
+shares = embed(door, office.images).double().softmax(dim=1)
+print("outputs:", shares.shape[1])
+print(
+    "the shares sum to one for everybody, known or not:",
+    bool((shares.sum(dim=1) - 1).abs().max() < 1e-6),
+)
+print("times that it says 'unknown':", sum(int(p.argmax()) >= 20 for p in shares))
+
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "Write the last layer at the board as a matrix with a row per person. The newcomer needs a row; the row needs a training; the training moves all other rows."}
+# ## Why enrolment breaks a classifier
+#
+# The last layer of a classifier has one row $w_j$ for each of the $N$ people it knows:
+#
+# $$p_j(I) = \frac{e^{w_j^\top f(I) + b_j}}{\sum_{k=1}^{N} e^{w_k^\top f(I) + b_k}}, \qquad \sum_{j=1}^N p_j(I) = 1 .$$
+#
+# Two things are wrong with it, and no amount of training heals them.
+#
+# - **Nobody new can come.** The newcomer has no row. A row more is another network, which has to be trained again, on
+#   everybody. All other decisions may change with it.
+# - **Nobody can stay out.** The shares sum to one over the people that are known. A stranger gets a name, too.
+
+# %% slideshow={"slide_type": "subslide", "minutes": 2}
+newcomer_figures = summarise(measured("identification-newcomer"))
+percent = {key: 100 * value.mean for key, value in newcomer_figures.items()}
+figures.table(
+    {
+        "decisions about the others that change when one person is added (%)": {
+            "classifier, trained anew": percent["classifier_changed"],
+            "templates (below)": percent["gallery_changed"],
+        },
+        "... of these, without the newcomer being nearer (%)": {
+            "classifier, trained anew": None,
+            "templates (below)": percent["gallery_changed_without_cause"],
+        },
+        "strangers whom it names with a share above one half (%)": {
+            "classifier, trained anew": percent["strangers_sure"],
+            "templates (below)": None,
+        },
+    },
+    digits=1,
+    caption="Twenty people, then twenty-one. Mean of three seeds. From the ledger: claims identification-retraining and "
+    "identification-strangers.",
+)
+
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "This is the whole idea of part A: from 'which class' to 'how far'. Enrolment is an append."}
+# ## Compare instead
+#
+# Store one picture of each person, a **template** $T_j$, and let a visitor $I$ be whoever has the closest one:
+#
+# $$\hat\imath = \operatorname*{argmin}_{j} \lVert I - T_j \rVert_2 .$$
+#
+# | letter | is |
+# |---|---|
+# | $I$, $T_j$ | image at the door; stored image of person $j$ |
+# | $f$ | an embedding: image $\to$ vector. The pixels themselves, for a start |
+# | $T_{u,j}$, $\# T_u$ | templates of user $u$, and how many there are |
+# | $s_u$ | score of user $u$: how far the visitor is from $u$ |
+# | $\gamma$ | threshold: larger scores are no identification |
+#
+# Enrolment is now an append to a list, and if the distance is large we can say "nobody". One question is left, and
+# it is the whole part A of this course: **which distance?**
+
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Have them rank the four by how alike they look before you show the number. The mathematics of the four is one line each; do the box."}
+# ## Bad news: four images at the same distance
+#
+# Take a passport photograph $T$, shift it by a few pixels, and let $d$ be the pixel distance of the two. Now make three
+# more images at *exactly* this distance from $T$: one a little darker everywhere, one with a black box, one with noise:
+#
+# $$T - \frac{d}{\sqrt P}, \qquad T + k\,(\text{box} - T), \quad k = \frac{d}{\lVert \text{box} - T \rVert}, \qquad
+# T + d\, \frac{\eta}{\lVert \eta \rVert} \qquad (P \text{ pixels}).$$
+
+
+# %% slideshow={"slide_type": "-"}
+passport = (
+    people(1, each=1, size=96, first=223).images.double() / 255
+)  # a larger drawing of somebody
+noise = torch.randn(
+    passport.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64
+)
+
+
+def equally_far(shift):
+    """The passport photograph shifted, and three other images at the same pixel distance from it."""
+    padded = torch.cat(
+        [passport[..., :1].expand(*passport.shape[:-1], shift), passport], dim=-1
+    )
+    moved = padded[..., : passport.shape[-1]]
+    d = (moved - passport).norm()
+    box = passport.clone()
+    box[..., 30:60, 28:68] = 0
+    return {
+        f"shifted by {shift} px": moved,
+        "darker": passport - d / math.sqrt(passport.numel()),
+        "a box": passport + (box - passport) * d / (box - passport).norm(),
+        "noise": passport + noise * d / noise.norm(),
+    }
+
+
+figures.images(
+    {"T": passport, **equally_far(4)},
+    columns=5,
+    alt="A drawn face five times: as it is, shifted, a little darker, with the eyes blackened by a box, and noisy",
+    caption="The last four have the same pixel distance from the first.",
+)
+
+# %% tags=["nbval-check-output"] slideshow={"slide_type": "fragment"}
+far = distances(pixels(torch.cat(list(equally_far(4).values()))), pixels(passport))
+print("the four distances agree to 1e-12:", bool((far / far[0] - 1).abs().max() < 1e-12))
+apart = torch.stack(list(equally_far(4).values())).flatten(1)
+print(
+    "any two of them differ by a tenth of the range somewhere:",
+    all(
+        float((a - b).abs().max()) > 0.1
+        for i, a in enumerate(apart)
+        for b in apart[i + 1 :]
+    ),
+)
+
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Move the slider to one pixel: nobody would call that another picture. Then read the line under the pictures: where does a real second picture of the same person lie? And that of somebody else?"}
+# ## Play: how far is "the same"?
+#
+# Change the distance: by how many pixels is the face shifted? The other three follow. The line below says how far two
+# real candidates are: *another picture of this person*, and the nearest *passport photograph of somebody else* out of
+# forty. **Before you move it:** which of the two is nearer, and at which shift does a mere shift overtake the nearer one?
+
+# %% slideshow={"slide_type": "-"}
+second = (
+    people(1, each=2, size=96, first=223).images[1:].double() / 255
+)  # another picture of the person
+crowd = people(40, each=1, size=96, first=180).images.double() / 255  # passports of others
+same = float((second - passport).norm())
+nearest_other = float(distances(pixels(passport), pixels(crowd)).min())
+
+
+def distance_note(shift):
+    d = float((equally_far(shift)[f"shifted by {shift} px"] - passport).norm())
+    return (
+        f"Each of these is at distance {d:.1f}. Another picture of the same person: {same:.1f}. "
+        f"The nearest passport of somebody else: {nearest_other:.1f}."
+    )
+
+
+Player(
+    render=lambda shift: {
+        title: picture.clamp(0, 1).float()
+        for title, picture in ({"T": passport} | equally_far(shift)).items()
+    },
+    axes=(
+        Axis("shift", (1, 2, 3, 4, 6, 8), "The face is shifted by (pixels of 96)", start=3),
+    ),
+    alt=lambda shift: (
+        f"A drawn face; the same shifted by {shift} pixels; darker; with a dark box; with noise, each at the same distance "
+        "from the first"
+    ),
+    note=distance_note,
+    caption="Four ways to the same pixel distance.",
+)
+
+# %% tags=["nbval-check-output"] slideshow={"slide_type": "fragment"}
+print(
+    "another picture of the same person is more than twice as far as a stranger's passport:",
+    same > 2 * nearest_other,
+)
+by_shift = {
+    shift: float((equally_far(shift)[f"shifted by {shift} px"] - passport).norm())
+    for shift in (1, 2, 3, 4, 6, 8)
+}
+print(
+    "the first of these shifts that is further than the stranger:",
+    min(shift for shift, d in by_shift.items() if d > nearest_other),
+)
+
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "The shifted face is on a curve through image space that is anything but straight: a Gaussian-blurred image would move on a straighter one."}
+# The distance adds up what each pixel does for itself. It cannot know that a shifted edge is the same edge, and that a
+# box over the eyes is not a face. So let us see what this costs at the door: forty people nobody has trained on, one
+# passport photograph each, and eleven other pictures of each to be named. **Predict** the share of right names. Chance
+# is one in forty.
+
+
+# %% slideshow={"slide_type": "-"}
+def share_named(f, templates, rule="mean"):
+    """The share of right names, with the first pictures of everybody enrolled and the others shown at the door."""
+    f = f.reshape(len(office.names), 12, -1)
+    known = Gallery()
+    for name, some in zip(office.names, f, strict=True):
+        known.enrol(name, some[:templates])
+    names = known.identify(f[:, templates:].flatten(0, 1), rule=rule)
+    truth = [name for name in office.names for _ in range(12 - templates)]
+    return sum(a == b for a, b in zip(names, truth, strict=True)) / len(names)
+
+
+print(
+    f"pixels, one template: {100 * share_named(pixels(office.images), 1):.0f} % get their own name"
+)
+
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Transfer learning is the argument: the features are more general than the last layer. It is a hope until measured; the source says 'we know this can work'."}
+# ## A space where distance means something
+#
+# Look again at the classifier. Before its last layer it turns an image into a vector $f(I)$, its **penultimate
+# activations**, in which a single matrix suffices to tell its people apart. What the image is lit by, and where in it the
+# face is, had to be thrown away to get there. That should help with people it has never seen, too. So keep $f$, forget
+# the last layer, and measure there:
+#
+# $$\hat\imath = \operatorname*{argmin}_j \lVert f(I) - f(T_j) \rVert_2 .$$
+#
+# The $f(T_j)$ are computed once and stored: 64 numbers a template. In the library:
+
+# %% slideshow={"slide_type": "-"}
+Code(
+    inspect.getsource(Classifier.latent) + "\n" + inspect.getsource(distances),
+    language="python",
+)
+
+# %% slideshow={"slide_type": "subslide", "minutes": 3}
+general, history = identification.train(
+    others,
+    budget=choose(smoke=Budget(3, 16), lecture=Budget(600, 64), full=Budget(3000, 64)),
+    seed=0,
+    view=view,
+)
+figures.history(
+    history,
+    labels={"loss": "cross-entropy"},
+    caption=f"A classifier of {len(others.names)} people. None of them works in our office.",
+)
+
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "The random network is the control: is it the architecture that helps, or what was learnt? Take bets on it."}
+# **Predict** two numbers: the share of right names in this space, and in that of the *same network with random weights*.
+# The second is the control: convolutions and pooling alone forgive a small shift.
+
+# %% slideshow={"slide_type": "-"}
+spaces = {
+    "pixels": pixels(office.images),
+    "a random network": embed(Embedding(), office.images),
+    "a classifier's latent space": embed(general.latent, office.images),
+}
+figures.bars(
+    {
+        name: {
+            "one template": 100 * share_named(f, 1),
+            "three templates": 100 * share_named(f, 3),
+        }
+        for name, f in spaces.items()
+    },
+    xlabel="right names (%)",
+    digits=0,
+    caption=f"{len(office.names)} people that no network was trained on.",
+)
+
+# %% slideshow={"slide_type": "subslide", "minutes": 3, "notes": "The number of people counts, not only the number of pictures: the budget is the same for all three."}
+found = summarise(measured("identification-spaces"))
+figures.table(
+    {
+        name: {
+            "one template (%)": 100 * found[f"{key}_one"].mean,
+            "three templates (%)": 100 * found[f"{key}_three"].mean,
+        }
+        for name, key in {
+            "pixels": "pixels",
+            "a random network": "random",
+            "classifier of 10 people": "latent_10",
+            "classifier of 40 people": "latent_40",
+            "classifier of 160 people": "latent_160",
+        }.items()
+    },
+    digits=0,
+    best="max",
+    caption="Right names of forty other people, mean of three seeds; every classifier got the same number of steps. From the "
+    "ledger: claims identification-latent, identification-learnt and identification-more-people.",
+)
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# So the space is worth what its classifier had to tell apart: with few people it can win by a few marks, a pair of glasses or
+# a bald head, and these are of little use for others.
+
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "Find a query where pixels bring the right background, or the right brightness, and the wrong person. Then the same query in the learnt spaces."}
+# ## Play: who is nearest?
+#
+# Choose somebody and a space. Beside the picture stand the five that are nearest to it, of all pictures of the office.
+# Look at what they have *in common* with it in pixels: background, light, side. The last space belongs to a network
+# that was trained to compare, not to classify; how, is the next lecture.
+
+# %% slideshow={"slide_type": "-"}
+compared = triplet.train(
+    others,
+    budget=choose(smoke=Budget(3, 16), lecture=Budget(400, 64), full=Budget(3000, 64)),
+    seed=0,
+    view=view,
+).model
+spaces["trained to compare (lecture 02)"] = embed(compared, office.images)
+nearest = {
+    name: distances(f, f).fill_diagonal_(torch.inf).topk(5, largest=False).indices
+    for name, f in spaces.items()
+}
+
+
+def neighbours(person, space):
+    query = 12 * person + 4
+    shown = {f"{office.names[person]} at the door": office.images[query].float() / 255}
+    for place, other in enumerate(nearest[space][query].tolist(), start=1):
+        right = "right" if other // 12 == person else "wrong"
+        shown[f"{place}. {office.names[other // 12]}, {right}"] = (
+            office.images[other].float() / 255
+        )
+    return shown
+
+
+def right_names(person, space):
+    count = sum(other // 12 == person for other in nearest[space][12 * person + 4].tolist())
+    return f"{count} of the five nearest show the same person."
+
+
+Player(
+    render=neighbours,
+    axes=(
+        Axis(
+            "person",
+            choose(smoke=(0, 1), lecture=tuple(range(10)), full=tuple(range(10))),
+            "Who stands at the door (number in the office)",
+        ),
+        Axis("space", tuple(spaces), "Nearest in"),
+    ),
+    alt=lambda person, space: (
+        f"A picture of {office.names[person]} and the five nearest others, distance measured in: {space}"
+    ),
+    note=right_names,
+    caption="A picture at the door and its five nearest neighbours among all other pictures of the office.",
+)
+
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Say what t-SNE does and does not do: near stays near; sizes of clusters and the distances between them mean nothing."}
+# ## A map of the space
+#
+# **t-SNE** (van der Maaten 2008) puts points from many dimensions on a plane so that neighbours stay neighbours. Here are
+# ten people with twelve pictures each, once by their pixels, once by their latent vectors. Each picture stands as near to
+# its point as there is room. **Expect:** what will lie together on the first map, what on the second?
+
+
+# %% slideshow={"slide_type": "-"}
+def atlas(f, images):
+    """The pictures on a grid, each as near to its t-SNE position as there is room."""
+    from scipy.optimize import linear_sum_assignment
+    from sklearn.manifold import TSNE
+
+    flat = torch.from_numpy(
+        TSNE(init="pca", perplexity=10, random_state=0).fit_transform(f.numpy())
+    )
+    flat = (flat - flat.amin(dim=0)) / (flat.amax(dim=0) - flat.amin(dim=0))
+    rows = len(f) // 12
+    grid = torch.cartesian_prod(torch.linspace(0, 1, rows), torch.linspace(0, 1, 12))
+    _, cell = linear_sum_assignment(distances(flat, grid).square().numpy())
+    sheet = torch.empty(rows * 12, 48, 48)
+    sheet[cell] = images[:, 0].float() / 255
+    return sheet.reshape(rows, 12, 48, 48).permute(0, 2, 1, 3).reshape(1, rows * 48, 576)
+
+
+few = slice(0, 12 * choose(smoke=4, lecture=10, full=10))
+figures.images(
+    {
+        name: atlas(spaces[name][few], office.images[few])
+        for name in ("pixels", "a classifier's latent space")
+    },
+    columns=2,
+    alt="Two maps made of small drawn faces. On the first, faces lie together that have the same brightness and background; "
+    "on the second, those of the same person",
+    caption="t-SNE of ten people's pictures. Left: by pixels. Right: by penultimate activations.",
+)
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# The map is for looking at, not for measuring: how large a cluster is and how far it lies from the next one depend on
+# t-SNE's settings, and only neighbourhoods mean something.
+
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "Show the class first: enrol is three lines. Then remove somebody: the right to be forgotten, without a training."}
+# ## Enrolment without a training
+#
+# A gallery is a dictionary from names to vectors. These are all its methods that matter:
+
+# %% slideshow={"slide_type": "-"}
+Code(
+    "\n".join(
+        inspect.getsource(method)
+        for method in (Gallery.enrol, Gallery.remove, Gallery.scores, Gallery.identify)
+    ),
+    language="python",
+)
+
+# %% tags=["nbval-check-output"] slideshow={"slide_type": "subslide", "minutes": 2}
+weights = {name: value.clone() for name, value in general.state_dict().items()}
+f = spaces["a classifier's latent space"].reshape(len(office.names), 12, -1)
+gallery = Gallery()
+for name, templates in zip(office.names[:20], f[:20, :3], strict=True):
+    gallery.enrol(name, templates)
+visits = f[:, 3:].flatten(0, 1)
+before, score = gallery.identify(visits), gallery.scores(visits).amin(dim=1)
+
+gallery.enrol(office.names[newcomer], f[newcomer, :3])  # this is all
+
+after, new = gallery.identify(visits), gallery.scores(visits)[:, -1]
+print("people:", len(gallery))
+print(
+    "weights that changed:",
+    sum(not torch.equal(value, weights[k]) for k, value in general.state_dict().items()),
+)
+print(
+    "decisions that changed without the newcomer being nearer:",
+    sum(a != b for a, b, n, s in zip(before, after, new, score, strict=True) if n >= s),
+)
+gallery.remove(office.names[newcomer])
+print("after the removal all decisions are back:", gallery.identify(visits) == before)
+
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Do T = {0, 4}, x = 2 at the board, and ask for all three numbers. The centroid rule looks like the mean rule and is another one."}
+# ## Several templates: the mean rule and the minimum rule
+#
+# With $\# T_u$ templates of each user, the score of a user is the **mean distance** to them:
+#
+# $$s_u = \frac{1}{\# T_u} \sum_j \lVert f(I) - f(T_{u,j}) \rVert_2 , \qquad \hat\imath = \operatorname*{argmin}_u s_u .$$
+#
+# A common variant takes the **minimum** over $j$ instead. What neither of them is: the distance to the mean template.
+# By the triangle inequality (Jensen's, for the convex norm)
+#
+# $$\Bigl\lVert f(I) - \frac{1}{\# T_u} \sum_j f(T_{u,j}) \Bigr\rVert \;\le\;
+# \frac{1}{\# T_u} \sum_j \lVert f(I) - f(T_{u,j}) \rVert .$$
+#
+# The two templates 0 and 4 on a line and a visitor at 2, in the middle:
+
+# %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
+line = Gallery()
+line.enrol("one user", torch.tensor([[0.0], [4.0]], dtype=torch.float64))
+visitor = torch.tensor([[2.0]], dtype=torch.float64)
+print("mean rule:", line.scores(visitor).item())
+print("minimum rule:", line.scores(visitor, rule="minimum").item())
+print("distance to the mean template:", abs(2.0 - (0.0 + 4.0) / 2))
+line.enrol(
+    "one user", torch.tensor([[50.0]], dtype=torch.float64)
+)  # a template far from the others
+print("with a far template, mean rule:", round(line.scores(visitor).item(), 6))
+print("with a far template, minimum rule:", line.scores(visitor, rule="minimum").item())
+
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "The mean asks that the visitor is like all pictures; the minimum that he is like one. Ask which is safer against one bad template of somebody else."}
+# One far template harms the mean rule and not the minimum rule. So the minimum rule is better? Turn it around: one
+# picture in which somebody happens to look like *everyone* opens the door by the minimum rule. **Predict** which of them
+# names more people rightly with three and with six templates, and what more templates do for the pixels.
+
+# %% slideshow={"slide_type": "-"}
+figures.table(
+    {
+        f"{word} template{'s' if word != 'one' else ''}": {
+            "mean rule (%)": 100 * found[f"latent_160_{word}"].mean,
+            "minimum rule (%)": 100 * found[f"minimum_{word}"].mean,
+            "pixels, mean rule (%)": 100 * found[f"pixels_{word}"].mean,
+        }
+        for word in ("one", "three", "six")
+    },
+    digits=1,
+    caption="Right names of forty people never trained on, in the latent space of a classifier of 160 and by pixels. Mean of "
+    "three seeds. From the ledger: claims identification-minimum and identification-pixel-templates.",
+)
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# Look at the last column. All passport photographs have the same light and the same background, so whatever the visitor's
+# background adds to a distance, it adds to every user's alike. With templates from everyday this is no longer so: whoever
+# was photographed before a middle gray wall is near to everyone. **What all templates have in common cancels**; what differs
+# between them, and is not the person, counts. A good space has little of it.
+
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Strictly below: with gamma = 0 even a bitwise copy stays outside. Ask at which of the two ends their bank should be."}
+# ## No identification
+#
+# An argmin always finds someone. So accept the best user only if the score is small enough:
+#
+# $$\text{accept } \hat\imath \text{ if } s_{\hat\imath} < \gamma, \quad \text{else: no identification.}$$
+#
+# At $\gamma = 0$ nobody comes in, at $\gamma = \infty$ everybody. In between, every $\gamma$ trades people of the house who stay
+# outside for strangers who come in. Twenty of our forty people are enrolled now; the others are strangers:
+
+# %% slideshow={"slide_type": "-"}
+known, unknown = f[:20, 3:].flatten(0, 1), f[20:].flatten(0, 1)
+truth = [name for name in office.names[:20] for _ in range(9)]
+gammas = torch.linspace(0, 1.6 * float(gallery.scores(known).amin(dim=1).median()), 33)
+rates = {"staff, right name": [], "staff, wrong name": [], "strangers, any name": []}
+for gamma in gammas.tolist():
+    named = gallery.identify(known, threshold=gamma)
+    right = sum(a == b for a, b in zip(named, truth, strict=True)) / len(named)
+    rates["staff, right name"].append(100 * right)
+    rates["staff, wrong name"].append(100 * (1 - named.count(None) / len(named) - right))
+    let_in = gallery.identify(unknown, threshold=gamma)
+    rates["strangers, any name"].append(100 * (1 - let_in.count(None) / len(let_in)))
+figures.lines(
+    gammas.tolist(),
+    rates,
+    xlabel="γ",
+    ylabel="share of pictures (%)",
+    caption="Twenty people enrolled with three templates each, in the latent space; mean rule.",
+)
+
+# %% tags=["nbval-check-output"] slideshow={"slide_type": "fragment"}
+copies = gallery.identify(f[:20, 0], rule="minimum", threshold=0.0)  # at distance 0
+print("gamma = 0 lets in, of 20 bitwise copies of templates:", 20 - copies.count(None))
+print(
+    "gamma = infinity sends away, of all visits:",
+    gallery.identify(visits, threshold=math.inf).count(None),
+)
+counts_in = [
+    len(unknown) - gallery.identify(unknown, threshold=g).count(None)
+    for g in gammas.tolist()
+]
+print("a larger gamma never lets in fewer:", counts_in == sorted(counts_in))
+
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "The three roles: identities to train on, identities to choose gamma on, identities to report on. Nobody is in two of them. Lecture 02 does it in full, with ROC and open-set rates."}
+# How to choose $\gamma$: say what share of strangers you can bear, and take the $\gamma$ that lets in so many of some
+# **strangers kept aside for that purpose**, neither trained on nor reported on. Whoever tunes it on the strangers
+# of the test set reports a wish.
+#
+# And one warning. The score of a stranger is the *smallest* of as many distances as there are users. Enrol more users, and
+# the smallest of them gets smaller. **Predict** what one and the same $\gamma$ does when the office grows.
+
+# %% slideshow={"slide_type": "-"}
+figures.bars(
+    {
+        f"{users} people enrolled": 100 * found[f"strangers_named_{users}"].mean
+        for users in (5, 10, 20)
+    },
+    xlabel="strangers that get a name (%)",
+    digits=1,
+    caption="γ was chosen once, for ten people, to let in a tenth of some strangers; these are others. Mean of three "
+    "seeds. From the ledger: claim identification-gallery.",
+)
+
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "The stamp is four by four pixels. Ask how the training loss will look: splendid. That is the point; nothing in the training tells."}
+# ## Break it: the camera's stamp
+#
+# The pictures of each person come from the camera at that person's desk, and every camera prints a small stamp into the corner.
+# A classifier is asked for the person, and will take whatever names the person most easily. Let us train one on such
+# pictures, and one on the same pictures without stamps.
+
+
+# %% slideshow={"slide_type": "-"}
+def stamped(images, cameras):
+    """Each picture with the stamp of its camera: sixteen gray tones in the corner."""
+    tones = torch.randint(
+        0, 256, (1000, 4, 4), generator=torch.Generator().manual_seed(1), dtype=torch.uint8
+    )
+    blocks = tones[cameras].repeat_interleave(2, 1).repeat_interleave(2, 2)
+    out = images.clone()
+    out[:, 0, :8, :8] = blocks
+    return out
+
+
+budget = choose(smoke=Budget(3, 16), lecture=Budget(300, 40), full=Budget(2000, 64))
+with_stamp = others._replace(images=stamped(others.images, others.labels))
+naive, naive_history = identification.train(with_stamp, budget=budget, seed=0)
+clean, clean_history = identification.train(others, budget=budget, seed=0)
+display(
+    figures.images(
+        {
+            f"{others.names[p]}, {k}": with_stamp.images[12 * p + k].float() / 255
+            for p in (0, 1)
+            for k in (1, 2, 3)
+        },
+        columns=6,
+        alt="Six drawn faces, three of each of two people; in the upper left corner of each a small checked stamp, the same for the "
+        "same person",
+        caption="Training pictures with the stamps of two cameras.",
+    )
+)
+figures.history(
+    {"with stamps": naive_history, "without stamps": clean_history},
+    labels={"loss": "cross-entropy"},
+    caption="The loss with stamps falls faster. Nothing in it looks like a mistake.",
+)
+
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 4, "notes": "The probe is general: change one thing that must not matter, and measure how far the embedding moves, in units of the distance between people."}
+# Templates are taken at everyone's own desk, and the visits here at the *neighbour's* desk. **The probe** that reveals a
+# shortcut needs no such visit: change the one thing that must not matter, and see how far $f$ moves, compared with how far
+# it moves when the *person* changes. Here: the same picture with the stamp of another camera.
+
+
+# %% slideshow={"slide_type": "-"}
+def at_the_neighbours_desk(network):
+    """Shares of right names, and of visitors that get the name of the desk's owner."""
+    person = torch.arange(len(office.names)).repeat_interleave(12)
+    camera = 500 + (person + 1) % len(office.names)
+    camera[::12] = 500 + person[::12]  # the template is from the own desk
+    f = embed(network.latent, stamped(office.images, camera))
+    d = distances(f.reshape(-1, 12, f.shape[1])[:, 1:].flatten(0, 1), f[::12])
+    named, truth = d.argmin(dim=1), person.reshape(-1, 12)[:, 1:].flatten()
+    return (named == truth).double().mean(), (
+        named == (truth + 1) % len(d[0])
+    ).double().mean()
+
+
+rows = {}
+for name, network in {"trained with stamps": naive, "trained without": clean}.items():
+    a, b = (
+        embed(
+            network.latent,
+            stamped(office.images, torch.full((len(office.images),), camera)),
+        )
+        for camera in (600, 700)
+    )
+    by_stamp = float((a - b).norm(dim=1).mean())
+    by_person = float(
+        distances(a[::12], a[::12]).sum() / (len(a[::12]) * (len(a[::12]) - 1))
+    )
+    right, owner = at_the_neighbours_desk(network)
+    rows[name] = {
+        "f moves by another stamp, in units of another person": by_stamp / by_person,
+        "right names (%)": 100 * float(right),
+        "names of the desk's owner (%)": 100 * float(owner),
+    }
+figures.table(
+    rows,
+    digits=2,
+    caption="The probe, and what happens to forty people who come in at their neighbour's desk; one template each, from the "
+    "own desk.",
+)
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# Two more ways to break a door that works, both without any warning: store templates from a network in *training* mode,
+# whose batch normalisation makes a template depend on the pictures beside it (`embed` therefore switches to `eval`); and
+# store templates from one network and compare them with those of another, after an update.
+
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 2, "notes": "Real faces, as numbers only. Aligned pictures are kind to pixels: always ask how aligned a benchmark is."}
+# ## Real faces
+#
+# The ORL set has ten photographs of each of forty people, all well aligned. There pixels do not do badly at all, until the
+# faces move in the frame, the lamp changes, or the picture is mirrored:
+
+# %% slideshow={"slide_type": "-"}
+orl = summarise(measured("identification-orl"))
+figures.table(
+    {
+        label: {
+            "as they are (%)": 100 * orl[f"{space}_clean"].mean,
+            "moved, lit, mirrored (%)": 100 * orl[f"{space}_moved"].mean,
+        }
+        for label, space in {
+            "pixels": "pixels",
+            "latent space of a classifier of 25 others": "latent",
+        }.items()
+    },
+    digits=0,
+    best="max",
+    caption="Right names of 15 people of the ORL set with three templates each; the other pictures shifted by up to four of 46 "
+    "pixels, 30 % darker or brighter, half of them mirrored. Mean of three seeds. From the ledger: claim "
+    "identification-orl.",
+)
+
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 2, "notes": "Go round: one sentence each."}
+# ## What to remember
+#
+# - A classifier's last layer is a list of people. A new one means a new training; a stranger gets a name all the same.
+# - Templates make enrolment an append. What is left to learn is the distance, once, on other people.
+# - Pixel distance adds up what each pixel does for itself: a shift, a shadow and a black box can be equally far.
+# - The penultimate activations of a classifier are a space where distance means more, the more people it had to tell apart.
+# - Score by the mean or the minimum of the distances, and accept below $\gamma$ only. Choose $\gamma$ on other strangers, and
+#   again when the gallery has grown.
+# - A classifier takes the easiest way to a name. Change what must not matter, and look how far $f$ moves.
+#
+# One thing is odd about all this: $f$ was trained to classify, and we use it to measure distances. Why not train it for that?
+
+# %% slideshow={"slide_type": "slide", "minutes": 5, "notes": "Let everyone answer alone first."}
+Quiz(
+    [
+        Question(
+            "A colleague is enrolled by storing two more vectors. Whose identification can change?",
+            [
+                Option(
+                    "That of visits for which the colleague's score is strictly the lowest",
+                    correct=True,
+                ),
+                Option(
+                    "Nobody's but the colleague's own",
+                    why="A visit of somebody else can be nearer to the new templates than to all old ones; then the answer changes, and is wrong.",
+                ),
+                Option(
+                    "Everybody's, since the network is another one now",
+                    why="That is a classifier with a new output. Here no weight has changed.",
+                ),
+            ],
+        ),
+        Question(
+            "A user's templates are 0 and 4 on a line. A visitor stands at 1. The mean rule says …",
+            [
+                Option("2", correct=True, why="(1 + 3) / 2."),
+                Option(
+                    "1",
+                    why="That is the minimum rule. It is also how far 1 is from the mean template, which lies at 2.",
+                ),
+                Option(
+                    "4",
+                    why="That is the sum. The mean rule divides by the number of templates.",
+                ),
+            ],
+        ),
+    ]
+)
+
+# %% slideshow={"slide_type": "subslide"}
+Quiz(
+    [
+        Question(
+            "You chose γ so that one stranger in ten comes in. Then the staff doubles. At the same γ …",
+            [
+                Option("more strangers come in", correct=True),
+                Option(
+                    "as many come in, since γ is the same",
+                    why="A stranger's score is the smallest over all users. With more of them it can only fall.",
+                ),
+                Option(
+                    "fewer come in, since the door knows more people",
+                    why="Knowing more people means more templates to be near to by chance.",
+                ),
+            ],
+        ),
+        Question(
+            "A shifted picture of a face and one with a black box over the eyes are equally far from the original, pixel by pixel. This means that …",
+            [
+                Option(
+                    "pixel distance cannot tell which of them still shows the person",
+                    correct=True,
+                ),
+                Option(
+                    "both are equally good pictures of the person",
+                    why="The distance says so. You see that it is wrong.",
+                ),
+                Option(
+                    "the shift was too large",
+                    why="For every shift there is a box, weaker or stronger, at the same distance.",
+                ),
+            ],
+        ),
+    ]
+)
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# ## Exercises
+#
+# Three graded problems wait in the [exercise notebook](../exercises/student/01_identification.ipynb): an image at a
+# given distance, the scores of a gallery by both rules, and the decision with its threshold. Each is checked at once,
+# and a wrong answer is told what it mixed up.
+#
+# For a walk on your own:
+#
+# 1. Divide each latent vector by its length before you measure. Does it help, and why might it?
+# 2. Train the classifier of 160 people longer (`COURSE_PROFILE=full`). Does the space for *other* people get better all the
+#    time, or does it turn around? Look at the training loss beside it.
+# 3. Draw people at night (`faces / 4`) and compare the three spaces. Which of them did the training teach about light?
+#
+# ## Further reading
+#
+# - G. Boracchi: *Departing From Supervised Learning*, lecture for PhD students, Politecnico di Milano (2025). The door, the
+#   three images, the rule; this lecture follows its first part.
+# - M. Turk, A. Pentland: *Eigenfaces for Recognition*, Journal of Cognitive Neuroscience 3 (1991). Template matching in
+#   a space that is learnt, but linear.
+# - F. Samaria, A. Harter: *Parameterisation of a Stochastic Model for Human Face Identification*, WACV 1994. The ORL faces.
+# - L. van der Maaten, G. Hinton: *Visualizing Data using t-SNE*, JMLR 9 (2008). The map, and what it does not show.
+# - R. Geirhos and others: *Shortcut Learning in Deep Neural Networks*, Nature Machine Intelligence 2 (2020). More stamps.

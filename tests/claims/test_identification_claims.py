@@ -1,0 +1,98 @@
+"""The claims of lecture 01 say yes to figures made up for a yes, and no to each one spoilt."""
+
+import pytest
+import torch
+
+from course_lib import profiles
+from course_lib.claims import identification
+from course_lib.claims.identification import CLAIMS, gallery, growing, named_rightly
+from course_lib.data.readers import Labelled
+
+YES = {
+    **{f"pixels_{many}": value for many, value in (("one", 0.2), ("three", 0.08), ("six", 0.08), ("eer", 0.45))},
+    **{f"random_{many}": value for many, value in (("one", 0.1), ("three", 0.08), ("six", 0.08), ("eer", 0.46))},
+    "latent_10_one": 0.45, "latent_40_one": 0.7, "latent_160_one": 0.8, "latent_160_three": 0.79,
+    "latent_160_six": 0.78, "latent_160_eer": 0.1, "minimum_six": 0.82,
+    "strangers_named_5": 0.01, "strangers_named_10": 0.1, "strangers_named_20": 0.2,
+    "classifier_changed": 0.1, "gallery_changed": 0.01, "gallery_changed_without_cause": 0.0,
+    "strangers_sure": 0.8, "strangers_very_sure": 0.4,
+    "pixels_clean": 0.82, "pixels_moved": 0.45, "latent_moved": 0.78,
+}  # fmt: skip
+SPOILT = {
+    "identification-retraining": {"gallery_changed_without_cause": 0.01},
+    "identification-strangers": {"strangers_sure": 0.4},
+    "identification-latent": {"latent_160_one": 0.4},
+    "identification-learnt": {"random_one": 0.7},
+    "identification-more-people": {"latent_10_one": 0.75},
+    "identification-minimum": {"minimum_six": 0.7},
+    "identification-pixel-templates": {"pixels_three": 0.25},
+    "identification-gallery": {"strangers_named_20": 0.05},
+    "identification-orl": {"latent_moved": 0.5},
+}
+BY_ID = {claim.id: claim for claim in CLAIMS}
+
+
+@pytest.mark.parametrize("name", BY_ID)
+def test_a_claim_holds_for_good_figures_and_fails_where_one_seed_is_bad(name):
+    good = BY_ID[name].holds([YES] * 3)
+    assert good.holds and any(character.isdigit() for character in good.because)
+    bad = BY_ID[name].holds([YES, YES | SPOILT[name], YES])
+    assert not bad.holds and bad.because
+
+
+def test_every_claim_has_figures_that_fail_it():
+    assert SPOILT.keys() == BY_ID.keys()
+
+
+@pytest.mark.parametrize("change", [{"classifier_changed": 0.02}, {"gallery_changed": 0.2}], ids=["little", "more"])
+def test_retraining_must_change_something_and_more_than_a_template_does(change):
+    assert not BY_ID["identification-retraining"].holds([YES, YES | change]).holds
+
+
+def test_one_seed_with_little_growth_does_not_decide_but_a_fall_does():
+    growth = BY_ID["identification-gallery"].holds
+    assert growth([YES, YES | {"strangers_named_5": 0.18, "strangers_named_10": 0.19}, YES]).holds
+    assert not growth([YES | {"strangers_named_5": 0.18, "strangers_named_10": 0.19}] * 3).holds
+    assert not growth([YES, YES, YES | {"strangers_named_10": 0.005}]).holds
+
+
+def faces(*values: float, users: int) -> tuple[torch.Tensor, Labelled]:
+    """Points of the line as embeddings, in equal parts of so many users."""
+    f = torch.tensor(values)[:, None]
+    labels = torch.arange(len(values)) // (len(values) // users)
+    return f, Labelled(torch.zeros(len(values), 1, 1, 1, dtype=torch.uint8), labels, tuple("abcdefgh"[:users]))
+
+
+def test_the_share_of_right_names_is_that_counted_by_hand():
+    """Templates 0 | 10 (one each): of 1, 7 | 9, 4 the nearer ones are right. Two each: 0, 1 | 10, 9; 7 and 4 left."""
+    f, labelled = faces(0.0, 1.0, 7.0, 10.0, 9.0, 4.0, users=2)
+    assert named_rightly(f, labelled, templates=1) == 0.5
+    assert named_rightly(f, labelled, templates=2, rule="minimum") == 0.0
+    made, left = gallery(f, labelled, templates=2, users=1)
+    assert made.names == ("a",) and left.tolist() == [False, False, True, True, True, True]
+
+
+def test_more_users_at_the_same_threshold_name_more_strangers():
+    stream = torch.Generator().manual_seed(0)
+    labelled = faces(*range(80), users=8)[1]
+    f = torch.randn(80, 3, generator=stream)
+    found = growing(f, labelled, torch.randn(400, 3, generator=stream))
+    assert list(found) == ["strangers_named_5", "strangers_named_10", "strangers_named_20"]
+    assert 0 <= found["strangers_named_5"] <= found["strangers_named_10"] == found["strangers_named_20"] <= 1
+    assert abs(found["strangers_named_10"] - 0.1) < 0.07                     # what gamma was chosen for
+
+
+def test_the_sets_of_an_experiment_share_nobody():
+    with profiles.using("smoke"):
+        train, validation, test = identification.sets(0)
+    assert len({*train.names, *validation.names, *test.names}) == 12 + 4 + 8
+
+
+@pytest.mark.slow
+def test_the_experiments_give_what_the_claims_read():
+    with profiles.using("smoke"):
+        figures = identification.measure_newcomer("smoke", 0)
+        spaces = identification.measure_spaces("smoke", 0)
+    assert set(SPOILT["identification-retraining"]) <= set(figures) and figures["gallery_changed_without_cause"] == 0
+    assert {"pixels_one", "random_eer", "minimum_six", "strangers_named_20"} <= set(spaces)
+    assert all(0 <= value <= 1 for value in (figures | spaces).values())

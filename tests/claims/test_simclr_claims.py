@@ -1,0 +1,108 @@
+"""The claims of lecture 03 hold on figures that say so, fail on figures that do not, and are measured as they say."""
+
+import math
+
+import pytest
+import torch
+
+from course_lib import profiles
+from course_lib.claims import simclr
+from course_lib.claims.simclr import CLAIMS
+from course_lib.data import Labelled
+from course_lib.data.shapes import shapes
+from course_lib.pretext.views import Views
+
+BY_ID = {claim.id: claim for claim in CLAIMS}
+GOOD = {
+    "alignment_before": 1.2, "alignment_after": 0.6, "relative_before": 0.9, "relative_after": 0.35,
+    "uniformity_before": -2.7, "uniformity_after": -3.2,
+    "random_linear": 0.28, "random_pooled_linear": 0.33, "crops_linear": 0.2, "views_linear": 0.48,
+    "pooled_linear": 0.48, "head_linear": 0.45,
+    "random_nearest": 0.2, "random_pooled_nearest": 0.24, "crops_nearest": 0.17, "views_nearest": 0.36,
+    "pooled_nearest": 0.35, "head_nearest": 0.35,
+    "crops_loss": 1.4, "views_loss": 3.3, "random_own_kind": 0.12, "views_own_kind": 0.22,
+}
+_GEOMETRY = [{"alignment_after": 1.1}, {"uniformity_after": -2.75}]
+_RANDOM = [{"random_linear": 0.44}, {"random_nearest": 0.37}]
+BAD = {
+    "simclr-geometry-shapes": _GEOMETRY,
+    "simclr-geometry-cifar": [{"relative_after": 0.75}, {"uniformity_after": -2.75}],
+    "simclr-beats-random-shapes": _RANDOM,
+    "simclr-beats-random-cifar": _RANDOM,
+    "simclr-colour-shortcut-shapes": [{"crops_loss": 3.0}, {"crops_linear": 0.44}],
+    "simclr-colour-shortcut-cifar": [{"crops_loss": 3.0}, {"crops_linear": 0.49}],
+    "simclr-crops-teach-no-shapes": [{"crops_linear": 0.29}],
+    "simclr-before-the-head-cifar": [{"head_linear": 0.49}],
+    "simclr-before-the-head-shapes": [{"head_linear": 0.49}],
+    "simclr-pushes-own-kind": [{"views_own_kind": 0.14}],
+}
+
+
+@pytest.mark.parametrize("name", BY_ID)
+def test_a_claim_holds_on_figures_that_say_so(name):
+    verdict = BY_ID[name].holds([GOOD, GOOD, GOOD])
+    assert verdict.holds and any(character.isdigit() for character in verdict.because)
+
+
+@pytest.mark.parametrize(("name", "change"), [(name, change) for name, changes in BAD.items() for change in changes])
+def test_one_seed_that_says_otherwise_is_enough_to_fail(name, change):
+    assert not BY_ID[name].holds([GOOD, {**GOOD, **change}, GOOD]).holds
+
+
+def test_every_claim_has_figures_that_fail_it():
+    assert BAD.keys() == BY_ID.keys()
+
+
+def test_every_figure_that_a_claim_asks_for_is_measured_on_shapes():
+    with profiles.using("smoke"):
+        assert simclr.SHAPE_SET.measure("smoke", 0).keys() == GOOD.keys()
+
+
+def test_every_figure_that_a_claim_asks_for_is_measured_on_photographs(course_data):
+    with profiles.using("smoke"):
+        assert simclr.CIFAR.measure("smoke", 0).keys() == GOOD.keys()
+
+
+def test_training_and_test_pictures_share_none_at_any_seed():
+    with profiles.using("smoke"):
+        every = [picture.numpy().tobytes() for seed in (0, 1, 2) for part in simclr.drawn_shapes(seed)
+                 for picture in part.images]
+    assert len(set(every)) == len(every)
+
+
+def test_settling_moves_the_statistics_of_normalisation_only():
+    with profiles.using("smoke"):
+        fresh, model = (simclr.network(0) for _ in range(2))
+        simclr.settled(model, shapes(4).images, Views(), batches=2)
+    for (name, before), after in zip(fresh.state_dict().items(), model.state_dict().values(), strict=True):
+        assert torch.equal(before, after) != ("running" in name or "num_batches" in name), name
+    assert not model.training
+
+
+def test_pushes_by_hand():
+    """Four pictures of two kinds in one point: of three strangers, with two views each, one is of the own kind."""
+    pictures = Labelled(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), torch.tensor([0, 0, 1, 1]), ("a", "b"))
+    one_point = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 2))
+    assert simclr.pushes_on_own_kind(one_point, pictures, Views()) == pytest.approx(1 / 3, abs=1e-6)
+
+
+def test_pushes_of_a_network_that_knows_the_kinds():
+    """Kinds at right angles: one stranger with weight exp(1/tau), two with weight 1."""
+    images = torch.zeros(4, 1, 8, 8, dtype=torch.uint8)
+    images[2:] = 255
+    pictures = Labelled(images, torch.tensor([0, 0, 1, 1]), ("a", "b"))
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 2))
+    with torch.no_grad():
+        network[1].weight.copy_(torch.tensor([[-1.0], [1.0]]).expand(2, 64) / 64)
+        network[1].bias.copy_(torch.tensor([1.0, 0.0]))
+    same = math.exp(1 / simclr.TEMPERATURE)
+    plain = Views(area=(1, 1), mirror=False, strength=0, gray=0)
+    assert simclr.pushes_on_own_kind(network, pictures, plain) == pytest.approx(same / (same + 2), abs=1e-5)
+
+
+def test_the_sizes_by_profile():
+    with profiles.using("lecture"):
+        assert simclr.budget().steps * simclr.budget().batch == 32_000
+    with profiles.using("full"):
+        assert simclr.budget().batch == 512                           # the authors' for CIFAR-10
+        assert simclr.network(0).head.layers[-1].num_features == 128
