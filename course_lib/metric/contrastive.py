@@ -32,10 +32,9 @@ from torch import Tensor, nn
 from course_lib import arguments, profiles
 from course_lib.data.readers import Labelled
 from course_lib.fit import Progress, Trained, Watch, fit
-from course_lib.metric.batches import View, identity_batches
+from course_lib.metric.batches import OPTIMISER, View, identity_batches
 from course_lib.metric.identification import distances
 from course_lib.networks import Embedding
-from course_lib.optimisers import AdamW
 from course_lib.profiles import Budget
 
 PairLoss = Callable[..., Tensor]     # (distance (P,), y (P,), *, margin) -> (P,)
@@ -178,7 +177,7 @@ def train(images: Labelled, *, margin: float, budget: Budget, seed: int, loss: P
     network = (network or Embedding(channels=images.images.shape[1], seed=seed, start=START)).to(profiles.device())
     source = identity_batches(images, each=at_least_two(each), view=view)
     history = fit(network, source, partial(step, margin=_margin(margin), loss=loss, balanced=balanced), budget=budget,
-                  seed=seed, optimiser=AdamW(), watch=watch, checkpoint=checkpoint)
+                  seed=seed, optimiser=OPTIMISER, watch=watch, checkpoint=checkpoint)
     return Trained(network.eval(), history)
 
 

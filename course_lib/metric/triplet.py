@@ -13,7 +13,7 @@ Re-Identification", 2017, equation 5 and section 2; semi-hard negatives: F. Schr
 "FaceNet", CVPR 2015, which squares the norms (`squared=True` here) and normalises f to length one; this does neither.
 
 Deviations from Hermans: the network is the course's small one, trained from the beginning instead of from ImageNet,
-with AdamW and a cosine schedule for fewer steps, and its last layer begins small. From FaceNet: batches of P people
+with Muon and a cosine schedule for fewer steps, and its last layer begins small. From FaceNet: batches of P people
 with K pictures each instead of about 1800 pictures, and no unit sphere.
 
 Lecture 02 teaches it; exercise 02 asks for the loss and for batch-hard mining. Figures: the claims `triplet-*`.
@@ -33,10 +33,9 @@ from course_lib import arguments, profiles
 from course_lib.data.readers import Labelled
 from course_lib.data.sources import Batch, then
 from course_lib.fit import Progress, Trained, Watch, fit
-from course_lib.metric.batches import View, identity_batches
+from course_lib.metric.batches import OPTIMISER, View, identity_batches
 from course_lib.metric.contrastive import START, at_least_two, batch_distances, one_process, same_length
 from course_lib.networks import Embedding
-from course_lib.optimisers import AdamW
 from course_lib.profiles import Budget
 
 Margin = float | Literal["soft"]
@@ -256,7 +255,7 @@ def train(images: Labelled, *, budget: Budget, seed: int, mining: Mining = "batc
     source = identity_batches(images, each=at_least_two(each), view=view)
     source = then(source, by_lot) if mining == "random" else source
     history = fit(network, source, partial(step, mining=mining, margin=margin, squared=squared), budget=budget,
-                  seed=seed, optimiser=AdamW(), watch=watch, checkpoint=checkpoint)
+                  seed=seed, optimiser=OPTIMISER, watch=watch, checkpoint=checkpoint)
     return Trained(network.eval(), history)
 
 
