@@ -740,7 +740,7 @@ for name, stored in (
 #
 # | letter | is |
 # |---|---|
-# | $s$, $\hat s$ | deviation of the noise at each pixel and channel, in linear light; its estimate |
+# | $s$, $\hat s$ | deviation of the noise at each pixel and channel, in linear light (the losses count it in tenths); its estimate |
 # | $\alpha$ | weight of a level that is too high, $0.3$; one too low weighs $1 - \alpha = 0.7$ |
 # | $E$, $D$ | noise estimation network, non-blind denoising network |
 # | $\partial_x$, $\partial_y$ | difference to the left and to the upper neighbour |
