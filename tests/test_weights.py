@@ -15,7 +15,7 @@ def toy(tmp_path, monkeypatch):
     (tmp_path / "course.toml").touch()
     monkeypatch.setenv("COURSE_ROOT", str(tmp_path))
     monkeypatch.setattr(zoo, "FOLDER", tmp_path / "weights")
-    monkeypatch.setattr(data, "photographs", lambda split: {"flower": PICTURE})
+    monkeypatch.setattr(data, "photographs", lambda split, channels=1: {"flower": PICTURE})
     recipe = weights.Recipe(dncnn.DnCNN, {"depth": 3, "width": 4}, dncnn.train, {"sigma": 0.1}, Budget(4, 2, 16), (25,))
     monkeypatch.setattr(weights, "RECIPES", {"toy": recipe})
     return tmp_path

@@ -15,7 +15,7 @@ from torch import nn
 
 from course_lib import data, manifest, profiles, provenance, zoo
 from course_lib.data.images import read
-from course_lib.denoise import bias_free, dncnn, ffdnet
+from course_lib.denoise import bias_free, cbdnet, class_aware, dncnn, ffdnet
 from course_lib.denoiser import score
 from course_lib.fit import Trained
 from course_lib.noise import Gaussian
@@ -46,6 +46,13 @@ RECIPES = {
                          (5, 15, 25, 50, 75)),
     **{f"bias_free-{name}-w32": Recipe(network, SMALL, bias_free.train, {}, Budget(6000, 8, 36), (10, 50))
        for name, network in (("10", bias_free.BiasFreeDnCNN), ("twin-10", bias_free.BiasedTwin))},
+    "bias_free-55-w32": Recipe(bias_free.BiasFreeDnCNN, SMALL, bias_free.train, {"sigma": (0.0, 55 / 255)},
+                               Budget(6000, 8, 36), (10, 25, 50)),
+    "class_aware-s25-w16": Recipe(class_aware.Gradual, {"depth": 20, "width": 16}, class_aware.train,
+                                  {"noise": 25 / 255}, Budget(6000, 8, 48), (25,)),
+    **{f"cbdnet-{name}-w16": Recipe(cbdnet.CBDNet, {"channels": 3, "width": 16, "estimator_width": 16}, cbdnet.train,
+                                    recipe, Budget(6000, 8, 48), (15, 25))
+       for name, recipe in (("camera", {}), ("white", {"degrade": (0.0, 55 / 255)}))},
 }
 
 
@@ -54,13 +61,14 @@ def make(name: str, recipe: Recipe, checkpoints: Path) -> zoo.Card:
     network = recipe.cls(**recipe.arguments, seed=recipe.seed)
     asked = provenance.identity((recipe.arguments, recipe.train_arguments, recipe.budget, fingerprint(recipe)))
     checkpoint = checkpoints / f"{name}-{asked}.safetensors"
-    trained = recipe.train(data.photographs("train"), budget=recipe.budget, seed=recipe.seed, network=network,
-                           checkpoint=checkpoint, **recipe.train_arguments)
+    channels = recipe.arguments.get("channels", 1)
+    trained = recipe.train(data.photographs("train", channels=channels), budget=recipe.budget, seed=recipe.seed,
+                           network=network, checkpoint=checkpoint, **recipe.train_arguments)
     rounded = {key: value.half().to(value.dtype) if value.is_floating_point() else value
                for key, value in trained.model.state_dict().items()}
     trained.model.load_state_dict(rounded)   # what is scored is what is stored
     quality = {f"photographs_{level}": float(score(
-        trained.model, data.fixed_pairs(data.photographs("test"), Gaussian(level / 255), seed=0),
+        trained.model, data.fixed_pairs(data.photographs("test", channels=channels), Gaussian(level / 255), seed=0),
         sigma=level / 255).mean())
         for level in recipe.scored_at}
     card = zoo.Card(

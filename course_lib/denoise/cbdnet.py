@@ -16,13 +16,16 @@ CVPR 2019. A known re-implementation has the two weights of the asymmetric loss 
 
 Deviations from the paper: the camera has a plain gamma, drawn for each picture, where the paper draws one of 201
 measured response curves; its signal-dependent noise has the *variance* of the paper's text, and its levels end at a
-deviation at white of 0.08 and a read noise of 0.02, where the paper's code goes up to 0.16 and 0.06; the logarithm of
-a level is uniform, not the level: in a short training a network must not meet loud cameras only. s is the deviation of
-the noise in linear light, before it is mixed. The target is what the same camera stores without noise and without JPEG,
-so that the network is not asked to sharpen. The sides of an image become multiples of 4 by repeating its last row and
-column (the paper mirrors). Muon with a cosine schedule and averaged weights instead of Adam; D ends in zeros, so that
-the first estimate is z itself; E begins with s_hat = 0.05 everywhere, so that none of its outputs begins dead, and
-learns with smaller steps than D, which sees ten times the map.
+deviation at white of 0.05 and a read noise of 0.006, where the paper's code goes up to 0.16 and 0.06; the logarithm of
+a level is uniform, not the level: in a short training a network must not meet loud cameras only. So that such levels
+still count, the losses take them in tenths. s is the deviation of the noise in linear light, before it is mixed. The
+target is what the same camera stores without noise at JPEG quality 100, so that the network is not asked to sharpen.
+The channels of a training image change places at random: the course has few photographs in colour, and their colours
+are soon known by heart. The sides of an image become multiples of 4 by repeating its last row and column (the paper
+mirrors). Muon with a cosine schedule and averaged weights instead of Adam; D ends in zeros, so that the first estimate
+is z itself; E begins with s_hat = 0.01 everywhere, so that none of its outputs begins dead, and learns with smaller
+steps than D, which sees ten times the map. For cameras as quiet as these E learns what light and colour imply, and
+little of how noisy the camera is (claim cbdnet-finds-camera-level); white noise it finds.
 
 Lecture 11 teaches it; exercise 11 writes its asymmetric loss. Weights: `cbdnet-*` in the zoo.
 """
@@ -49,12 +52,12 @@ from course_lib.profiles import Budget
 
 ALPHA = 0.3                     # weight of a level that is too high; one too low weighs 1 - ALPHA
 ASYMMETRIC, VARIATION = 0.5, 0.05   # weights of L_asymm and L_TV beside L_rec
-SIGNAL = (0.01, 0.08)           # deviations in linear light, least and largest: of the signal's noise at white
-READ = (0.002, 0.02)            # and of the read noise
+SIGNAL = (0.005, 0.05)          # deviations in linear light, least and largest: of the signal's noise at white
+READ = (0.0005, 0.006)          # and of the read noise
 GAMMAS = (1.8, 2.6)             # the response curves that a camera draws from
 QUALITIES = (60, 100)           # and its JPEG qualities
 RATE = 0.012                    # of Muon: with 0.02 the U-Net forgets half-way what it has learnt
-MAP = 10.0                      # D sees the map times this: levels are small beside gray values
+MAP = 10.0                      # D and the losses see levels times this: they are small beside gray values
 SLOWER = 0.5                    # the estimator paints its map itself, which wants smaller steps still
 UNMIXED = 0.2                   # share of the cameras without a mosaic
 
@@ -75,7 +78,7 @@ class NoiseEstimator(nn.Module):
                                       for layer in (nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU())))
 
     def forward(self, z: Tensor) -> Tensor:
-        return self.layers(z)
+        return self.layers(z) / MAP
 
 
 class NonBlind(nn.Module):
@@ -128,8 +131,8 @@ class CBDNet(nn.Module):
         initialise(self, randomness.generator(seed, "CBDNet"))
         nn.init.zeros_(self.denoiser.last.weight)                               # begin with y_hat = z
         ends = cast(nn.Conv2d, self.estimator.layers[-2])
-        nn.init.zeros_(ends.weight)                                             # and with s_hat = 0.05
-        nn.init.constant_(cast(Tensor, ends.bias), 0.05)
+        nn.init.zeros_(ends.weight)                                             # and with s_hat = 0.01
+        nn.init.constant_(cast(Tensor, ends.bias), 0.01 * MAP)
 
     def forward(self, z: Tensor, *, sigma: float | Tensor | None = None) -> Tensor:
         if isinstance(sigma, float | int):
@@ -194,7 +197,7 @@ def step(model: Any, batch: Synthetic, progress: Progress, *, alpha: float = ALP
     z, level, y = batch
     estimate = model.noise_level(z)
     return _terms(model.denoise(z, level=estimate), y, estimate) | {
-        "asymmetric": ASYMMETRIC * asymmetric_loss(estimate, level, alpha=alpha)}
+        "asymmetric": ASYMMETRIC * asymmetric_loss(MAP * estimate, MAP * level, alpha=alpha)}
 
 
 def real_step(model: Any, batch: tuple[Tensor, Tensor], progress: Progress) -> dict[str, Tensor]:
@@ -212,17 +215,29 @@ def alternating_step(model: Any, batch: tuple[Synthetic, tuple[Tensor, Tensor]],
 
 
 def _terms(estimate: Tensor, y: Tensor, level: Tensor) -> dict[str, Tensor]:
-    return {"reconstruction": (estimate.float() - y).square().mean(), "variation": VARIATION * total_variation(level)}
+    return {"reconstruction": (estimate.float() - y).square().mean(),
+            "variation": VARIATION * total_variation(MAP * level)}
 
 
 # What it trains on -------------------------------------------------------------------------------------------------
 
 
+def recoloured(y: Tensor, generator: torch.Generator) -> Tensor:
+    """Exchange the channels of each image, (N, C, H, W), at random: a network must not learn colours of few pictures.
+
+    >>> y = torch.arange(3.0).reshape(1, 3, 1, 1).expand(500, 3, 1, 1)
+    >>> sorted(set(map(tuple, recoloured(y, torch.Generator().manual_seed(0))[..., 0, 0].int().tolist())))
+    [(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)]
+    """
+    order = torch.rand(y.shape[:2], generator=generator, device=y.device).argsort(dim=1)
+    return y.gather(1, order[:, :, None, None].expand_as(y))
+
+
 def draw_camera(channels: int, generator: torch.Generator) -> Camera:
     """A camera of the family that the network trains on: its noise, its gamma, its mosaic and its JPEG quality.
 
-    The logarithms of the deviations are uniform: of the signal's noise at white from 0.01 to 0.08, of the read noise
-    from 0.002 to 0.02, each channel its own. Most cameras are quiet, and few are very noisy.
+    The logarithms of the deviations are uniform: of the signal's noise at white from 0.005 to 0.05, of the read
+    noise from 0.0005 to 0.006, each channel its own. Most cameras are quiet, and few are very noisy.
     """
     share = torch.rand(2, 1, channels, 1, 1, generator=generator, device=generator.device)
     signal, read = (low * (high / low) ** part for (low, high), part in zip((SIGNAL, READ), share, strict=True))
@@ -233,8 +248,12 @@ def draw_camera(channels: int, generator: torch.Generator) -> Camera:
 
 
 def noise_free(camera: Camera, y: Tensor, *, generator: torch.Generator) -> Tensor:
-    """What the camera would store of y without noise and without JPEG: what the mosaic does to an image stays."""
-    return Camera(signal=0.0, read=0.0, gamma=camera.gamma, mosaic=camera.mosaic, quality=None)(y, generator=generator)
+    """What the camera would store of y without noise, at its best JPEG quality: what it does to every image stays.
+
+    The mean of many shots is about that. JPEG halves the resolution of colours even at quality 100; without that the
+    target has the coloured edges of the mosaic, and a network learns to paint them wherever an edge is.
+    """
+    return Camera(signal=0.0, read=0.0, gamma=camera.gamma, mosaic=camera.mosaic, quality=100)(y, generator=generator)
 
 
 def photographed(y: Tensor, generator: torch.Generator) -> Synthetic:
@@ -291,7 +310,7 @@ def train(images: Pictures, *, degrade: Degrade | Sigma = photographed, pairs: S
     if network is None:
         first = next(iter(images.values() if isinstance(images, Mapping) else images))
         network = CBDNet(channels=first.shape[0], seed=seed)
-    made = then(patches(images, size=size), degrade if callable(degrade) else white(degrade))
+    made = then(then(patches(images, size=size), recoloured), degrade if callable(degrade) else white(degrade))
     chosen = partial(alternating_step if pairs else step, alpha=alpha)
     source = _both(made, real_patches(pairs, size=size)) if pairs else made
     network = network.to(profiles.device())

@@ -15,7 +15,7 @@ from course_lib.denoise import cbdnet
 from course_lib.denoise.cbdnet import CBDNet, asymmetric_loss, total_variation
 from course_lib.denoiser import score
 from course_lib.noise import Camera
-from course_lib.operators import demosaic, mosaic
+from course_lib.operators import demosaic, jpeg, mosaic
 from course_lib.profiles import Budget
 
 broken = pytest.mark.xfail(strict=True)
@@ -149,15 +149,15 @@ def detached(terms):
     return {name: float(term.detach()) for name, term in terms.items()}
 
 
-def test_the_terms_of_a_step_have_the_weights_of_the_paper():
+def test_the_terms_of_a_step_have_the_weights_of_the_paper_for_levels_in_tenths():
     y = images(2, 3, 4, 4)
     terms = detached(cbdnet.step(Fixed(), (y + 0.3, torch.full_like(y, 0.4), y), None))
-    assert terms == pytest.approx({"reconstruction": 0.2**2, "asymmetric": 0.5 * 0.7 * 0.2**2, "variation": 0.0},
+    assert terms == pytest.approx({"reconstruction": 0.2**2, "asymmetric": 0.5 * 0.7 * 2**2, "variation": 0.0},
                                   rel=1e-3)
     model, estimate = Fixed(), images(1, 3, 4, 4)
     model.noise_level = lambda z: estimate
     terms = detached(cbdnet.step(model, (y[:1], estimate, y[:1]), None))
-    assert terms["variation"] == pytest.approx(0.05 * float(total_variation(estimate)), rel=1e-4)
+    assert terms["variation"] == pytest.approx(0.05 * float(total_variation(10 * estimate)), rel=1e-4)
     assert terms["asymmetric"] == 0
 
 
@@ -177,8 +177,8 @@ def test_cameras_are_drawn_from_the_ranges_and_fill_them_most_of_them_quiet():
     generator = randomness.generator(0)
     cameras = [cbdnet.draw_camera(3, generator) for _ in range(600)]
     for values, low, high in (
-            (torch.stack([camera.signal.sqrt() for camera in cameras]).log10(), -2.0, math.log10(0.08)),
-            (torch.stack([camera.read for camera in cameras]).log10(), math.log10(0.002), math.log10(0.02)),
+            (torch.stack([camera.signal.sqrt() for camera in cameras]).log10(), math.log10(0.005), math.log10(0.05)),
+            (torch.stack([camera.read for camera in cameras]).log10(), math.log10(0.0005), math.log10(0.006)),
             (torch.tensor([camera.gamma for camera in cameras]), 1.8, 2.6),
             (torch.tensor([float(camera.quality) for camera in cameras]), 60.0, 100.0)):
         values, span = values.flatten(), high - low
@@ -210,12 +210,13 @@ def test_the_deviation_of_many_shots_in_linear_light_is_the_level():
     assert torch.allclose(shots.std(dim=0, keepdim=True), camera.variance(y).sqrt(), rtol=0.03)
 
 
-def test_the_target_has_the_mosaic_of_the_camera_but_not_its_noise_and_its_blocks():
+def test_the_target_has_the_mosaic_and_the_coarse_colours_of_the_camera_but_not_its_noise_and_its_blocks():
     y = images(1, 3, 16, 16)
-    mosaiced = cbdnet.noise_free(Camera(gamma=2.0), y, generator=randomness.generator(0))
-    assert torch.allclose(mosaiced, demosaic(mosaic(y**2.0)) ** 0.5, atol=1e-5)
-    plain = cbdnet.noise_free(Camera(signal=0.1, read=0.1, mosaic=False), y, generator=randomness.generator(0))
-    assert torch.allclose(plain, y, atol=1e-5)
+    noisy = Camera(signal=0.1, read=0.1, gamma=2.0, quality=60)
+    mosaiced = cbdnet.noise_free(noisy, y, generator=randomness.generator(0))
+    assert torch.allclose(mosaiced, jpeg(demosaic(mosaic(y**2.0)) ** 0.5, quality=100), atol=1e-5)
+    gray = images(1, 1, 16, 16)
+    assert torch.allclose(cbdnet.noise_free(noisy, gray, generator=randomness.generator(0)), gray, atol=0.01)
 
 
 def test_white_noise_comes_with_its_level_and_its_clean_image():
@@ -243,7 +244,7 @@ def reference_pipeline(network, z):
     level = z
     for i in range(5):
         level = conv(f"estimator.layers.{2 * i}", level)
-    x, skips = torch.cat([z, 10 * level], dim=1), []
+    x, skips = torch.cat([z, level], dim=1), []                   # E's last layer gives tenths, D is told tenths
     for stage, count in (("full_in", 2), ("half_in", 3), ("quarter", 6), ("half_out", 3), ("full_out", 2)):
         if stage in ("half_in", "quarter"):
             skips.append(x)
@@ -286,7 +287,7 @@ def test_the_network_of_the_paper_has_five_and_sixteen_convolutions():
 def test_before_training_the_estimate_is_the_image_and_the_level_is_alive_everywhere():
     network, z = CBDNet(width=4, estimator_width=4), images(1, 3, 9, 10)
     with torch.no_grad():
-        assert torch.equal(network(z), z) and torch.equal(network.noise_level(z), torch.full_like(z, 0.05))
+        assert torch.equal(network(z), z) and torch.equal(network.noise_level(z), torch.full_like(z, 0.01))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 2), (4, 4), (5, 11), (18, 7)])

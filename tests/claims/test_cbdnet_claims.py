@@ -5,21 +5,25 @@ import torch
 
 from course_lib import profiles
 from course_lib.claims import cbdnet
-from course_lib.claims.cbdnet import CLAIMS, KNOBS, LEVEL, REAL
+from course_lib.claims.cbdnet import CLAIMS, KNOBS, LEVEL, LEVELS, REAL, STRENGTHS
 
 YES = {
-    **{f"{where}_{name}": value for where in ("real", "made")
+    **{f"{where}_{name}": value for where in ("real", "made", "others")
        for name, value in {"noisy": 37.0, "camera": 38.0, "white": 35.0, "near": 37.2}.items()},
-    "others_noisy": 37.0, "others_camera": 38.0, "others_longer": 38.1, "others_tuned": 39.0,
+    "others_longer": 38.1, "others_tuned": 39.0,
     **{f"{name}_too_low": share for name, share in (("asymmetric", 0.2), ("symmetric", 0.5), ("exchanged", 0.8))},
     **{f"{name}_ratio": 1.0 for name in ("asymmetric", "symmetric", "exchanged")},
-    **{f"knob_{knob:g}": 30.0 - abs(knob - 1) for knob in KNOBS}}
+    **{f"knob_{knob:g}": 30.0 - abs(knob - 1) for knob in KNOBS},
+    **{f"white_{level}": 1.1 for level in LEVELS}, **{f"camera_{strength:g}": 1.0 for strength in STRENGTHS}}
 BY_ID = {claim.id: claim for claim in CLAIMS}
 SPOILT = {
     "cbdnet-real-pairs": [{"real_camera": 34.0}, {"real_near": 38.5}],
+    "cbdnet-real-others": [{"others_camera": 34.0}, {"others_near": 38.5}],
     "cbdnet-better-than-nothing": [{"real_camera": 36.9}],
     "cbdnet-fine-tuned": [{"others_tuned": 38.05}],
     "cbdnet-asymmetric": [{"asymmetric_too_low": 0.6}, {"exchanged_too_low": 0.4}],
+    "cbdnet-finds-white-level": [{"white_15": 1.3}, {"white_50": 0.7}],
+    "cbdnet-finds-camera-level": [{"camera_0.25": 4.0}, {"camera_1": 0.4}],
     "cbdnet-knob": [{"knob_0.25": 29.95}]}
 
 
