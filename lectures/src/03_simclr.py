@@ -165,7 +165,7 @@ figures.lines(
 #
 # The features come from the small network of part A, the projection from two linear layers on top. After the training the
 # head is taken off. That looks like waste: the loss has made $z$ good, not $h$. But $z$ is good for the *question*: it must
-# not depend on anything that a view changes. $h$ may still know it, since the head can drop it. So $h$ is the more
+# not depend on anything that a view changes. $h$ may still know it, since the head can drop it. So $h$ should be the more
 # useful of the two, if you do not know yet what you will ask. On ImageNet the paper measures more than ten points between
 # the two. Its $h$ are the averaged activations of the last block, 2048 numbers, and its $z$ has 128. Ours come after one
 # more linear layer, and have 64 like $z$: there is less to throw away. The tables below show all three.
@@ -467,6 +467,11 @@ figures.bars(
     "simclr-beats-random, simclr-colour-shortcut and simclr-before-the-head.",
 )
 
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# On drawn shapes crops alone taught less than nothing; on photographs they taught something, and with colours changed it
+# is more. What did not come out is the gain before the head: on ImageNet it is more than ten points, after so
+# short a training of so small a network it is none, and both claims on it fail.
+
 # %% slideshow={"slide_type": "subslide", "minutes": 2}
 figures.table(
     {
@@ -553,7 +558,7 @@ figures.table(
 # - NT-Xent is a multiple-choice question with $2N - 1$ candidates. Lower temperatures push the nearest strangers only.
 # - It asks for alignment of partners and for uniformity over the sphere. A collapsed network pays $\log(2N - 1)$.
 # - The views say what does not matter. What they leave alone may be used as a shortcut, and a low loss does not tell.
-# - Use the features before the head, and compare them with those of an untrained network.
+# - Try the features before the head as well as after it, and compare both with those of an untrained network.
 # - The loss knows no kinds. Pictures of one kind are false negatives, and the fewer kinds there are, the more of them.
 
 # %% slideshow={"slide_type": "slide", "minutes": 5, "notes": "Let everyone answer alone first."}
