@@ -191,7 +191,7 @@ CLAIMS = (
                             + f"; bias-free at most {max(row['net_bias_free_at_50'] for row in f):.1g}")),
     Claim("bias_free-scaled-by-hand",
           "Divide the noisy image by 5, denoise it with the twin, multiply by 5: at 50 that is at least 3 dB ahead of "
-          "the twin alone.", "this course; the trick is that of seeds/002, NN3D with a noise level that is not known",
+          "the twin alone.", "this course; the trick is that of Boracchi 2025 for NN3D at a level that is not known",
           {}, EXPERIMENT, lambda f: exceeds(f, "twin_10_scaled_at_50", "twin_10_at_50", by=3.0)),
     Claim("bias_free-fewer-dimensions",
           "The more noise, the fewer dimensions a bias-free network lets through: about as one over its level.",

@@ -149,13 +149,13 @@ CLAIMS = (
     Claim("bm3d-too-low",
           "Told a lower level than the true one, BM3D and C-BM3D leave noise in: told 15 instead of 25 costs more than "
           "two decibels, told 5 returns almost the noisy image.",
-          "seeds/002, DnCNN and FFDNet performance (wrong M); Zhang et al. 2018 (FFDNet), on wrong noise levels "
+          "Boracchi 2025, DnCNN and FFDNet performance (wrong M); Zhang et al. 2018 (FFDNet), on wrong noise levels "
           "(curves)", {}, TOLD, _noise_stays),
     Claim("bm3d-too-high",
           "Told a higher level than the true one, BM3D and C-BM3D smooth too much: the score falls slowly, and stays "
           "below that of the right level.",
-          "seeds/002: constant, but not at the level of the right sigma; Zhang et al. 2018 (FFDNet), on wrong noise "
-          "levels (curves)", {}, TOLD, _flat),
+          "Boracchi 2025: constant, but not at the level of the right sigma; Zhang et al. 2018 (FFDNet), on wrong "
+          "noise levels (curves)", {}, TOLD, _flat),
     Claim("bm3d-asymmetric",
           "In doubt, tell a BM3D more noise rather than less: 15 too low costs more than twice as much as 15 too high.",
           "Zhang et al. 2018 (FFDNet), on wrong noise levels (curves)", {}, TOLD, _asymmetric),

@@ -192,7 +192,7 @@ CLAIMS = (
           _loses_elsewhere),
     Claim("class_aware-chooser",
           "A small classifier finds the class of a noisy picture, and with it the networks of the classes are ahead "
-          "without anyone saying what is in the picture.", f"{PAPER}, section IV; seeds/002, testing", {}, GAUSSIAN,
+          "without anyone saying what is in the picture.", f"{PAPER}, section IV; Boracchi 2025, testing", {}, GAUSSIAN,
           _chooses),
     Claim("class_aware-poisson",
           "All of this holds for photon noise too: each class is better off with its own network.",

@@ -19,7 +19,7 @@ from course_lib.metric.identification import embed, pixels
 from course_lib.metric.verification import equal_error_rate, pair_distances
 from course_lib.profiles import Budget, Profile, choose
 
-SOURCE = "seeds/002, Metric Learning"
+SOURCE = "Boracchi 2025, Metric Learning"
 HADSELL = "R. Hadsell, S. Chopra, Y. LeCun, CVPR 2006"
 MARGIN = 4.0
 MARGINS = (1, 16)       # besides
@@ -104,7 +104,7 @@ CLAIMS = (
     Claim("contrastive-balance",
           "Two means, one over the genuine and one over the impostor pairs, give a lower error rate than one mean over "
           "all pairs of a batch, of which nine in ten are impostors.",
-          "none; facts/ssl.md, section 2: batches of all pairs are dominated by impostors", {}, PEOPLE,
+          "none; the usual advice: batches of all pairs are dominated by impostors", {}, PEOPLE,
           lambda f: exceeds(f, "one_mean", "slide", unit="")),
     Claim("contrastive-margin-is-scale",
           "The margin sets how far apart people lie more than how well they are told apart: with sixteen times the "
@@ -113,7 +113,7 @@ CLAIMS = (
     Claim("contrastive-few-people",
           "Trained on five people only, the network tells these five apart nearly without error, and people never seen "
           "much worse than one that was trained on all.",
-          "none; facts/ssl.md, section 1: with few classes metric learning does not carry over to new ones", {},
+          "none; with few classes metric learning does not carry over to new ones", {},
           PEOPLE, _trap),
     Claim("contrastive-more-people",
           "The more people there are to learn from, at the same number of steps, the lower is the error rate on people "

@@ -14,7 +14,7 @@ from course_lib.denoiser import score
 from course_lib.noise import Camera, Gaussian, LowLight, Noise, Rain
 from course_lib.profiles import Budget, Profile, choose
 
-SOURCE = "seeds/002, straightforward solution"
+SOURCE = "Boracchi 2025, straightforward solution"
 SIGMA = 25 / 255
 FORWARD: dict[str, Noise] = {"noise": Gaussian(SIGMA), "rain": Rain(), "dark": LowLight(),
                              "camera": Camera(signal=0.03, read=0.03)}

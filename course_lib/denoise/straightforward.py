@@ -7,9 +7,9 @@ Nothing in the recipe says "noise": with another forward model the same lines le
 dark picture, to fill in what is missing. All that is known of the problem is in `forward`, so all goes wrong where
 that is wrong.
 
-Source: seeds/002, "Straightforward solution". The network is a DnCNN without its two ingredients (residual learning,
-batch normalisation), which lecture 09 adds. Lecture 08 teaches it; claims `straightforward-*`.
-"""
+Source: G. Boracchi, "Departing From Supervised Learning", 2025, "Straightforward solution". The network is a DnCNN
+without its two ingredients (residual learning, batch normalisation), which lecture 09 adds. Lecture 08 teaches it;
+claims `straightforward-*`. """
 
 from __future__ import annotations
 

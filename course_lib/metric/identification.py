@@ -7,8 +7,8 @@ themselves, the penultimate activations of a classifier (this file), or a networ
 02). Norms are Euclidean. Where no user is near enough, there is "no identification". Enrolment stores a vector, and
 nothing else.
 
-Source: seeds/002 (G. Boracchi, "Departing From Supervised Learning", 2025): face identification by classification, by
-template matching, and the rule with gamma; the minimum instead of the mean is a common variant.
+Source: G. Boracchi, "Departing From Supervised Learning", PhD course, Politecnico di Milano, 2025: face identification
+by classification, by template matching, and the rule with gamma; the minimum instead of the mean is a common variant.
 
 Deviations from the source: the classifier is a small network from scratch instead of a large one, trained on batches of
 some people with some pictures each, which the metric losses of lecture 02 get too, so that they can be compared.

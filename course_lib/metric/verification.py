@@ -15,8 +15,9 @@ counted by the false positive identification rate, and what goes right by the de
 gamma is chosen on the scores of impostors kept for validation, who are neither trained on nor tested with. The more
 people are enrolled, the smaller is the smallest score of a stranger: at a fixed gamma FPIR grows with the gallery.
 
-Source: seeds/002, "Metric Learning"; the rates are those of P. Grother, P. Phillips, "Models of Large Population
-Recognition Performance", CVPR 2004, written with distances in place of similarities.
+Source: G. Boracchi, "Departing From Supervised Learning", 2025, "Metric Learning"; the rates are those of P. Grother,
+P. Phillips, "Models of Large Population Recognition Performance", CVPR 2004, written with distances in place of
+similarities.
 
 Lecture 02 teaches it; exercise 02 builds on it.
 """
