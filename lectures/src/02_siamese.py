@@ -1139,6 +1139,8 @@ Quiz(
 # 1. Train with `mining="all"`, and average over the triplets only that are not yet satisfied. When do the two differ?
 # 2. Normalise $f$ to length one before the loss. Which margins still make sense, and does the error on new people change?
 # 3. Train with five people and look at the forces on the picture of a sixth. Which tricks did the network learn?
+# 4. `zoo.load(Embedding, "triplet-people")` gives the distance that the ledger's training arrives at. Enrol `people(300)`
+#    with it. Whom does it confuse, and what have they in common?
 #
 # ## Further reading
 #
