@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from torch import nn
@@ -39,13 +40,8 @@ class Recipe:
     budget: Budget
     scored_at: tuple[int, ...] = ()   # noise levels of the card, of 255
     seed: int = 0
-    pictures: Callable[[], Labelled] | None = None                       # what it trains on, if not photographs
+    pictures: partial[Labelled] | None = None                            # what it trains on, if not photographs
     judge: Callable[[nn.Module], dict[str, float]] | None = None         # what the card says of it, if not PSNR
-
-
-def drawn_people() -> Labelled:
-    """The first 160 drawn people."""
-    return people(160)
 
 
 def tells_people_apart(model: nn.Module) -> dict[str, float]:
@@ -75,7 +71,7 @@ RECIPES = {
                                     recipe, Budget(6000, 8, 48), (15, 25))
        for name, recipe in (("camera", {}), ("white", {"degrade": (0.0, 55 / 255)}))},
     "triplet-people": Recipe(Embedding, {"start": triplet.START}, triplet.train, {}, Budget(1000, 40),
-                             pictures=drawn_people, judge=tells_people_apart),
+                             pictures=partial(people, 160), judge=tells_people_apart),
 }
 
 
@@ -100,7 +96,7 @@ def make(name: str, recipe: Recipe, checkpoints: Path) -> zoo.Card:
         recipe=f"{recipe.train.__module__}.{recipe.train.__qualname__}",
         recipe_arguments={**recipe.train_arguments, "steps": recipe.budget.steps, "batch": recipe.budget.batch,
                           "patch": recipe.budget.patch},
-        data={} if recipe.pictures else {"photographs": data.content_hash("photographs")}, seed=recipe.seed,
+        data=drawn_by(recipe) or {"photographs": data.content_hash("photographs")}, seed=recipe.seed,
         quality=quality | {"seconds": trained.history.seconds}, fingerprint=fingerprint(recipe),
         stamp=provenance.stamp())
     zoo.save(trained, card)
@@ -111,8 +107,13 @@ def make(name: str, recipe: Recipe, checkpoints: Path) -> zoo.Card:
 def fingerprint(recipe: Recipe) -> str:
     """What the weights depend on."""
     if recipe.pictures:
-        return provenance.fingerprint(recipe.train, recipe.cls, recipe.pictures)
+        return provenance.fingerprint(recipe.train, recipe.cls, recipe.pictures.func)
     return provenance.fingerprint(recipe.train, recipe.cls, read, data=("photographs",))
+
+
+def drawn_by(recipe: Recipe) -> dict[str, str]:
+    """The pictures that our own code draws, by the function that draws them; empty for photographs."""
+    return {recipe.pictures.func.__name__: provenance.fingerprint(recipe.pictures.func)} if recipe.pictures else {}
 
 
 def main() -> None:
