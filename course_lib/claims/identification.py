@@ -203,7 +203,7 @@ CLAIMS = (
     Claim("identification-learnt",
           "It is what was learnt that helps, not the architecture: the same network with random weights is no better "
           "than the pixels.", "none; the control of the claim before", {}, SPACES,
-          lambda f: together(_ahead(f, "pixels_one", "random_one", -0.05),
+          lambda f: together(_ahead(f, "pixels_one", "random_one", 0.0),
                              _ahead(f, "latent_160_one", "random_one", 0.3))),
     Claim("identification-more-people",
           "At equal budgets, the latent space of a classifier of 40 or 160 people is worth far more for others than "

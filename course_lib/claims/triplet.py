@@ -3,7 +3,8 @@
 All learnt distances get the same: trunk (`Embedding`), first weights, batches, views, steps, optimiser. What differs is
 the loss, and that the classifier is asked for its latent space. Its trunk begins in two ways: as those of the others
 do, with a linear layer whose weights are a tenth of the usual ones, and with the usual ones. Pixels learn nothing. All
-are scored on people, or characters, that nobody was trained on:
+are scored on people, or characters, that nobody was trained on (on Omniglot the classifier of 544 characters hardly
+learns in so few steps: what is ahead of it there is ahead of next to nothing):
 
     eer, auc                over all pairs of their pictures
     dir, fpir, confused     a door with three templates each: gamma lets in a tenth of the validation strangers, and is
@@ -12,8 +13,8 @@ are scored on people, or characters, that nobody was trained on:
     recall                  whose nearest other picture shows the same person
     one_shot                Omniglot only: right names in the 20-way runs
 
-All are shares in [0, 1]. A seed draws the first weights, the batches, the division into seen and unseen, and on the
-drawn set the people.
+All are shares in [0, 1]. A seed draws the first weights and the batches, on the drawn set the people, on ORL who is
+seen and who is not; alphabets and digits are divided once.
 """
 
 from __future__ import annotations
@@ -267,7 +268,7 @@ CLAIMS = (
     Claim("triplet-people-pixels",
           "On drawn people whom nobody was trained on, the distance learnt from triplets is far ahead of pixels, in "
           "pairs and at a door.", PIXELS, {}, PEOPLE,
-          lambda f: far_ahead(f, eer=0.15, dir_=0.05)),
+          lambda f: far_ahead(f, eer=0.15, dir_=0.15)),
     Claim("triplet-people-classifier",
           "It is ahead of the latent space of a classifier, too, in the mean over three seeds, after as many steps on "
           "the same batches.", SOURCE, {}, PEOPLE, ahead_in_the_mean),

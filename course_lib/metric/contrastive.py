@@ -11,10 +11,11 @@ is normalised. The slide form pulls a pair as hard when it is near as when it is
 Source: R. Hadsell, S. Chopra, Y. LeCun, "Dimensionality Reduction by Learning an Invariant Mapping", CVPR 2006; the
 form with plain norms is that of the lecture this course follows (G. Boracchi, "Departing From Supervised Learning!").
 
-Deviations from both: pairs are not drawn one by one. A batch of P people with K pictures each holds all its
-PK (PK - 1)/2 pairs, of which few are genuine, so the mean over the genuine pairs and the mean over the impostor pairs
-are added, and neither drowns the other. The network, its optimiser and the number of steps are the course's; its last
-layer begins small, so that first distances are small beside the margin.
+Deviations from both: pairs are not drawn one by one. A batch of P people with K pictures each holds all its PK (PK -
+1)/2 pairs, of which few are genuine, so the mean over the genuine pairs and the mean over the impostor pairs are added,
+so that neither drowns the other (on drawn people one mean over all did better: claim contrastive-balance). The network,
+its optimiser and the number of steps are the course's; its last layer begins small, so that first distances are small
+beside the margin.
 
 Lecture 02 teaches it; exercise 02 asks for the loss over a batch. Figures: the claims `contrastive-*`.
 """

@@ -464,7 +464,7 @@ figures.bars(
     xlabel="linear probe: named rightly (%)",
     digits=1,
     caption="Mean of three trainings of 250 steps; the last three bars are of one network. From the ledger: claims "
-    "simclr-beats-random, simclr-colour-shortcut and simclr-before-the-head.",
+    "simclr-beats-random-*, simclr-colour-shortcut-* and simclr-before-the-head-*, for shapes and cifar.",
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
@@ -489,7 +489,7 @@ figures.table(
     },
     caption="From the ledger, the same trainings; alignment and uniformity with colours changed, on pictures not "
     "trained on. An untrained network can be aligned well because all points are near each other: the third pair of "
-    "columns is in units of the distance of strangers. Claims simclr-geometry and simclr-colour-shortcut.",
+    "columns is in units of the distance of strangers. Claims simclr-geometry-* and simclr-colour-shortcut-*.",
 )
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Do the arithmetic of the floor with them: 2N/K views share a point; one is me, one is my partner."}
