@@ -229,8 +229,8 @@ FEW = Experiment("triplet-few", measure_few)
 def interval(values: Sequence[float]) -> tuple[float, float, float]:
     """The mean of some values and the ends of its 95 % interval, by Student's t: three values leave it wide.
 
-    >>> interval([1.0, 2.0, 3.0])                     # 2 -+ 4.303 / sqrt(3)
-    (2.0, -0.48413771175033, 4.48413771175033)
+    >>> [round(value, 3) for value in interval([1.0, 2.0, 3.0])]                     # 2 -+ 4.303 / sqrt(3)
+    [2.0, -0.484, 4.484]
     """
     from scipy.stats import t
 

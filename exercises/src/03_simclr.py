@@ -245,7 +245,7 @@ def contrast_in_a_loop(batch, factor):
 
 
 def contrast_by_lerp(batch, factor):
-    means = torch.einsum("nchw,c->n", batch, torch.tensor(_LUMA)) / batch[0, 0].numel()
+    means = torch.einsum("nchw,c->n", batch, torch.tensor(_LUMA).to(batch)) / batch[0, 0].numel()
     flat = torch.lerp(means[:, None].expand(len(batch), batch[0].numel()), batch.flatten(1), factor[:, None])
     return flat.reshape(batch.shape).clamp(0, 1)
 

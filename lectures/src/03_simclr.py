@@ -334,7 +334,7 @@ def two_views(part, strength, picture):
     image = asked.images[samples[picture]][None].float() / 255
     draw = generator(3, "player", picture)
     one, other = player_view(part, strength)(torch.cat([image, image]), draw)
-    return {"the picture": image[0], "one view": one, "another view": other}
+    return {"one view": one, "another view": other, "the picture": image[0]}
 
 
 Player(
