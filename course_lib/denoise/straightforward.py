@@ -9,7 +9,8 @@ that is wrong.
 
 Source: G. Boracchi, "Departing From Supervised Learning", 2025, "Straightforward solution". The network is a DnCNN
 without its two ingredients (residual learning, batch normalisation), which lecture 09 adds. Lecture 08 teaches it;
-claims `straightforward-*`. """
+claims `straightforward-*`.
+"""
 
 from __future__ import annotations
 
