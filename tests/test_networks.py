@@ -1,10 +1,10 @@
-"""The shared embedding network: its sizes by hand, any image size, and weights from its seed alone."""
+"""The shared networks: their sizes by hand, any image size, and weights from their seed alone."""
 
 import pytest
 import torch
 from torch.nn import functional as F
 
-from course_lib.networks import Embedding
+from course_lib.networks import Embedding, Encoder
 
 
 def test_a_small_start_scales_the_vectors_and_nothing_else():
@@ -21,6 +21,7 @@ def test_its_weights_are_those_counted_by_hand():
 def test_it_computes_what_its_docstring_says():
     """Against plain calls of PyTorch's functions, block by block."""
     network = Embedding(widths=(4, 6), dimensions=5, seed=3).double().eval()
+    encoder = Encoder(widths=(4, 6), seed=3).double().eval()
     x = torch.rand(2, 1, 16, 12, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     weights, h = network.state_dict(), x
     for block in (0, 4):
@@ -29,6 +30,7 @@ def test_it_computes_what_its_docstring_says():
     assert h.shape == (2, 6, 4, 3)
     rows = torch.stack([h[..., [0, 1], :].mean(-2), h[..., [1, 2], :].mean(-2), h[..., [2, 3], :].mean(-2)], dim=-2)
     assert torch.allclose(network(x), rows.flatten(1) @ weights["last.weight"].T + weights["last.bias"], atol=1e-12)
+    assert torch.allclose(encoder(x), h.mean((2, 3)), atol=1e-12) and encoder.dimensions == 6      # the same blocks
 
 
 @pytest.mark.parametrize("size", [(48, 48), (56, 46), (28, 105), (16, 16)])
@@ -50,8 +52,9 @@ def test_vectors_are_neither_rectified_nor_of_one_length():
 
 
 def test_mistakes_are_told():
-    with pytest.raises(ValueError, match="at least 16 x 16"):
-        Embedding()(torch.zeros(1, 1, 12, 48))
+    for network in (Embedding, Encoder):
+        with pytest.raises(ValueError, match=f"at least 16 x 16 .* {network.__name__}"):
+            network()(torch.zeros(1, 1, 12, 48))
     with pytest.raises(ValueError, match="expected 1 channel"):
         Embedding()(torch.zeros(1, 3, 48, 48))
     with pytest.raises(ValueError, match="channels after each block"):

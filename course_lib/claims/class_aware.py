@@ -208,7 +208,8 @@ CLAIMS = (
     Claim("class_aware-gradual-sum",
           "The output is the input minus the sum of the noise estimates of all layers, bit for bit.",
           f"{PAPER}, section III", {}, LAYERS,
-          lambda f: Verdict(all(row["exact"] == 1.0 for row in f), "compared bit for bit on the test photographs")),
+          lambda f: Verdict(all(row["exact"] == 1.0 for row in f), "equal bit for bit on the test photographs at "
+                            f"{sum(row['exact'] == 1.0 for row in f)} of {len(f)} seeds (needed: all)")),
     Claim("class_aware-flat-first",
           "Flat parts of an image are clean after fewer layers than edges: the first layers see too little to know "
           "what an edge is.", f"{PAPER}, section III, on the gradual estimates", {}, LAYERS, _flat_first),

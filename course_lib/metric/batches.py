@@ -83,6 +83,10 @@ def check_labelled(images: Labelled) -> Labelled:
                          f"{tuple(images.labels.shape)}.")
     if not len(images.labels):
         raise ValueError("expected at least one image, got none.")
+    least, most, known = images.labels.min().item(), images.labels.max().item(), len(images.names)
+    if images.labels.dtype != torch.long or least < 0 or most >= known:
+        raise ValueError(f"expected labels as int64 from 0 to {known - 1}, indices into the {known} names, got "
+                         f"{images.labels.dtype} from {least} to {most}.")
     return images
 
 
@@ -104,6 +108,12 @@ class jitter:
     mirror: bool = False
     turn: float = 0.0
     noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("shift", "brightness", "turn", "noise"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name}: expected how far an image is changed at most, 0 or more, got "
+                                 f"{getattr(self, name)}.")
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         arguments.image_batch(images)

@@ -33,7 +33,7 @@ from torch import Tensor, nn
 from course_lib import arguments, profiles
 from course_lib.data.readers import Labelled
 from course_lib.fit import Progress, Trained, Watch, fit
-from course_lib.metric.batches import OPTIMISER, View, identity_batches
+from course_lib.metric.batches import OPTIMISER, View, check_labelled, identity_batches
 from course_lib.metric.identification import distances
 from course_lib.networks import Embedding
 from course_lib.profiles import Budget
@@ -100,8 +100,7 @@ def batch_distances(embeddings: Tensor) -> Tensor:
     """
     if embeddings.ndim != 2:
         raise ValueError(f"expected embeddings (N, D), one row for each picture, got {tuple(embeddings.shape)}.")
-    f = embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))
-    return distances(f, f)
+    return distances(embeddings, embeddings)
 
 
 def pairs(embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -175,6 +174,7 @@ def train(images: Labelled, *, margin: float, budget: Budget, seed: int, loss: P
     `batches.jitter()`.
     """
     one_process()
+    check_labelled(images)
     network = (network or Embedding(channels=images.images.shape[1], seed=seed, start=START)).to(profiles.device())
     source = identity_batches(images, each=at_least_two(each), view=view)
     history = fit(network, source, partial(step, margin=_margin(margin), loss=loss, balanced=balanced), budget=budget,

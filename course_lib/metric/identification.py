@@ -45,7 +45,8 @@ def embed(network: nn.Module | Callable[[Tensor], Tensor], images: Tensor, *, ba
     """The embeddings of images, one row each: in eval mode, without gradients, in float32, on the CPU.
 
     In training mode batch normalisation would let a template depend on the images that happen to be beside it.
-    network: a network, or a method of one, such as `classifier.latent`; it is left in the mode it was in.
+    network: a network, or a method of one, such as `classifier.latent`; it is left in the mode it was in. Any other
+    function is called as it is: the network inside a lambda is not put in eval mode.
     Shapes: images (N, C, H, W), uint8 or floats in [0, 1] -> (N, d).
 
     >>> embed(nn.Flatten(), torch.full((3, 1, 2, 2), 255, dtype=torch.uint8))[0]
@@ -89,7 +90,7 @@ def distances(a: Tensor, b: Tensor) -> Tensor:
     d_ij = | a_i - b_j |. The usual shortcut |a|^2 + |b|^2 - 2 ab loses small distances: in float32 it can say 0.7 for a
     point and itself.
 
-    Shapes: a (N, d), b (M, d) -> (N, M).
+    Shapes: a (N, d), b (M, d) -> (N, M), in float32 or better.
 
     >>> distances(torch.zeros(1, 2), torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
     tensor([[5., 0.]])
@@ -97,7 +98,8 @@ def distances(a: Tensor, b: Tensor) -> Tensor:
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:
         raise ValueError(f"expected embeddings (N, d) and (M, d), got {tuple(a.shape)} and {tuple(b.shape)}. "
                          "One embedding becomes a set of one with f[None].")
-    return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
+    exact = torch.promote_types(torch.promote_types(a.dtype, b.dtype), torch.float32)
+    return torch.cdist(a.to(exact), b.to(exact), compute_mode="donot_use_mm_for_euclid_dist")
 
 
 # Templates -----------------------------------------------------------------------------------------------------------
@@ -133,6 +135,7 @@ class Gallery:
         if templates.ndim != 2 or not len(templates):
             raise ValueError(f"templates: expected embeddings (T, d) of one picture or more, got "
                              f"{tuple(templates.shape)}. One embedding f (d,) becomes one template with f[None].")
+        _check_finite(templates, name="templates")
         for other in self._templates.values():
             if other.shape[1] != templates.shape[1]:
                 raise ValueError(f"templates: those in the gallery have {other.shape[1]} numbers each, these "
@@ -154,6 +157,7 @@ class Gallery:
         arguments.one_of(rule, get_args(Rule), what="rule")
         if not self._templates:
             raise ValueError("nobody is enrolled yet: gallery.enrol(name, templates) comes first.")
+        _check_finite(f, name="f")
         users = list(self._templates.values())
         every = distances(f, torch.cat(users)).split([len(templates) for templates in users], dim=1)
         return torch.stack([d.mean(dim=1) if rule == "mean" else d.amin(dim=1) for d in every], dim=1)
@@ -166,6 +170,12 @@ class Gallery:
         best, user = self.scores(f, rule=rule).min(dim=1)                # of equal ones the first
         names = self.names
         return [names[u] if s < threshold else None for s, u in zip(best.tolist(), user.tolist(), strict=True)]
+
+
+def _check_finite(f: Tensor, *, name: str) -> None:
+    if not f.isfinite().all():
+        raise ValueError(f"{name}: these embeddings hold values that are no numbers (NaN or infinite), and are near "
+                         "nobody. Usual cause: a training that diverged.")
 
 
 # The classifier ------------------------------------------------------------------------------------------------------

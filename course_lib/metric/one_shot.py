@@ -37,6 +37,8 @@ def one_shot_errors(runs: Sequence[Run], distance: Distance) -> list[float]:
     >>> one_shot_errors([run], nearest_in(lambda images: images.float().flatten(1)))
     [0.5]
     """
+    if not len(runs):
+        raise ValueError("runs: expected one or more, got none. data.one_shot_runs() reads the 20 of Omniglot.")
     errors = []
     for run in runs:
         between = distance(run.test, run.training)
@@ -75,7 +77,9 @@ def modified_hausdorff(a: Tensor, b: Tensor) -> float:
     >>> modified_hausdorff(torch.tensor([[0.0, 0.0]]), torch.tensor([[0.0, 0.0], [3.0, 4.0]]))
     2.5
     """
-    d = torch.cdist(a.double(), b.double(), compute_mode="donot_use_mm_for_euclid_dist")        # (P, Q)
+    if not len(a) or not len(b):
+        raise ValueError(f"expected points in both sets, (P, 2) and (Q, 2), got {tuple(a.shape)} and {tuple(b.shape)}.")
+    d = distances(a.double(), b.double())                                                       # (P, Q)
     return max(float(d.min(dim=1).values.mean()), float(d.min(dim=0).values.mean()))
 
 

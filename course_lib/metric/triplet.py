@@ -33,7 +33,7 @@ from course_lib import arguments, profiles
 from course_lib.data.readers import Labelled
 from course_lib.data.sources import Batch, then
 from course_lib.fit import Progress, Trained, Watch, fit
-from course_lib.metric.batches import OPTIMISER, View, identity_batches
+from course_lib.metric.batches import OPTIMISER, View, check_labelled, identity_batches
 from course_lib.metric.contrastive import START, at_least_two, batch_distances, one_process, same_length
 from course_lib.networks import Embedding
 from course_lib.profiles import Budget
@@ -41,6 +41,8 @@ from course_lib.profiles import Budget
 Margin = float | Literal["soft"]
 Mining = Literal["random", "semi-hard", "batch-hard", "all"]
 MINING: tuple[Mining, ...] = ("random", "semi-hard", "batch-hard", "all")
+NONE = ("no triplets: the mean over none is not defined. Usual cause: a batch with one picture of each person, or with "
+        "a single person.")
 
 
 class Triplets(NamedTuple):
@@ -69,8 +71,7 @@ def triplet_loss(anchor: Tensor, positive: Tensor, negative: Tensor, *, margin: 
     """
     arguments.same_shape(anchor, positive, negative, letters="T D")
     if not len(anchor):
-        raise ValueError("no triplets: the mean over none is not defined. Usual cause: a batch with one picture of "
-                         "each person, or with a single person.")
+        raise ValueError(NONE)
     exact = torch.promote_types(anchor.dtype, torch.float32)
     to_positive, to_negative = (torch.linalg.vector_norm(anchor.to(exact) - other.to(exact), dim=1)     # (T,)
                                 for other in (positive, negative))
@@ -133,6 +134,9 @@ def semi_hard(embeddings: Tensor, labels: Tensor, *, margin: float) -> Triplets:
     0 < |f(I) - f(N)| - |f(I) - f(P)| <= m: right already, and yet not right enough.
     Shapes: embeddings (N, D), labels (N,).
     """
+    if isinstance(_known(margin), str):
+        raise ValueError(f"margin: semi-hard negatives lie within a margin, which is a distance; got {margin!r}. "
+                         "nearest_semi_hard needs none.")
     distance, triplets = _looked_at(embeddings, labels), all_triplets(same_length(embeddings, labels))
     gap = distance[triplets.anchors, triplets.negatives] - distance[triplets.anchors, triplets.positives]
     return Triplets(*(which[(gap > 0) & (gap <= margin)] for which in triplets))
@@ -178,18 +182,20 @@ def batch_hard(embeddings: Tensor, labels: Tensor) -> Triplets:
 def state(embeddings: Tensor, labels: Tensor, *, margin: Margin = "soft", squared: bool = False) -> dict[str, float]:
     """What to watch in a training: how many triplets still teach, how large f is, and how far it spreads.
 
-    active: the share of all triplets with excess above -m (above 0 with the soft margin, which is never quite zero);
-    length: the mean |f|; spread: the mean distance of two pictures, which is 0 when f has collapsed.
+    active: the share of all triplets with an excess above -m; with the soft margin, which is never quite zero, of 0 or
+    more, so that all count when f has collapsed. length: the mean |f|; spread: the mean distance of two pictures.
     Shapes: embeddings (N, D), labels (N,).
     """
     distance = _looked_at(embeddings, labels)
     anchors, positives, negatives = all_triplets(same_length(embeddings, labels))
+    if not len(anchors):
+        raise ValueError(NONE)
     compared = distance**2 if squared else distance
     excess = compared[anchors, positives] - compared[anchors, negatives]
     _known(margin)
-    threshold = 0.0 if isinstance(margin, str) else -margin
+    teaches = excess >= 0 if isinstance(margin, str) else excess > -margin
     count = len(distance)
-    return {"active": float((excess > threshold).float().mean()),
+    return {"active": float(teaches.float().mean()),
             "length": float(torch.linalg.vector_norm(embeddings.detach().float(), dim=1).mean()),
             "spread": float(distance.sum() / (count * (count - 1)))}
 
@@ -251,6 +257,7 @@ def train(images: Labelled, *, budget: Budget, seed: int, mining: Mining = "batc
     one_process()
     arguments.one_of(mining, MINING, what="mining")
     _known(margin)
+    check_labelled(images)
     network = (network or Embedding(channels=images.images.shape[1], seed=seed, start=START)).to(profiles.device())
     source = identity_batches(images, each=at_least_two(each), view=view)
     source = then(source, by_lot) if mining == "random" else source
@@ -270,6 +277,8 @@ def _looked_at(embeddings: Tensor, labels: Tensor) -> Tensor:
 
 def _partners(labels: Tensor) -> tuple[Tensor, Tensor]:
     """Which pictures may be the positive, and which the negative, of each: (N, N) both. None is its own positive."""
+    if labels.ndim != 1:
+        raise ValueError(f"labels: expected one for each picture of the batch, (N,), got {tuple(labels.shape)}.")
     same = labels[:, None] == labels[None]
     return same & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device), ~same
 

@@ -168,7 +168,8 @@ def choose_threshold(impostor_scores: Tensor, *, rate: float) -> float:
     """
     if not 0 <= rate <= 1:
         raise ValueError(f"rate: expected a share between 0 and 1, got {rate:g}. Usual cause: per cent.")
-    best = _sorted(_smallest(impostor_scores), "validation impostors'")
+    smallest = impostor_scores.min(dim=1).values if impostor_scores.ndim == 2 else impostor_scores
+    best = _sorted(smallest, "validation impostors'")
     allowed = math.floor(rate * len(best) + 1e-9)
     return math.inf if allowed == len(best) else float(best[allowed])
 
@@ -183,10 +184,14 @@ def open_set_rate(known_scores: Tensor, answers: Tensor, impostor_scores: Tensor
     0.5
     """
     _check_scores(known_scores, answers)
+    if impostor_scores.shape[1:] != known_scores.shape[1:] or not len(impostor_scores):
+        raise ValueError(f"impostor_scores: expected strangers, one or more, scored by the same "
+                         f"{known_scores.shape[1]} users, (M, {known_scores.shape[1]}), got "
+                         f"{tuple(impostor_scores.shape)}. FPIR depends on the size of the gallery.")
     score, named = known_scores.min(dim=1).values, known_scores.argmin(dim=1)
     inside, right = score < threshold, named == answers
     return OpenSet(_share(inside & right), _share(inside & ~right), _share(~inside),
-                   _share(_smallest(impostor_scores) < threshold), float(threshold))
+                   _share(impostor_scores.min(dim=1).values < threshold), float(threshold))
 
 
 def open_set(embed: Callable[[Tensor], Tensor], known: Labelled, validation: Labelled, test: Labelled, *,
@@ -240,11 +245,7 @@ def _sorted(values: Tensor, name: str) -> Tensor:
                          "cause: a set with one person only, or with one picture each.")
     if values.isnan().any():
         raise ValueError(f"the {name} distances hold values that are no numbers (NaN).")
-    return values.sort().values
-
-
-def _smallest(scores: Tensor) -> Tensor:
-    return scores.min(dim=1).values if scores.ndim == 2 else scores
+    return values.double().sort().values
 
 
 def _count(values: Tensor) -> Tensor:

@@ -30,6 +30,9 @@ def linear(train: Tensor, labels: Tensor, test: Tensor, test_labels: Tensor, *, 
     from sklearn.linear_model import LogisticRegression
 
     _check(train, labels, test, test_labels)
+    if len(labels.unique()) < 2:
+        raise ValueError(f"labels: a linear layer tells two kinds or more apart, and these are all {int(labels[0])}. "
+                         "Usual cause: the first images of a set that is sorted by its labels.")
     if not strength > 0:
         raise ValueError(f"strength: expected a penalty above zero, got {strength}.")
     mean, deviation = train.double().mean(dim=0), train.double().std(dim=0, correction=0)
@@ -88,6 +91,8 @@ def _check(train: Tensor, labels: Tensor, test: Tensor, test_labels: Tensor) -> 
             raise ValueError(f"expected {what} features (N, D) with a label each (N,), got {tuple(features.shape)} and "
                              f"{tuple(names.shape)}. Images become features with "
                              "identification.embed(network, images).")
+        if not len(features):
+            raise ValueError(f"expected the {what} features of one image or more, got none.")
         if not features.isfinite().all():
             raise ValueError(f"the {what} features hold values that are no numbers.")
     if train.shape[1] != test.shape[1]:

@@ -34,7 +34,7 @@ from course_lib.data import Source
 from course_lib.data.readers import Labelled
 from course_lib.fit import Progress, Trained, Watch, fit
 from course_lib.layers import initialise, quiet_constructors
-from course_lib.networks import Embedding
+from course_lib.networks import Encoder
 from course_lib.optimisers import AdamW
 from course_lib.pretext.views import Views
 from course_lib.profiles import Budget
@@ -55,13 +55,15 @@ def nt_xent(a: Tensor, b: Tensor, *, temperature: float = 0.5) -> Tensor:
     0.551445
     """
     arguments.same_shape(a, b, letters="N D")
+    if len(a) < 2:
+        raise ValueError(f"expected views of two pictures or more, got {len(a)}: one has no others to be told from.")
     if not temperature > 0:
         raise ValueError(f"temperature: expected a number above zero, the paper's are 0.1 to 0.5, got {temperature}.")
     with torch.autocast(a.device.type, enabled=False):
-        z = F.normalize(torch.cat([a, b]).to(torch.promote_types(a.dtype, torch.float32)), dim=1)    # (2N, D)
-        similar = z @ z.T / temperature                                                              # (2N, 2N)
+        z = on_sphere(torch.cat([a, b]))                                              # (2N, D)
+        similar = z @ z.T / temperature                                               # (2N, 2N)
         similar = similar.masked_fill(torch.eye(len(z), dtype=torch.bool, device=z.device), -torch.inf)
-        partner = torch.arange(len(z), device=z.device).roll(len(a))                                 # i' = i + N mod 2N
+        partner = torch.arange(len(z), device=z.device).roll(len(a))                  # i' = i + N mod 2N
         return F.cross_entropy(similar, partner)
 
 
@@ -71,7 +73,7 @@ def alignment(a: Tensor, b: Tensor) -> Tensor:
     Shapes: a, b (N, D), any lengths -> a scalar between 0 and 4.
     """
     arguments.same_shape(a, b, letters="N D")
-    return (F.normalize(a, dim=1) - F.normalize(b, dim=1)).square().sum(dim=1).mean()
+    return (on_sphere(a) - on_sphere(b)).square().sum(dim=1).mean()
 
 
 def uniformity(z: Tensor) -> Tensor:
@@ -84,7 +86,12 @@ def uniformity(z: Tensor) -> Tensor:
     """
     if z.ndim != 2 or len(z) < 2:
         raise ValueError(f"uniformity: expected the embeddings of two or more images (N, D), got {tuple(z.shape)}.")
-    return torch.pdist(F.normalize(z, dim=1)).square().mul(-2).exp().mean().log()
+    return torch.pdist(on_sphere(z)).square().mul(-2).exp().mean().log()
+
+
+def on_sphere(z: Tensor) -> Tensor:
+    """Each row divided by its length, in float32 at least: (N, D) -> (N, D). Products of rows are cosines."""
+    return F.normalize(z.to(torch.promote_types(z.dtype, torch.float32)), dim=1)
 
 
 # The network ---------------------------------------------------------------------------------------------------------
@@ -111,16 +118,13 @@ class ProjectionHead(nn.Module):
 class SimCLR(nn.Module):
     """An encoder f with a head g on top: images (N, C, H, W) -> z = g(f(x)); `encoder` is what is used afterwards.
 
-    width: of the encoder's features; dimensions: of z. head=False trains the features themselves, to compare with.
+    dimensions: of z. head=False trains the features themselves, to compare with.
     """
 
-    encoder: Embedding
-
-    def __init__(self, encoder: Embedding, *, width: int = 64, dimensions: int = 64, head: bool = True,
-                 seed: int = 0) -> None:
+    def __init__(self, encoder: Encoder, *, dimensions: int = 64, head: bool = True, seed: int = 0) -> None:
         super().__init__()
         self.encoder = encoder
-        self.head = ProjectionHead(width, dimensions=dimensions, seed=seed) if head else nn.Identity()
+        self.head = ProjectionHead(encoder.dimensions, dimensions=dimensions, seed=seed) if head else nn.Identity()
 
     def forward(self, images: Tensor) -> Tensor:
         return self.head(self.encoder(images))
@@ -175,7 +179,7 @@ def train(images: Labelled | Tensor, *, budget: Budget, seed: int, network: SimC
                            "only their own share. Train in one process.")
     pictures = images.images if isinstance(images, Labelled) else images
     if network is None:
-        network = SimCLR(Embedding(channels=pictures.shape[1], seed=seed), seed=seed)
+        network = SimCLR(Encoder(channels=pictures.shape[1], seed=seed), seed=seed)
     network = network.to(profiles.device())
 
     def step(model: nn.Module, batch: tuple[Tensor, Tensor], progress: Progress) -> Tensor:

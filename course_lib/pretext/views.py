@@ -59,6 +59,9 @@ class Views:
 
     def __call__(self, batch: Tensor, generator: torch.Generator) -> Tensor:
         arguments.image_batch(batch)
+        if batch.shape[1] not in (1, 3):
+            raise ValueError(f"the images: expected 1 channel (gray) or 3 (red, green, blue), got {batch.shape[1]} in "
+                             f"{tuple(batch.shape)}.")
         if self.area != (1.0, 1.0):
             batch = crop(batch, boxes(batch.shape, self.area, generator))
         if self.mirror:

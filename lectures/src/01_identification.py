@@ -113,7 +113,11 @@ figures.table(
             "classifier, trained anew": percent["classifier_changed"],
             "templates (below)": percent["gallery_changed"],
         },
-        "... of these, without the newcomer being nearer (%)": {
+        "... when nobody is added, and the training is repeated with other lots (%)": {
+            "classifier, trained anew": percent["classifier_changed_by_lot"],
+            "templates (below)": None,
+        },
+        "... when one is added, and the newcomer is not nearer (%)": {
             "classifier, trained anew": None,
             "templates (below)": percent["gallery_changed_without_cause"],
         },

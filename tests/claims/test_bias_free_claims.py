@@ -1,12 +1,12 @@
 """The claims of lecture 11 on bias-free networks hold on figures that say so, fail on others, and are measured so."""
 
 import pytest
+from criteria import criteria
 
 from course_lib import profiles
 from course_lib.claims import bias_free
 from course_lib.claims.bias_free import CLAIMS, LEVELS, RANGES, VIEWED
 
-BY_ID = {claim.id: claim for claim in CLAIMS}
 NOISY = {level: 40 - level / 4 for level in LEVELS}
 GOOD = {
     **{f"noisy_at_{level}": NOISY[level] for level in LEVELS},
@@ -35,20 +35,7 @@ BAD = {
     "bias_free-adaptive-averages": [{"row_sum_at_100": 0.8}, {"width_at_100": 1.5}],
 }
 
-
-@pytest.mark.parametrize("name", BY_ID)
-def test_a_claim_holds_on_figures_that_say_so(name):
-    verdict = BY_ID[name].holds([GOOD, GOOD, GOOD])
-    assert verdict.holds and any(character.isdigit() for character in verdict.because)
-
-
-@pytest.mark.parametrize(("name", "change"), [(name, change) for name, changes in BAD.items() for change in changes])
-def test_one_seed_that_says_otherwise_is_enough_to_fail(name, change):
-    assert not BY_ID[name].holds([GOOD, {**GOOD, **change}, GOOD]).holds
-
-
-def test_every_claim_has_figures_that_fail_it():
-    assert BAD.keys() == BY_ID.keys()
+TestCriteria = criteria(CLAIMS, GOOD, BAD)
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from criteria import criteria
 
 from course_lib import profiles
 from course_lib.claims import cbdnet
@@ -15,7 +16,6 @@ YES = {
     **{f"{name}_ratio": 1.0 for name in ("asymmetric", "symmetric", "exchanged")},
     **{f"knob_{knob:g}": 30.0 - abs(knob - 1) for knob in KNOBS},
     **{f"white_{level}": 1.1 for level in LEVELS}, **{f"camera_{strength:g}": 1.0 for strength in STRENGTHS}}
-BY_ID = {claim.id: claim for claim in CLAIMS}
 SPOILT = {
     "cbdnet-real-pairs": [{"real_camera": 34.0}, {"real_near": 38.5}],
     "cbdnet-real-others": [{"others_camera": 34.0}, {"others_near": 38.5}],
@@ -26,17 +26,7 @@ SPOILT = {
     "cbdnet-finds-camera-level": [{"camera_0.25": 4.0}, {"camera_1": 0.4}],
     "cbdnet-knob": [{"knob_0.25": 29.95}]}
 
-
-@pytest.mark.parametrize("name", BY_ID)
-def test_a_claim_holds_for_good_figures_and_fails_where_one_seed_is_bad(name):
-    assert BY_ID[name].holds([YES, YES]).holds
-    for spoilt in SPOILT[name]:
-        verdict = BY_ID[name].holds([YES, YES | spoilt])
-        assert not verdict.holds and verdict.because
-
-
-def test_every_claim_is_spoilt_in_some_way():
-    assert set(SPOILT) == set(BY_ID)
+TestCriteria = criteria(CLAIMS, YES, SPOILT)
 
 
 def test_the_pictures_of_the_made_up_cameras_are_the_same_for_every_network():

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from criteria import criteria
 
 from course_lib import profiles
 from course_lib.claims import class_aware
@@ -16,7 +17,6 @@ YES = {
        for name, value in (("base", 29.0), ("agnostic", 30.0), ("aware", 30.3))},
     "exact": 1.0, "flat_depth": 0.4, "edges_depth": 0.6, "all_depth": 0.6,
     **{f"{where}_after_{d}": 20.0 + d for where in ("flat", "edges", "all") for d in range(21)}}
-BY_ID = {claim.id: claim for claim in CLAIMS}
 SPOILT = {
     "class_aware-wins": [{"text_on_text": 30.05}, {"faces_on_faces": 29.0}],
     "class_aware-loses-elsewhere": [{"text_on_faces": 30.0}],
@@ -26,17 +26,7 @@ SPOILT = {
     "class_aware-gradual-sum": [{"exact": 0.0}],
     "class_aware-flat-first": [{"flat_depth": 0.6}]}
 
-
-@pytest.mark.parametrize("name", BY_ID)
-def test_a_claim_holds_for_good_figures_and_fails_where_one_seed_is_bad(name):
-    assert BY_ID[name].holds([YES, YES]).holds
-    for spoilt in SPOILT[name]:
-        verdict = BY_ID[name].holds([YES, YES | spoilt])
-        assert not verdict.holds and verdict.because
-
-
-def test_every_claim_is_spoilt_in_some_way():
-    assert set(SPOILT) == set(BY_ID)
+TestCriteria = criteria(CLAIMS, YES, SPOILT)
 
 
 def test_no_picture_is_both_trained_on_and_tested():

@@ -1,12 +1,12 @@
 """The claims about the contrastive loss hold on figures that say so, fail on others, and are measured as they say."""
 
 import pytest
+from criteria import criteria
 
 from course_lib import profiles
 from course_lib.claims import contrastive
 from course_lib.claims.contrastive import CLAIMS, PEOPLE
 
-BY_ID = {claim.id: claim for claim in CLAIMS}
 GOOD = {"pixels": 0.45, "slide": 0.1, "hadsell": 0.12, "one_mean": 0.16, "margin_1": 0.11, "margin_16": 0.12,
         "people_5": 0.35, "people_20": 0.2, "people_5_own": 0.01, "people_20_own": 0.02,
         "slide_apart": 5.0, "hadsell_apart": 4.0, "one_mean_apart": 5.0, "margin_1_apart": 1.5, "margin_16_apart": 18.0,
@@ -19,20 +19,7 @@ BAD = {
     "contrastive-more-people": [{"people_20": 0.36}, {"people_20": 0.09}],
 }
 
-
-@pytest.mark.parametrize("name", BY_ID)
-def test_a_claim_holds_on_figures_that_say_so(name):
-    verdict = BY_ID[name].holds([GOOD, GOOD, GOOD])
-    assert verdict.holds and any(character.isdigit() for character in verdict.because)
-
-
-@pytest.mark.parametrize(("name", "change"), [(name, change) for name, changes in BAD.items() for change in changes])
-def test_one_seed_that_says_otherwise_is_enough_to_fail(name, change):
-    assert not BY_ID[name].holds([GOOD, {**GOOD, **change}, GOOD]).holds
-
-
-def test_every_claim_has_figures_that_fail_it():
-    assert BAD.keys() == BY_ID.keys()
+TestCriteria = criteria(CLAIMS, GOOD, BAD)
 
 
 @pytest.mark.slow

@@ -1,12 +1,12 @@
 """The claims of lecture 09 hold on figures that say so, fail on figures that do not, and are measured as they say."""
 
 import pytest
+from criteria import criteria
 
 from course_lib import profiles
 from course_lib.claims import dncnn
 from course_lib.claims.dncnn import CLAIMS, JPEG_QUALITIES, LEVELS
 
-BY_ID = {claim.id: claim for claim in CLAIMS}
 GOOD = {
     **{f"{name}_{peer}": value for name in ("photographs", "set12", "bsd68")
        for peer, value in {"noisy": 20.0, "wavelet": 26.0, "nlm": 28.0, "dncnn": 29.0}.items()},
@@ -32,20 +32,7 @@ BAD = {
     "dncnn-few-images": [{"images_4": 29.0}, {"images_8": 31.0}],
 }
 
-
-@pytest.mark.parametrize("name", BY_ID)
-def test_a_claim_holds_on_figures_that_say_so(name):
-    verdict = BY_ID[name].holds([GOOD, GOOD, GOOD])
-    assert verdict.holds and any(character.isdigit() for character in verdict.because)
-
-
-@pytest.mark.parametrize(("name", "change"), [(name, change) for name, changes in BAD.items() for change in changes])
-def test_one_seed_that_says_otherwise_is_enough_to_fail(name, change):
-    assert not BY_ID[name].holds([GOOD, {**GOOD, **change}, GOOD]).holds
-
-
-def test_every_claim_has_figures_that_fail_it():
-    assert BAD.keys() == BY_ID.keys()
+TestCriteria = criteria(CLAIMS, GOOD, BAD)
 
 
 @pytest.mark.slow

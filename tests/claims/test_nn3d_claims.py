@@ -2,12 +2,12 @@
 
 import pytest
 import torch
+from criteria import criteria
 
 from course_lib import profiles
 from course_lib.claims import nn3d
 from course_lib.claims.nn3d import CLAIMS, LEVELS, PHOTOGRAPHS, REPEATING
 
-BY_ID = {claim.id: claim for claim in CLAIMS}
 GOOD = {
     **{f"{net}_{name}_{kind}": value for net in ("dncnn", "ffdnet") for name in (*REPEATING, "set12_50")
        for kind, value in {"alone": 28.0, "nn3d": 28.4, "ungrouped": 27.9}.items()},
@@ -37,20 +37,7 @@ BAD = {
     "nn3d-scaled-without-biases": [{"free_scaled_at_15": 36.6}, {"biased_scaled_at_75": 20.05}],
 }
 
-
-@pytest.mark.parametrize("name", BY_ID)
-def test_a_claim_holds_on_figures_that_say_so(name):
-    verdict = BY_ID[name].holds([GOOD, GOOD, GOOD])
-    assert verdict.holds and any(character.isdigit() for character in verdict.because)
-
-
-@pytest.mark.parametrize(("name", "change"), [(name, change) for name, changes in BAD.items() for change in changes])
-def test_one_seed_that_says_otherwise_is_enough_to_fail(name, change):
-    assert not BY_ID[name].holds([GOOD, {**GOOD, **change}, GOOD]).holds
-
-
-def test_every_claim_has_figures_that_fail_it():
-    assert BAD.keys() == BY_ID.keys()
+TestCriteria = criteria(CLAIMS, GOOD, BAD)
 
 
 @pytest.mark.slow

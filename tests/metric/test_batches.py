@@ -57,12 +57,21 @@ def test_equal_generators_give_equal_batches_and_a_view_looks_at_each():
     (lambda: identity_batches(numbered(4), each=0), "each: expected"),
     (lambda: identity_batches(numbered(4)._replace(labels=torch.zeros(3)), each=2), "one label for each"),
     (lambda: identity_batches(numbered(4)._replace(images=torch.zeros(4, 1, 8, 8)), each=2), "expected 8-bit images"),
-], ids=["too few pictures", "no multiple", "too many people", "none of each", "labels", "floats"])  # fmt: skip
+    (lambda: identity_batches(numbered(2, 2)._replace(names=("one",)), each=2), "0 to 0, .* from 0 to 1"),
+    (lambda: identity_batches(numbered(4)._replace(labels=torch.zeros(4)), each=2), "int64 .* got torch.float32"),
+], ids=["too few pictures", "no multiple", "too many people", "none of each", "labels", "floats", "more than names",
+        "labels as floats"])  # fmt: skip
 def test_impossible_batches_are_refused(call, words):
     with pytest.raises(ValueError, match=words):
         call()
     with pytest.raises(TypeError, match="labelled images"):
         identity_batches(torch.zeros(4, 1, 8, 8), each=2)
+
+
+@pytest.mark.parametrize("wrong", [dict(shift=-1), dict(brightness=-0.1), dict(turn=-5.0), dict(noise=-0.1)], ids=str)
+def test_a_jitter_by_less_than_nothing_is_refused(wrong):
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))}: expected"):
+        jitter(**wrong)
 
 
 # Views ---------------------------------------------------------------------------------------------------------------

@@ -341,6 +341,11 @@ def test_one_picture_of_each_person_is_refused(crowd):
         trained(crowd, each=1)
 
 
+def test_pictures_without_labels_are_refused():
+    with pytest.raises(TypeError, match="labelled images"):
+        trained(torch.zeros(4, 1, 8, 8))
+
+
 def test_several_processes_are_refused(crowd, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(ValueError, match="one process"):

@@ -175,6 +175,15 @@ def test_more_users_bring_more_false_alarms_at_the_same_gamma():
     assert named == sorted(named) and named[-1] > 2 * named[0]
 
 
+def test_templates_and_queries_may_differ_in_precision():
+    made = Gallery()
+    made.enrol("one", torch.tensor([[0, 0]]))
+    made.enrol("one", torch.tensor([[6.0, 8.0]], dtype=torch.float64))
+    made.enrol("two", torch.tensor([[3.0, 4.0]]).bfloat16())
+    assert made.scores(torch.tensor([[3, 4]])).tolist() == [[5, 0]]
+    assert made.identify(torch.tensor([[3.0, 4.0]]), threshold=1) == ["two"]
+
+
 def test_gallery_mistakes_are_told():
     made = gallery(one=(0.0,))
     with pytest.raises(ValueError, match="nobody is enrolled"):
@@ -183,12 +192,17 @@ def test_gallery_mistakes_are_told():
         made.enrol("two", torch.zeros(1))
     with pytest.raises(ValueError, match="two different embeddings"):
         made.enrol("two", torch.zeros(1, 2))
+    with pytest.raises(ValueError, match="templates: .* no numbers .* diverged"):
+        made.enrol("two", torch.full((1, 1), torch.nan))
+    with pytest.raises(ValueError, match="f: .* no numbers"):
+        made.identify(torch.full((1, 1), torch.inf))
     with pytest.raises(ValueError, match="did you mean 'one'"):
         made.remove("on")
     with pytest.raises(ValueError, match="did you mean 'minimum'"):
         made.scores(points(0.0), rule="minimal")
     with pytest.raises(ValueError, match=r"\(N, d\) and \(M, d\)"):
         distances(torch.zeros(2, 3), torch.zeros(2, 4))
+    assert made.names == ("one",)
 
 
 # Distances and embeddings --------------------------------------------------------------------------------------------
@@ -253,11 +267,11 @@ def test_the_latent_space_is_what_the_last_layer_sees():
 
 def test_training_learns_the_people_it_is_shown(toy_people):
     trained = identification.train(toy_people, budget=Budget(60, 12), seed=0, each=3, view=jitter(shift=1),
-                                   network=Classifier(4, embedding=Embedding(widths=(8, 8), dimensions=8)))
+                                   network=Classifier(4, embedding=Embedding(widths=(8, 8), dimensions=16)))
     right = embed(trained.model, toy_people.images).argmax(dim=1) == toy_people.labels
     assert float(right.float().mean()) > 0.9 and trained.history.terms["loss"][-1] < trained.history.terms["loss"][0]
     again = identification.train(toy_people, budget=Budget(60, 12), seed=0, each=3, view=jitter(shift=1),
-                                 network=Classifier(4, embedding=Embedding(widths=(8, 8), dimensions=8)))
+                                 network=Classifier(4, embedding=Embedding(widths=(8, 8), dimensions=16)))
     assert all(torch.equal(a, b) for a, b in zip(trained.model.parameters(), again.model.parameters(), strict=True))
 
 

@@ -108,6 +108,13 @@ def test_pixels_are_an_embedding_among_others():
 def test_a_drawing_without_ink_is_refused():
     with pytest.raises(ValueError, match="inverted"):
         ink(drawing("...", "..."))
+    with pytest.raises(ValueError, match="points in both sets"):
+        modified_hausdorff(torch.zeros(0, 2), torch.zeros(1, 2))
+
+
+def test_no_runs_are_refused():
+    with pytest.raises(ValueError, match="one or more, got none"):
+        one_shot_error([], hausdorff_distances)
 
 
 def test_the_first_runs_have_the_errors_of_the_set(course_data):

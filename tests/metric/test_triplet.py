@@ -146,8 +146,12 @@ def test_equal_embeddings_have_a_finite_gradient(margin):
     (lambda: triplet_loss(I, P, N, margin=0.0), "margin: expected a distance above zero, or \"soft\""),
     (lambda: triplet_loss(I, P, N, margin="sotf"), "unknown margin 'sotf': did you mean 'soft'"),
     (lambda: batch_hard(I, torch.zeros(3)), "expected a label for each of the 1 embeddings"),
+    (lambda: all_triplets(torch.zeros(4, 1)), r"labels: expected one for each .* got \(4, 1\)"),
+    (lambda: triplet.semi_hard(torch.zeros(2, 1), torch.zeros(2), margin="soft"), "margin, which is a distance"),
+    (lambda: triplet.state(torch.zeros(2, 1), torch.zeros(2)), "no triplets"),
     (lambda: triplet.mined(I, torch.zeros(1), mining="random"), "unknown mining without chance 'random'"),
-], ids=["shapes", "nothing", "margin", "name", "labels", "mining"])
+], ids=["shapes", "nothing", "margin", "name", "labels", "a column of labels", "soft semi-hard",
+        "one person", "mining"])
 def test_a_student_is_told_what_is_wrong(call, message):
     with pytest.raises(ValueError, match=message):
         call()
@@ -365,6 +369,7 @@ def test_the_state_of_a_batch_by_hand():
 def test_the_state_tells_a_collapse():
     seen = triplet.state(torch.ones(8, 3), torch.arange(8) % 2, margin=0.5)
     assert seen["spread"] == 0 and seen["active"] == 1
+    assert triplet.state(torch.ones(8, 3), torch.arange(8) % 2)["active"] == 1
 
 
 def test_a_step_is_the_loss_of_the_triplets_that_its_mining_chooses(crowd):  # noqa: F811
@@ -414,6 +419,11 @@ def test_the_seed_decides_the_training_and_mining_matters(crowd):  # noqa: F811
 def test_a_training_that_could_not_work_is_refused(crowd, how, message):  # noqa: F811
     with pytest.raises(ValueError, match=message):
         trained(crowd, **how)
+
+
+def test_pictures_without_labels_are_refused():
+    with pytest.raises(TypeError, match="labelled images"):
+        trained(torch.zeros(4, 1, 8, 8))
 
 
 def test_several_processes_are_refused(crowd, monkeypatch):  # noqa: F811

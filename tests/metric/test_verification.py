@@ -421,6 +421,12 @@ def test_the_order_of_the_pictures_of_a_set_does_not_matter_but_for_templates():
         open_set(identification.pixels, known, validation, other)
 
 
+def test_whole_numbers_are_distances_too():
+    genuine, impostor = torch.tensor([1, 3]), torch.tensor([2, 4])
+    assert equal_error_rate(genuine, impostor) == 0.5 and auc(genuine, impostor) == 0.75
+    assert choose_threshold(torch.tensor([3, 1, 2, 4]), rate=0.25) == 2
+
+
 # Refusals ------------------------------------------------------------------------------------------------------------
 
 
@@ -433,6 +439,9 @@ def test_the_order_of_the_pictures_of_a_set_does_not_matter_but_for_templates():
     (lambda: choose_threshold(torch.ones(3), rate=10), "per cent"),
     (lambda: cumulative_match(torch.ones(2, 3), torch.tensor([0, 3])), "strangers among the known"),
     (lambda: open_set_rate(torch.ones(2, 3), torch.tensor([0]), torch.ones(1, 3), threshold=1.0), "Gallery.scores"),
+    (lambda: open_set_rate(torch.ones(2, 3), torch.tensor([0, 1]), torch.ones(4, 2), threshold=1.0), r"\(M, 3\), got"),
+    (lambda: open_set_rate(torch.ones(2, 3), torch.tensor([0, 1]), torch.ones(4), threshold=1.0), r"\(M, 3\), got"),
+    (lambda: open_set_rate(torch.ones(2, 3), torch.tensor([0, 1]), torch.ones(0, 3), threshold=1.0), "one or more"),
     (lambda: open_set(identification.pixels, pictures(3, each=3), pictures(2), pictures(2)), "only 3 pictures"),
 ])
 def test_mistakes_are_named(call, says):

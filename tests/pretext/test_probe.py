@@ -100,6 +100,10 @@ def test_what_does_not_fit_is_refused():
             probed(x, y[:-1], x, y)
         with pytest.raises(ValueError, match="no numbers"):
             probed(x * torch.nan, y, x, y)
+        with pytest.raises(ValueError, match="one image or more"):
+            probed(x, y, x[:0], y[:0])
+    with pytest.raises(ValueError, match="two kinds or more apart, and these are all 3"):
+        probe.linear(x, torch.full_like(y, 3), x, y)
     with pytest.raises(ValueError, match="at most as many neighbours"):
         probe.nearest(x, y, x, y, k=100)
     with pytest.raises(ValueError, match="above zero"):

@@ -181,3 +181,5 @@ def test_impossible_settings_are_refused(wrong):
 def test_images_that_are_no_batch_are_refused():
     with pytest.raises(ValueError, match=r"becomes a batch with image\[None\]"):
         Views()(torch.zeros(3, 8, 8), randomness.generator(0))
+    with pytest.raises(ValueError, match="1 channel .* or 3 .*, got 2"):
+        Views()(torch.zeros(3, 2, 8, 8), randomness.generator(0))

@@ -1,0 +1,42 @@
+"""What is tried of all claims: a criterion says yes to figures made up for a yes, and no where one is spoilt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import pytest
+
+from course_lib.claims import Claim
+
+Figures = Mapping[str, float]
+
+
+def criteria(claims: Iterable[Claim], good: Figures, spoilt: Mapping[str, Figures | list[Figures]]) -> type:
+    """The tests as a class, for pytest to find: TestCriteria = criteria(CLAIMS, GOOD, SPOILT).
+
+    good: figures of one seed to which every claim says yes; spoilt: for each claim by its id the changes of which each
+    alone, at the second of its seeds, makes it say no.
+    """
+    by_id = {claim.id: claim for claim in claims}
+    listed = {name: changes if isinstance(changes, list) else [changes] for name, changes in spoilt.items()}
+
+    class TestCriteria:
+        @pytest.mark.parametrize("name", by_id)
+        def test_a_claim_holds_on_figures_that_say_so(self, name: str) -> None:
+            verdict = by_id[name].holds([dict(good)] * by_id[name].seeds)
+            assert verdict.holds, verdict.because
+            assert any(character.isdigit() for character in verdict.because)
+
+        @pytest.mark.parametrize(("name", "change"), [(name, change) for name in by_id for change in listed[name]])
+        def test_one_seed_that_says_otherwise_is_enough_to_fail(self, name: str, change: Figures) -> None:
+            rows = [dict(good) for _ in range(by_id[name].seeds)]
+            rows[len(rows) // 2].update(change)
+            verdict = by_id[name].holds(rows)
+            assert not verdict.holds, verdict.because
+            assert verdict.because
+
+        def test_every_claim_has_figures_that_fail_it_and_they_are_read(self) -> None:
+            assert by_id.keys() == listed.keys() and all(listed.values())
+            assert not {key for changes in listed.values() for change in changes for key in change} - set(good)
+
+    return TestCriteria
