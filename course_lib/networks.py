@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from course_lib import arguments, randomness
 from course_lib.layers import initialise, quiet_constructors
 
+N = TypeVar("N", bound=nn.Module)
 GRID = 3      # what is left of an image before the linear layer of an Embedding, in rows and in columns
 
 
@@ -86,3 +88,16 @@ class Embedding(Encoder):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.last(self.pool(self.activations(images)).flatten(1))
+
+
+def settle(network: N, batches: Iterable[Tensor]) -> N:
+    """Let the normalisations of an untrained network see some batches, and return it in eval mode.
+
+    Only their running means and variances change. Without them a network that learnt nothing would be compared with
+    statistics that belong to no images, and look worse than it is.
+    """
+    network.train()
+    with torch.no_grad():
+        for batch in batches:
+            network(batch)
+    return network.eval()

@@ -13,6 +13,14 @@ from course_lib.checks.problem import Answer, Array, Failure, StoredCase, Stored
 from course_lib.checks.verdicts import Correct, Incorrect, NotAttempted, Verdict
 
 EXACT = Tolerance(0.0, 0.0)
+PLACES = ("first", "second", "third")
+CUT_OFF = (" Your loss is cut off from it: `.item()`, `.detach()`, `.numpy()`, `float(...)`, `tensor(...)` and "
+           "`no_grad` do that.")
+NOT_FINITE = {
+    "NaN": "0 / 0, infinity minus infinity or times zero, or the root of a negative number; in a gradient also a root "
+           "at 0, where its slope is infinite",
+    "infinite": "a division by zero, the logarithm of zero, or minus infinity where a softmax has its right answer",
+}
 MATCHES_WITHIN = 2.0   # tolerances; wrong answers lie 5 apart and 5 from the right ones, so one at most fits
 
 
@@ -85,15 +93,14 @@ def _objection(what: str, expected: Array, answer: Array | None, tolerance: Tole
                letters: str | None) -> str:
     """What to tell the student about this answer; nothing if it is right."""
     if answer is None:
-        return f"{what} is missing."
+        return f"{what} is missing.{CUT_OFF if 'gradient' in what else ''}"
     if not _is_plain(answer):
         return f"{what} is not made of real numbers ({getattr(answer, 'dtype', type(answer).__name__)})."
     if answer.shape != expected.shape:
         return f"{what} has the shape {answer.shape}; expected {_shape(expected, letters)}."
     if not np.isfinite(answer).all():
-        bad = ~np.isfinite(answer)
-        return (f"{what} is not finite ({'NaN' if np.isnan(answer).any() else 'infinite'}{_at(bad)}). "
-                "Usual causes: a division by zero, or the root or logarithm of a negative number.")
+        kind = "NaN" if np.isnan(answer).any() else "infinite"
+        return f"{what} is not finite ({kind}{_at(~np.isfinite(answer))}). Usual causes: {NOT_FINITE[kind]}."
     error = _error(answer, expected, tolerance)
     if error.max(initial=0.0) <= 1:
         return ""
@@ -103,8 +110,10 @@ def _objection(what: str, expected: Array, answer: Array | None, tolerance: Tole
     if expected.dtype.kind == "b" and expected.size == 1:
         return f"it should {'' if expected else 'not '}hold that {what}."
     if a.size == 1:
-        return f"{what} is {a.item():.4g}, which is too {'large' if a.item() > b.item() else 'small'}" \
-               f"{_factor(a.item(), b.item())}.{whole}"
+        return f"{what} is {_beside(a.item(), b.item())}.{whole}"
+    if a.shape in ((2,), (3,)):
+        wrong = [f"the {PLACES[place]} is {_beside(a[place], b[place])}" for place in np.flatnonzero(error > 1)]
+        return f"of the {a.size} numbers of {what} {'; '.join(wrong)}.{whole}"
     difference = np.abs(a - b)
     return (f"{what} differs in {int((error > 1).sum())} of {a.size} numbers, most by "
             f"{np.max(difference):.2g}{_at(difference == np.max(difference))}. Yours lie between {np.min(a):.2g} and "
@@ -114,7 +123,14 @@ def _objection(what: str, expected: Array, answer: Array | None, tolerance: Tole
 def _shape(expected: Array, letters: str | None) -> str:
     if expected.ndim == 0:
         return "one number, a scalar ()"
-    return f"({', '.join(letters.split())}) = {expected.shape}" if letters else f"{expected.shape}"
+    names = letters.split() if letters else []
+    if all(name.isdigit() for name in names):   # the numbers say as much
+        return f"{expected.shape}"
+    return f"({', '.join(names)}{',' if len(names) == 1 else ''}) = {expected.shape}"
+
+
+def _beside(a: float, b: float) -> str:
+    return f"{a:.4g}, which is too {'large' if a > b else 'small'}{_factor(a, b)}"
 
 
 def _at(where: Array) -> str:

@@ -83,8 +83,8 @@ def call(function: Callable[..., Any], inputs: Mapping[str, Array | Tensor], **m
         if not torch.equal(tensor.detach().nan_to_num(), before[name].nan_to_num()):
             raise Stopped("changed an input",
                           f"`{name}` was changed in place: whoever called your function still needs it as it was. "
-                          "Operators such as `-=` and methods that end in `_` write into their tensor; "
-                          f"`{name} - x` makes a new one.")
+                          f"Operators such as `-=`, methods that end in `_` and assignments `{name}[...] = x` write "
+                          f"into their tensor; `{name} - x` and `torch.where` make a new one.")
     if result is None and _is_empty(function):
         raise Stopped("not attempted", "the function has no code yet.")
     if result is None:
@@ -196,17 +196,27 @@ def _result(solution: Any, inputs: Mapping[str, Array]) -> dict[str, Array]:
     return {"result": plain(call(solution, inputs), "the result")}
 
 
-def _loss(solution: Any, inputs: Mapping[str, Array]) -> dict[str, Array]:
-    """The value of a loss, and its gradient with respect to the first input if it has one."""
-    first = next(iter(inputs))
-    leaf = torch.from_numpy(inputs[first].copy()).requires_grad_()
-    value = call(solution, {**inputs, first: leaf.clone()})   # a clone: what writes into it is told so, not stopped
+def _loss(solution: Any, inputs: Mapping[str, Array], *, names: tuple[str, ...] = ("gradient",)) -> dict[str, Array]:
+    """The value of a loss, and its gradients with respect to the first inputs, one for each name, if it has them."""
+    leaves = {given: torch.from_numpy(array.copy()).requires_grad_()
+              for given, array in list(inputs.items())[:len(names)]}
+    clones = {given: leaf.clone() for given, leaf in leaves.items()}   # what writes into one is told so, not stopped
+    value = call(solution, {**inputs, **clones})
     seen = {"value": plain(value, "the loss")}
     if isinstance(value, Tensor) and value.numel() == 1 and value.requires_grad and value.is_floating_point():
-        gradient, = torch.autograd.grad(value.sum(), leaf, allow_unused=True)
-        if gradient is not None:
-            seen["gradient"] = plain(gradient)
+        try:
+            gradients = torch.autograd.grad(value.sum(), list(leaves.values()), allow_unused=True)
+        except RuntimeError as error:
+            raise Stopped("no gradient", "your function gives a loss, but no gradient can be computed of it: " + (
+                "leave `backward()` to whoever calls it." if "second time" in str(error) else
+                "it writes into a tensor that the gradient needs, as `d[mask] = x` and `fill_diagonal_` do. "
+                "`masked_fill` and `torch.where` make a new one.")) from None
+        seen |= {name: plain(gradient) for name, gradient in zip(names, gradients, strict=True) if gradient is not None}
     return seen
+
+
+def _loss_of_two(solution: Any, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    return _loss(solution, inputs, names=("gradient", "second_gradient"))
 
 
 def _network(solution: Any, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -333,6 +343,8 @@ result = Probe("result", _result, {"result": "the result"})
 loss = Probe("loss", _loss, {
     "value": "the loss",
     "gradient": "the gradient of the loss with respect to its first argument"})
+loss_of_two = Probe("loss_of_two", _loss_of_two, {
+    **loss.words, "second_gradient": "the gradient of the loss with respect to its second argument"})
 network = Probe("network", _network, {
     "parameters": "the number of trainable parameters",
     "field": "the receptive field, in pixels,",
@@ -352,4 +364,4 @@ noise = Probe("noise", _noise, {
     "within": "the spread of the noise levels inside one batch",
     "spread": "the spread of the noise levels over many batches"})
 
-PROBES: Mapping[str, Probe] = {probe.name: probe for probe in (value, result, loss, network, noise)}
+PROBES: Mapping[str, Probe] = {probe.name: probe for probe in (value, result, loss, loss_of_two, network, noise)}

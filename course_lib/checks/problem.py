@@ -17,7 +17,7 @@ import numpy as np
 
 Array = np.ndarray
 Kind = Literal["not attempted", "raised", "returned nothing", "wrong type", "wrong shape", "signature",
-               "changed an input", "hidden weights", "not finite"]
+               "changed an input", "hidden weights", "not finite", "no gradient"]
 
 
 @dataclass(frozen=True)

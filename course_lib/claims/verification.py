@@ -11,17 +11,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from course_lib import data
+from course_lib import data, randomness
 from course_lib.claims import Claim, Experiment, Verdict, exceeds
 from course_lib.claims.triplet import START, STROKES, seen_through, smaller, strokes, with_turned
 from course_lib.data.images import read
 from course_lib.data.readers import Labelled, Run
 from course_lib.metric import triplet
-from course_lib.metric.batches import jitter
+from course_lib.metric.batches import identity_batches, jitter
 from course_lib.metric.identification import embed, pixels
 from course_lib.metric.one_shot import hausdorff_distances, nearest_in, one_shot_error, one_shot_errors
 from course_lib.metric.verification import equal_error_rate, pair_distances, recall_at
-from course_lib.networks import Embedding
+from course_lib.networks import Embedding, settle
 from course_lib.profiles import Budget, Profile, choose
 
 LAKE = "Lake et al. 2015 (Omniglot)"
@@ -50,9 +50,11 @@ def measure_hausdorff(profile: Profile, seed: int) -> dict[str, float]:
 
 
 def measure_one_shot(profile: Profile, seed: int) -> dict[str, float]:
-    """Right names over the runs by pixels, by the network as it began, and by the network as it was trained."""
+    """Right names over the runs by pixels, by the network before its training, and after it."""
     budget = choose(smoke=Budget(4, 16), lecture=Budget(600, 80), full=Budget(10_000, 80))
-    network = Embedding(widths=(32, 32, 64, 64), seed=seed, start=START)
+
+    def network() -> Embedding:
+        return Embedding(widths=(32, 32, 64, 64), seed=seed, start=START)
 
     def right(f: nn.Module | None) -> float:
         def of(images: Tensor) -> Tensor:
@@ -61,9 +63,11 @@ def measure_one_shot(profile: Profile, seed: int) -> dict[str, float]:
 
         return 1 - one_shot_error(runs(), nearest_in(of))
 
-    before = right(network)
-    trained = triplet.train(background(), budget=budget, seed=seed, view=STROKES, network=network)
-    return {"pixels": right(None), "random": before, "siamese": right(trained.model)}
+    known = background()
+    source, draw = identity_batches(known, view=STROKES), randomness.generator(seed, "settle")
+    before = settle(network(), (source(budget.batch, draw)[0] for _ in range(20)))
+    trained = triplet.train(known, budget=budget, seed=seed, view=STROKES, network=network()).model
+    return {"pixels": right(None), "random": right(before), "siamese": right(trained)}
 
 
 def measure_aligned(profile: Profile, seed: int) -> dict[str, float]:

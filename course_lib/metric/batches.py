@@ -155,7 +155,8 @@ def rotate(images: Tensor, degrees: Tensor) -> Tensor:
     cos, sin, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
     matrix = torch.stack([cos, -sin * height / width, zero, sin * width / height, cos, zero], dim=1)
     grid = F.affine_grid(matrix.reshape(-1, 2, 3), list(images.shape), align_corners=False)
-    return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+    inside = torch.tensor([1 - 1 / width, 1 - 1 / height]).to(grid)      # the middle of the last pixel: beyond, repeat
+    return F.grid_sample(images, torch.minimum(grid.maximum(-inside), inside), align_corners=False)
 
 
 def _table(labels: Tensor, people: Tensor, most: int) -> Tensor:

@@ -219,6 +219,7 @@ def _pairs(distance: Tensor, y: Tensor, margin: float) -> Tensor:
 
 
 def _margin(margin: float) -> float:
-    if not margin > 0:
-        raise ValueError(f"margin: expected a distance above zero, got {margin}. Without it impostors are not pushed.")
+    if isinstance(margin, str) or not margin > 0:
+        raise ValueError(f"margin: expected a distance above zero, got {margin!r}. Without one impostors are not "
+                         "pushed.")
     return margin

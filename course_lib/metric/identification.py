@@ -99,7 +99,42 @@ def distances(a: Tensor, b: Tensor) -> Tensor:
         raise ValueError(f"expected embeddings (N, d) and (M, d), got {tuple(a.shape)} and {tuple(b.shape)}. "
                          "One embedding becomes a set of one with f[None].")
     exact = torch.promote_types(torch.promote_types(a.dtype, b.dtype), torch.float32)
-    return torch.cdist(a.to(exact), b.to(exact), compute_mode="donot_use_mm_for_euclid_dist")
+    a, b = a.to(exact), b.to(exact)
+    if a.device.type == "mps":
+        return _by_differences(a, b)
+    return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
+
+
+def _by_differences(a: Tensor, b: Tensor) -> Tensor:
+    """The same by a table of differences (N, M, d): MPS has no gradient of cdist before torch 2.13."""
+    return torch.linalg.vector_norm(a[:, None] - b, dim=2)
+
+
+def tsne(f: Tensor, *, seed: int = 0, perplexity: float = 10.0) -> Tensor:
+    """Places on a plane where near neighbours stay neighbours: a map to look at, not one to measure on.
+
+    perplexity: how many neighbours count, about; less than a third of the points.
+    Shapes: f (N, d) -> (N, 2), each axis from 0 to 1.
+    Source: L. van der Maaten, G. Hinton, "Visualizing Data using t-SNE", JMLR 2008; computed by scikit-learn, from the
+    two principal components on.
+    """
+    from sklearn.manifold import TSNE
+
+    if f.ndim != 2 or not 1 <= perplexity < len(f) / 3:
+        raise ValueError(f"expected embeddings (N, d) of more than three times the perplexity, {perplexity:g}, got "
+                         f"{tuple(f.shape)}.")
+    map_ = TSNE(init="pca", perplexity=perplexity, random_state=seed)
+    places = torch.from_numpy(map_.fit_transform(check_finite(f, name="f").numpy()))
+    low, high = places.amin(dim=0), places.amax(dim=0)
+    return (places - low) / (high - low)
+
+
+def check_finite(f: Tensor, *, name: str) -> Tensor:
+    """Return embeddings or scores if they are numbers: what a diverged network gives is near nobody, or all alike."""
+    if not f.isfinite().all():
+        raise ValueError(f"{name}: some values are no numbers (NaN or infinite). Usual cause: a training that "
+                         "diverged.")
+    return f
 
 
 # Templates -----------------------------------------------------------------------------------------------------------
@@ -132,10 +167,13 @@ class Gallery:
 
     def enrol(self, name: str, templates: Tensor) -> None:
         """Store the embeddings (T, d) of somebody's pictures; for a name that is there, they are added."""
+        if not isinstance(name, str) or not isinstance(templates, Tensor):
+            raise TypeError(f"expected a name and a tensor of embeddings (T, d), got {type(name).__name__} and "
+                            f"{type(templates).__name__}.")
         if templates.ndim != 2 or not len(templates):
             raise ValueError(f"templates: expected embeddings (T, d) of one picture or more, got "
                              f"{tuple(templates.shape)}. One embedding f (d,) becomes one template with f[None].")
-        _check_finite(templates, name="templates")
+        check_finite(templates, name="templates")
         for other in self._templates.values():
             if other.shape[1] != templates.shape[1]:
                 raise ValueError(f"templates: those in the gallery have {other.shape[1]} numbers each, these "
@@ -157,7 +195,7 @@ class Gallery:
         arguments.one_of(rule, get_args(Rule), what="rule")
         if not self._templates:
             raise ValueError("nobody is enrolled yet: gallery.enrol(name, templates) comes first.")
-        _check_finite(f, name="f")
+        check_finite(f, name="f")
         users = list(self._templates.values())
         every = distances(f, torch.cat(users)).split([len(templates) for templates in users], dim=1)
         return torch.stack([d.mean(dim=1) if rule == "mean" else d.amin(dim=1) for d in every], dim=1)
@@ -167,15 +205,17 @@ class Gallery:
 
         None means "no identification". The score must be strictly below; of equal scores the first enrolled wins.
         """
+        check_threshold(threshold)
         best, user = self.scores(f, rule=rule).min(dim=1)                # of equal ones the first
         names = self.names
         return [names[u] if s < threshold else None for s, u in zip(best.tolist(), user.tolist(), strict=True)]
 
 
-def _check_finite(f: Tensor, *, name: str) -> None:
-    if not f.isfinite().all():
-        raise ValueError(f"{name}: these embeddings hold values that are no numbers (NaN or infinite), and are near "
-                         "nobody. Usual cause: a training that diverged.")
+def check_threshold(threshold: float) -> float:
+    """Return gamma if it is a number, infinity included."""
+    if math.isnan(threshold):
+        raise ValueError("threshold: expected a distance, 0 (nobody comes in) to infinity (everybody does), got NaN.")
+    return threshold
 
 
 # The classifier ------------------------------------------------------------------------------------------------------
@@ -220,6 +260,9 @@ def train(images: Labelled, *, budget: Budget, seed: int, network: nn.Module | N
     if network is None:
         network = Classifier(len(images.names), embedding=Embedding(channels=images.images.shape[1], seed=seed),
                              seed=seed)
+    if isinstance(network, Classifier) and network.last.out_features < len(images.names):
+        raise ValueError(f"network: a classifier with {network.last.out_features} outputs cannot name "
+                         f"{len(images.names)} people. Classifier(people) has as many outputs as people.")
     network = network.to(profiles.device())
     history = fit(network, identity_batches(images, each=each, view=view), step, budget=budget, seed=seed,
                   optimiser=OPTIMISER, watch=watch, checkpoint=checkpoint)

@@ -14,7 +14,8 @@ Re-Identification", 2017, equation 5 and section 2; semi-hard negatives: F. Schr
 
 Deviations from Hermans: the network is the course's small one, trained from the beginning instead of from ImageNet,
 with Muon and a cosine schedule for fewer steps, and its last layer begins small. From FaceNet: batches of P people
-with K pictures each instead of about 1800 pictures, and no unit sphere.
+with K pictures each instead of about 1800 pictures, no unit sphere, and of the farther negatives the nearest one, where
+FaceNet takes any within the margin.
 
 Lecture 02 teaches it; exercise 02 asks for the loss and for batch-hard mining. Figures: the claims `triplet-*`.
 """
@@ -145,7 +146,8 @@ def semi_hard(embeddings: Tensor, labels: Tensor, *, margin: float) -> Triplets:
 def nearest_semi_hard(embeddings: Tensor, labels: Tensor) -> Triplets:
     """For each anchor and positive the nearest negative that is farther than the positive; if none is, the farthest.
 
-    FaceNet's choice: one triplet for every genuine pair, in both directions, and no margin enters.
+    One triplet for every genuine pair, in both directions, and no margin enters: so TensorFlow Addons chooses. FaceNet
+    asks for a negative that is farther, but not by the margin.
     Shapes: embeddings (N, D), labels (N,); on a line, from the picture at 0 with its positive at 2:
 
     >>> found = nearest_semi_hard(torch.tensor([[0.0], [2.0], [1.0], [3.0], [9.0]]), torch.tensor([0, 0, 1, 2, 3]))
@@ -251,8 +253,8 @@ def train(images: Labelled, *, budget: Budget, seed: int, mining: Mining = "batc
     """Train an embedding with the triplet loss on pictures of known people.
 
     images: uint8 pictures with the person each shows; budget.batch = P * each: P people, `each` pictures of every one;
-    mining: "random", "semi-hard" (FaceNet's), "batch-hard" (Hermans's) or "all"; margin: in the unit of f, or "soft";
-    view: what a picture may look like besides, such as `batches.jitter()`.
+    mining: "random", "semi-hard" (the nearest of the farther negatives), "batch-hard" (Hermans's) or "all"; margin: in
+    the unit of f, or "soft"; view: what a picture may look like besides, such as `batches.jitter()`.
     """
     one_process()
     arguments.one_of(mining, MINING, what="mining")

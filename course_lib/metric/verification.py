@@ -33,7 +33,7 @@ from torch import Tensor
 
 from course_lib import arguments
 from course_lib.data.readers import Labelled
-from course_lib.metric.identification import Gallery, Rule, distances
+from course_lib.metric.identification import Gallery, Rule, check_finite, check_threshold, distances
 
 
 class Roc(NamedTuple):
@@ -128,6 +128,8 @@ def recall_at(embeddings: Tensor, labels: Tensor, ks: Sequence[int]) -> dict[int
     """
     labels = _labels(embeddings, labels)
     most = len(labels) - 1
+    if most < 1:
+        raise ValueError(f"expected two pictures or more, of which one may find the other, got {len(labels)}.")
     for k in ks:
         if arguments.positive(k, name="k") > most:
             raise ValueError(f"k: a picture has only {most} others, got k = {k}.")
@@ -149,7 +151,7 @@ def cumulative_match(scores: Tensor, answers: Tensor) -> Tensor:
     """
     _check_scores(scores, answers)
     place = (scores.argsort(dim=1, stable=True) == answers[:, None]).int().argmax(dim=1)    # (N,)
-    return (place[:, None] <= torch.arange(scores.shape[1])).double().mean(dim=0)
+    return (place[:, None] <= torch.arange(scores.shape[1], device=place.device)).double().mean(dim=0)
 
 
 # A door --------------------------------------------------------------------------------------------------------------
@@ -168,6 +170,8 @@ def choose_threshold(impostor_scores: Tensor, *, rate: float) -> float:
     """
     if not 0 <= rate <= 1:
         raise ValueError(f"rate: expected a share between 0 and 1, got {rate:g}. Usual cause: per cent.")
+    if 0 in impostor_scores.shape:
+        raise ValueError(f"impostor_scores: expected one or more, got {tuple(impostor_scores.shape)}.")
     smallest = impostor_scores.min(dim=1).values if impostor_scores.ndim == 2 else impostor_scores
     best = _sorted(smallest, "validation impostors'")
     allowed = math.floor(rate * len(best) + 1e-9)
@@ -188,6 +192,8 @@ def open_set_rate(known_scores: Tensor, answers: Tensor, impostor_scores: Tensor
         raise ValueError(f"impostor_scores: expected strangers, one or more, scored by the same "
                          f"{known_scores.shape[1]} users, (M, {known_scores.shape[1]}), got "
                          f"{tuple(impostor_scores.shape)}. FPIR depends on the size of the gallery.")
+    check_finite(impostor_scores, name="impostor_scores")
+    check_threshold(threshold)
     score, named = known_scores.min(dim=1).values, known_scores.argmin(dim=1)
     inside, right = score < threshold, named == answers
     return OpenSet(_share(inside & right), _share(inside & ~right), _share(~inside),
@@ -227,7 +233,8 @@ def _labels(embeddings: Tensor, labels: Tensor) -> Tensor:
     if embeddings.ndim != 2 or labels.shape != embeddings.shape[:1]:
         raise ValueError(f"expected embeddings (N, d) and labels (N,), got {tuple(embeddings.shape)} and "
                          f"{tuple(labels.shape)}. Images become embeddings with identification.pixels or .embed.")
-    return labels
+    check_finite(embeddings, name="embeddings")
+    return labels.to(embeddings.device)
 
 
 def _check_scores(scores: Tensor, answers: Tensor) -> None:
@@ -237,6 +244,7 @@ def _check_scores(scores: Tensor, answers: Tensor) -> None:
     if not 0 <= int(answers.min()) <= int(answers.max()) < scores.shape[1]:
         raise ValueError(f"answers: expected columns 0 to {scores.shape[1] - 1} of the scores, got "
                          f"{int(answers.min())} to {int(answers.max())}. Usual cause: strangers among the known.")
+    check_finite(scores, name="scores")
 
 
 def _sorted(values: Tensor, name: str) -> Tensor:

@@ -35,6 +35,7 @@ def linear(train: Tensor, labels: Tensor, test: Tensor, test_labels: Tensor, *, 
                          "Usual cause: the first images of a set that is sorted by its labels.")
     if not strength > 0:
         raise ValueError(f"strength: expected a penalty above zero, got {strength}.")
+    train, labels, test, test_labels = (t.detach().cpu() for t in (train, labels, test, test_labels))
     mean, deviation = train.double().mean(dim=0), train.double().std(dim=0, correction=0)
     deviation = torch.where(deviation > 1e-12, deviation, 1.0)                  # a constant feature says nothing
     layer = LogisticRegression(C=1 / strength, max_iter=1000)
@@ -93,6 +94,9 @@ def _check(train: Tensor, labels: Tensor, test: Tensor, test_labels: Tensor) -> 
                              "identification.embed(network, images).")
         if not len(features):
             raise ValueError(f"expected the {what} features of one image or more, got none.")
+        if names.is_floating_point() or int(names.min()) < 0:
+            raise ValueError(f"expected {what} labels as whole numbers from 0, got {names.dtype} from "
+                             f"{names.min().item()}.")
         if not features.isfinite().all():
             raise ValueError(f"the {what} features hold values that are no numbers.")
     if train.shape[1] != test.shape[1]:

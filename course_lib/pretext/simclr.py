@@ -12,9 +12,9 @@ T. Wang, P. Isola, "Understanding Contrastive Representation Learning through Al
 Hypersphere", ICML 2020.
 
 Deviations from the paper: a small network instead of a ResNet-50, batches of a hundred pictures instead of thousands,
-AdamW with a cosine schedule instead of LARS; the last normalisation of the head has no learnt scale. The loss is the
-mean over all 2N views, as in the paper; the authors' code returns the sum over the two halves, twice as much. No two
-pictures of a batch are the same one. Views: see `views`.
+AdamW instead of LARS and no warm-up before the cosine schedule; the last normalisation of the head has no learnt scale.
+The loss is the mean over all 2N views, as in the paper; the authors' code returns the sum over the two halves, twice as
+much. No two pictures of a batch are the same one. Views: see `views`.
 
 Lecture 03 teaches it; exercise 03 builds the loss, its mask and the measures. Claims: `simclr-*`.
 """
@@ -86,11 +86,15 @@ def uniformity(z: Tensor) -> Tensor:
     """
     if z.ndim != 2 or len(z) < 2:
         raise ValueError(f"uniformity: expected the embeddings of two or more images (N, D), got {tuple(z.shape)}.")
-    return torch.pdist(on_sphere(z)).square().mul(-2).exp().mean().log()
+    z = on_sphere(z)
+    i, j = torch.triu_indices(len(z), len(z), offset=1, device=z.device)
+    return (4 * (z @ z.T)[i, j] - 4).exp().mean().log()              # |z_i - z_j|^2 = 2 - 2 s(i, j)
 
 
 def on_sphere(z: Tensor) -> Tensor:
     """Each row divided by its length, in float32 at least: (N, D) -> (N, D). Products of rows are cosines."""
+    if not len(z):
+        raise ValueError("expected the embeddings of one image or more (N, D), got none.")
     return F.normalize(z.to(torch.promote_types(z.dtype, torch.float32)), dim=1)
 
 
@@ -133,51 +137,58 @@ class SimCLR(nn.Module):
 # Training ------------------------------------------------------------------------------------------------------------
 
 
-def pairs(images: Tensor, view: View) -> Source:
+def pairs(images: Tensor, view: View, *, both: bool = True) -> Source:
     """Draw different pictures, and two views of each: batch size N -> (a, b), both (N, C, H, W) in [0, 1].
 
-    images: uint8 (I, C, H, W).
+    images: uint8 (I, C, H, W). both=False: one view of each, and beside it the picture as it is.
 
     >>> source = pairs(torch.zeros(8, 3, 16, 16, dtype=torch.uint8), Views())
     >>> [tuple(half.shape) for half in source(4, torch.Generator().manual_seed(0))]
     [(4, 3, 16, 16), (4, 3, 16, 16)]
     """
+    if not isinstance(images, Tensor):
+        raise TypeError(f"expected a tensor of pictures (I, C, H, W), got {type(images).__name__}.")
     if images.ndim != 4 or images.dtype != torch.uint8:
         raise ValueError(f"expected 8-bit pictures of one size (I, C, H, W), got {tuple(images.shape)} of "
                          f"{images.dtype}. Of a labelled set these are `.images`.")
-    return _Pairs(images, view)
+    return _Pairs(images, view, both)
 
 
 class _Pairs:
     """The source that `pairs` makes; what it keeps on each device is private and no part of its identity."""
 
-    def __init__(self, images: Tensor, view: View) -> None:
-        self.images, self.view = images, view
+    def __init__(self, images: Tensor, view: View, both: bool) -> None:
+        self.images, self.view, self.both = images, view, both
         self._resident: dict[torch.device, Tensor] = {}
 
     def __call__(self, batch: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         if batch > len(self.images):
             raise ValueError(f"a batch of {batch} different pictures cannot be drawn from {len(self.images)}: a "
                              "picture that comes twice would have to be told from itself. Take a smaller batch.")
-        images = self._resident.setdefault(generator.device, self.images.to(generator.device))
+        if generator.device not in self._resident:
+            self._resident[generator.device] = self.images.to(generator.device)
+        images = self._resident[generator.device]
         chosen = torch.randperm(len(images), generator=generator, device=generator.device)[:batch]
         pictures = images[chosen].float().div_(255)
+        if not self.both:
+            return self.view(pictures, generator), pictures
         a, b = self.view(torch.cat([pictures, pictures]), generator).chunk(2)
         return a, b
 
 
 def train(images: Labelled | Tensor, *, budget: Budget, seed: int, network: SimCLR | None = None,
-          view: View | None = None, temperature: float = 0.5, watch: Watch | None = None,
+          view: View | None = None, both: bool = True, temperature: float = 0.5, watch: Watch | None = None,
           checkpoint: Path | None = None) -> Trained:
     """Train a network on pictures without their labels; `model.encoder` gives the features.
 
     images: a labelled set, whose labels are not looked at, or uint8 (I, C, H, W). budget.batch is N, pictures, so that
-    2N views go through the network at once.
+    2N views go through the network at once. both: whether both are views, or one is the picture itself.
     """
     if _processes() > 1:
         raise RuntimeError("NT-Xent tells each view from all others of the batch, and several processes would each see "
                            "only their own share. Train in one process.")
     pictures = images.images if isinstance(images, Labelled) else images
+    source = pairs(pictures, view or Views(), both=both)
     if network is None:
         network = SimCLR(Encoder(channels=pictures.shape[1], seed=seed), seed=seed)
     network = network.to(profiles.device())
@@ -186,7 +197,7 @@ def train(images: Labelled | Tensor, *, budget: Budget, seed: int, network: SimC
         a, b = model(torch.cat(batch)).chunk(2)       # one batch: normalisation sees all the views at once
         return nt_xent(a, b, temperature=temperature)
 
-    history = fit(network, pairs(pictures, view or Views()), step, budget=budget, seed=seed,
+    history = fit(network, source, step, budget=budget, seed=seed,
                   optimiser=AdamW(lr=2e-3, weight_decay=1e-4), watch=watch, checkpoint=checkpoint)
     return Trained(network.eval(), history)
 

@@ -92,6 +92,18 @@ def clipped(a, b, *, d):
     return equally_far(a, b, d=d).clamp(0, 1)
 
 
+def away_from_b(a, b, *, d):
+    return 2 * a - equally_far(a, b, d=d)
+
+
+def each_pixel_alone(a, b, *, d):
+    return _scaled(a, b, d / (b - a).norm(dim=1, keepdim=True))
+
+
+def each_channel_alone(a, b, *, d):
+    return _scaled(a, b, d / (b - a).square().sum(dim=(2, 3), keepdim=True).sqrt())
+
+
 def divides_by_zero(a, b, *, d):
     change = b - a
     return a + d * change / change.flatten(1).norm(dim=1)[:, None, None, None]
@@ -144,6 +156,13 @@ EQUALLY_FAR = Problem(
                "You return the change, of length d. The image is a plus the change."),
         Mutant(clipped, "clipped",
                "You clip to [0, 1]. A clipped image is nearer than d. Whoever shows it may clip it, for showing."),
+        Mutant(away_from_b, "away from b",
+               "Your images are at distance d, on the wrong side: the direction is b - a."),
+        Mutant(each_pixel_alone, "a norm for each pixel",
+               "You divide each pixel by the norm of its own change. One image has one norm, over all its pixels and "
+               "channels."),
+        Mutant(each_channel_alone, "a norm for each channel",
+               "You divide each channel by its own norm. One image has one norm, over all its pixels and channels."),
         Mutant(divides_by_zero, "zero by zero",
                "Where b equals a you divide zero by zero, and NaN fills the image. There the answer is a itself."),
     ),
@@ -160,8 +179,8 @@ EQUALLY_FAR = Problem(
 # --- identification.scores ------------------------------------------------------------------------------------------
 
 STATEMENT_SCORES = r"""
-A gallery holds $T$ templates in one table, `templates` `(T, d)`, and to each the number of its user, `users` `(T,)`,
-from 0 to $U - 1$, in any order. Every user has at least one. For $N$ visitors with embeddings `f` `(N, d)` compute the
+A gallery holds $T$ templates in one table, `templates` `(T, D)`, and to each the number of its user, `users` `(T,)`,
+from 0 to $U - 1$, in any order. Every user has at least one. For $N$ visitors with embeddings `f` `(N, D)` compute the
 score of every user by the **mean rule**,
 
 $$s_{nu} = \frac{1}{\# T_u} \sum_{j \text{ of } u} \lVert f_n - T_j \rVert_2 ,$$
@@ -172,8 +191,8 @@ scores `(N, U)`. The norms are Euclidean, not squared.
 
 STUB_SCORES = '''
 def scores(f, templates, users, *, minimum):
-    """f: (N, d), templates: (T, d), users: (T,); returns (N, U)."""
-    d = ...     # (N, T)
+    """f: (N, D), templates: (T, D), users: (T,); returns (N, U)."""
+    d = ...     # (N, T), all distances
     return ...
 '''
 
@@ -261,6 +280,18 @@ def city_block_scores(f, templates, users, *, minimum):
     return _by_user(f, templates, users, lambda g, t: pick((g[:, None] - t[None]).abs().sum(dim=-1)))
 
 
+def in_order_of_appearance(f, templates, users, *, minimum):
+    found = list(dict.fromkeys(users.tolist()))
+    return scores(f, templates, users, minimum=minimum)[:, found]
+
+
+def zeros_for_the_others(f, templates, users, *, minimum):
+    if not minimum:
+        return scores(f, templates, users, minimum=False)
+    d = _distances(f, templates)
+    return torch.stack([(d * (users == user)).amin(dim=1) for user in range(int(users.max()) + 1)], dim=1)
+
+
 def transposed(f, templates, users, *, minimum):
     return scores(f, templates, users, minimum=minimum).T
 
@@ -312,13 +343,18 @@ SCORES = Problem(
                "With `minimum=True` you take the largest distance. The minimum rule asks for the nearest template."),
         Mutant(city_block_scores, "absolute differences",
                "You add absolute differences along the vector, the L1 distance. Here it is the Euclidean one."),
+        Mutant(in_order_of_appearance, "columns in the order of appearance",
+               "Your columns are in the order in which the users first appear. Column u belongs to user u."),
+        Mutant(zeros_for_the_others, "zeros for the others' templates",
+               "You multiply by a mask, so the distances to other people's templates are 0, and the minimum is one of "
+               "these zeros. Choose the columns of one user: `d[:, users == user]`."),
         Mutant(transposed, "users first",
                "Rows and columns are exchanged: a row for each visitor, a column for each user."),
     ),
     cases=cases_scores,
     probe=probes.result,
     hints=(
-        "First all distances, (N, T), then a column for each user. `f[:, None] - templates[None]` is (N, T, d).",
+        "First all distances, (N, T), then a column for each user. `f[:, None] - templates[None]` is (N, T, D).",
         "`d[:, users == user]` are the distances to one user's templates, (N, number of them).",
         "Take `.mean(dim=1)` or `.amin(dim=1)` of each and put the columns side by side: `torch.stack(..., dim=1)`.",
     ),
@@ -333,8 +369,9 @@ if that score is **strictly below** the threshold, and otherwise nobody:
 
 $$\hat\imath_n = \operatorname*{argmin}_u s_{nu} \ \text{ if }\ \min_u s_{nu} < \gamma, \qquad \text{else } -1 .$$
 
-Of users with equal scores the one with the lowest number wins. Return the numbers `(N,)`, $-1$ meaning "no
-identification". `gamma` may be 0, which lets nobody in, or infinite, which lets everybody in.
+The number of a user is that of the column, from 0. Of users with equal scores the one with the lowest number wins.
+Return a tensor of whole numbers `(N,)`, $-1$ meaning "no identification". `gamma` may be 0, which lets nobody in, or
+infinite, which lets everybody in.
 """
 
 STUB_DECISION = '''

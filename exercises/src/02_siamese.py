@@ -23,13 +23,14 @@ same person, $y = 1$ for two,
 
 $$\mathcal L_{ij} = \frac{1 - y}{2}\, d + \frac{y}{2} \max(0,\, m - d) .$$
 
-Return the mean over the genuine pairs **plus** the mean over the impostor pairs, one number. Every batch here has pairs
-of both kinds. Two embeddings may be equal; the gradient must be finite there, too.
+Return the mean over the genuine pairs **plus** the mean over the impostor pairs, as one tensor `()` through which
+gradients can flow back. Every batch here has pairs of both kinds. Two embeddings may be equal; then $d = 0$ exactly,
+and its gradient must be zero: a pair that is in one place pulls nobody.
 """
 
 STUB_PAIRS = '''
 def batch_loss(f, labels, *, margin):
-    """f: (N, D), labels: (N,); returns a scalar."""
+    """f: (N, D), labels: (N,); returns a scalar tensor."""
     ...
     return ...
 '''
@@ -120,11 +121,34 @@ def normalised(f, labels, *, margin):
     return batch_loss(F.normalize(f, dim=1), labels, margin=margin)
 
 
-def root_of_squares(f, labels, *, margin):
+def _with_distances(f, labels, margin, distance):
     i, j = torch.triu_indices(len(f), len(f), offset=1)
-    d = (f[i] - f[j]).square().sum(dim=1).sqrt()
-    same = labels[i] == labels[j]
+    d, same = distance(f, i, j), labels[i] == labels[j]
     return (d[same] / 2).mean() + ((margin - d[~same]).clamp(min=0) / 2).mean()
+
+
+def root_of_squares(f, labels, *, margin):
+    return _with_distances(f, labels, margin, lambda f, i, j: (f[i] - f[j]).square().sum(dim=1).sqrt())
+
+
+def root_in_the_table(f, labels, *, margin):
+    return _with_distances(f, labels, margin, lambda f, i, j: (f[:, None] - f).square().sum(dim=2).sqrt()[i, j])
+
+
+def never_quite_zero(f, labels, *, margin):
+    return _with_distances(f, labels, margin, lambda f, i, j: F.pairwise_distance(f[i], f[j]))
+
+
+def pull_without_half(f, labels, *, margin):
+    return _groups(f, labels, lambda d: d, lambda d: (margin - d).clamp(min=0) / 2)
+
+
+def push_without_half(f, labels, *, margin):
+    return _groups(f, labels, lambda d: d / 2, lambda d: (margin - d).clamp(min=0))
+
+
+def loss_cut_off(f, labels, *, margin):
+    return batch_loss(f, labels, margin=margin).item()
 
 
 def cases_pairs(variant: Variant, seed: int) -> list[Case]:
@@ -184,6 +208,20 @@ BATCH_LOSS = Problem(
         Mutant(root_of_squares, "a root that has no slope at zero",
                "Where two embeddings are equal, the gradient is NaN: the square root of a sum of squares has an "
                "infinite slope at 0. `torch.linalg.vector_norm` has a zero gradient there."),
+        Mutant(root_in_the_table, "a root of the whole table",
+               "Your gradient is NaN: the root of a sum of squares has an infinite slope at 0, and the table of all "
+               "distances has zeros on its diagonal, even if you do not use them. `torch.linalg.vector_norm(f[i] - "
+               "f[j], dim=1)` and `torch.cdist` have a zero gradient there."),
+        Mutant(never_quite_zero, "a distance that is never quite zero",
+               "`F.pairwise_distance` adds 1e-6 to every difference, so equal embeddings get a direction in which they "
+               "are pulled. With `eps=0`, or with `torch.linalg.vector_norm`, the gradient is zero there."),
+        Mutant(pull_without_half, "the pull without its half",
+               "Your genuine pairs pay their whole distance. Both parts of the formula have a factor of one half."),
+        Mutant(push_without_half, "the push without its half",
+               "Your impostors pay all that the margin lacks. Both parts of the formula have a factor of one half."),
+        Mutant(loss_cut_off, "a plain number",
+               "You return a number through which no gradient can flow. Keep the loss a tensor: leave out `.item()`, "
+               "`float(...)`, `.detach()` and `torch.tensor(...)`."),
     ),
     cases=cases_pairs,
     probe=probes.loss,
@@ -206,13 +244,14 @@ distance, and compute
 
 $$\mathcal L_a = \max\bigl(0,\; m + \lVert f_a - f_p \rVert_2 - \lVert f_a - f_n \rVert_2 \bigr) .$$
 
-Return the mean of $\mathcal L_a$ over all pictures $a$ that have a $p$; a picture that is the only one of its person is
-no anchor, but it can be somebody's negative. There are always two people or more, and no two distances are equal.
+Return the mean of $\mathcal L_a$ over all pictures $a$ that have a $p$, as one tensor `()` through which finite
+gradients flow back. A picture that is the only one of its person is no anchor, but it can be somebody's negative. There
+are always two people or more, and no two distances are equal.
 """
 
 STUB_HARD = '''
 def batch_hard(f, labels, *, margin):
-    """f: (N, D), labels: (N,); returns a scalar."""
+    """f: (N, D), labels: (N,); returns a scalar tensor."""
     ...
     return ...
 '''
@@ -330,11 +369,47 @@ def soft_margin(f, labels, *, margin):
     return F.softplus(_farthest(d, positive)[anchors] - _nearest(d, negative)[anchors]).mean()
 
 
+def _hinges(f, labels, margin):
+    d, positive, negative = _parts(f, labels)
+    anchors = positive.any(dim=1)
+    return (margin + _farthest(d, positive)[anchors] - _nearest(d, negative)[anchors]).clamp(min=0)
+
+
+def lone_ones_dropped(f, labels, *, margin):
+    kept = (labels[:, None] == labels[None]).sum(dim=1) > 1
+    return batch_hard(f[kept], labels[kept], margin=margin)
+
+
+def divided_by_all_pictures(f, labels, *, margin):
+    return _hinges(f, labels, margin).sum() / len(f)
+
+
+def hinge_after_the_mean(f, labels, *, margin):
+    return hinge_missing(f, labels, margin=margin).clamp(min=0)
+
+
+def margin_outside_the_hinge(f, labels, *, margin):
+    return margin + _hinges(f, labels, 0.0).mean()
+
+
+def square_root_of_the_table(f, labels, *, margin):
+    d = (f[:, None] - f).square().sum(dim=2).sqrt()
+    _, positive, negative = _parts(f, labels)
+    anchors = positive.any(dim=1)
+    return (margin + _farthest(d, positive)[anchors] - _nearest(d, negative)[anchors]).clamp(min=0).mean()
+
+
+def hard_loss_cut_off(f, labels, *, margin):
+    return batch_hard(f, labels, margin=margin).item()
+
+
 def cases_hard(variant: Variant, seed: int) -> list[Case]:
     def case(name: str, labels: list[int], dimensions: int, margin: float) -> Case:
         stream = variant.numbers(seed, "batch_hard", name)
         centres = {label: stream.normal(0, 1.5, dimensions) for label in sorted(set(labels))}
         f = np.stack([centres[label] + stream.normal(0, 0.7, dimensions) for label in labels])
+        for lone in (place for place, label in enumerate(labels) if labels.count(label) == 1):
+            f[lone] = f[lone - 5] + stream.normal(0, 0.4, dimensions)     # somebody's nearest, with a hinge of its own
         return Case(name, {"f": f.round(3).astype(np.float32), "labels": np.array(labels), "margin": np.array(margin)})
 
     return [case("four people of three", [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3], 4, 0.5),
@@ -381,6 +456,25 @@ BATCH_HARD = Problem(
                "You average over all triplets. Most are easy; batch-hard takes one for each anchor, the hardest."),
         Mutant(on_the_sphere, "on the unit sphere",
                "You normalise the embeddings first. That is FaceNet's choice; here f is taken as it is."),
+        Mutant(lone_ones_dropped, "who is alone is dropped",
+               "You leave out pictures that are the only one of their person. They are no anchors, but they can be "
+               "somebody's nearest negative."),
+        Mutant(divided_by_all_pictures, "divided by all pictures",
+               "You divide by the number of all pictures. The mean is over those that have another one of their "
+               "person."),
+        Mutant(hinge_after_the_mean, "the hinge after the mean",
+               "You take the mean first and the hinge afterwards. Each anchor has its own hinge, or satisfied ones "
+               "would pay for the others."),
+        Mutant(margin_outside_the_hinge, "the margin outside the hinge",
+               "Your margin stands outside of max(0, ...). Then it changes nothing but the number: it has no gradient, "
+               "and no anchor is asked to keep a distance."),
+        Mutant(square_root_of_the_table, "a root of the whole table",
+               "Your gradient is NaN: the root of a sum of squares has an infinite slope at 0, and the table of all "
+               "distances has zeros on its diagonal, even if they are masked afterwards. `torch.cdist(f, f)` has a "
+               "zero gradient there."),
+        Mutant(hard_loss_cut_off, "a plain number",
+               "You return a number through which no gradient can flow. Keep the loss a tensor: leave out `.item()`, "
+               "`float(...)`, `.detach()` and `torch.tensor(...)`."),
         Mutant(soft_margin, "the soft margin",
                "You use the soft margin, ln(1 + exp(...)). Here it is the hinge with the margin that is given."),
     ),
@@ -498,6 +592,10 @@ def largest_score(known, answers, validation, *, rate):
     return torch.stack([gamma, ((score < gamma) & (named == answers)).float().mean()])
 
 
+def rounded(known, answers, validation, *, rate):
+    return _dir(known, answers, validation.amin(dim=1).sort().values[round(rate * len(validation))])
+
+
 def interpolated(known, answers, validation, *, rate):
     return _dir(known, answers, torch.quantile(validation.amin(dim=1), rate))
 
@@ -514,7 +612,7 @@ def cases_door(variant: Variant, seed: int) -> list[Case]:
                     tolerances={"result": Tolerance(1e-5, 1e-5)}, letters={"result": "2"})
 
     return [case("a small door", 24, 3, 12, 0.25), case("a larger one", 40, 6, 21, 0.1),
-            case("half of the strangers", 30, 4, 9, 0.5)]
+            case("three tenths of the strangers", 30, 4, 13, 0.3)]
 
 
 OPEN_SET = Problem(
@@ -552,6 +650,9 @@ OPEN_SET = Problem(
                "Your DIR ignores gamma. A visitor whose score is not below it stays outside, right name or not."),
         Mutant(largest_score, "the largest score",
                "You take the user with the largest score. Scores are distances: small means alike."),
+        Mutant(rounded, "rounded",
+               "You round to the nearest place. k is the whole part of rate M, or a larger share than `rate` would be "
+               "let in. A quantile rounds, too, and counts M - 1 steps between M scores."),
         Mutant(interpolated, "an interpolated quantile",
                "You interpolate between two strangers. gamma is one of their scores, the (k + 1)-th smallest."),
     ),

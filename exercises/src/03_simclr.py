@@ -135,13 +135,37 @@ def cut_from_the_graph(a, b, *, temperature):
     return nt_xent(a, b, temperature=temperature).item()
 
 
+def one_side_cut_off(a, b, *, temperature):
+    return nt_xent(a, b.detach(), temperature=temperature)
+
+
+def softmax_twice(a, b, *, temperature):
+    similar = _masked(_similar(a, b, temperature)).softmax(dim=1)
+    return F.cross_entropy(similar, torch.arange(len(similar)).roll(len(a)))
+
+
+def half_over_all(a, b, *, temperature):
+    return first_half_only(a, b, temperature=temperature) / 2
+
+
+def columns_of_length_one(a, b, *, temperature):
+    z = F.normalize(torch.cat([a, b]), dim=0)
+    similar = _masked(z @ z.T / temperature)
+    return F.cross_entropy(similar, torch.arange(len(similar)).roll(len(a)))
+
+
+def its_own_partner(a, b, *, temperature):
+    similar = _masked(_similar(a, b, temperature))
+    return F.cross_entropy(similar, torch.arange(len(similar)))
+
+
 def cases_loss(variant: Variant, seed: int) -> list[Case]:
     def case(name: str, n: int, d: int, temperature: float) -> Case:
         stream = variant.numbers(seed, "nt_xent", name)
         a = stream.standard_normal((n, d))
         b = a + 0.7 * stream.standard_normal((n, d))
         return Case(name, {"a": a.round(2).astype(np.float32), "b": b.round(2).astype(np.float32),
-                           "temperature": np.array(temperature)}, letters={"gradient": "N D"})
+                           "temperature": np.array(temperature)}, letters={"gradient": "N D", "second_gradient": "N D"})
 
     return [case("three pictures", 3, 4, 0.5), case("five pictures", 5, 3, 0.2), case("four pictures", 4, 6, 0.7)]
 
@@ -189,10 +213,24 @@ NT_XENT = Problem(
                "You set the diagonal to 0. A similarity of 0 is that of a view at a right angle, and exp(0) = 1 is "
                "still added. What is left out must contribute exp(...) = 0."),
         Mutant(cut_from_the_graph, "a plain number",
-               "You return a plain number, and no gradient can flow through it. Leave `.item()` out."),
+               "You return a number through which no gradient can flow. Keep the loss a tensor: leave out `.item()`, "
+               "`float(...)`, `.detach()` and `torch.tensor(...)`."),
+        Mutant(one_side_cut_off, "one side is cut off",
+               "No gradient flows into `b`. Here both views teach the network; a side that is cut off belongs to other "
+               "methods, such as SimSiam."),
+        Mutant(softmax_twice, "the softmax twice",
+               "`F.cross_entropy` takes the softmax itself. Give it the similarities, not their softmax."),
+        Mutant(half_over_all, "half of the views, divided by all",
+               "You add the losses of the views in `a` only and divide by 2N. Each view of `b` looks for its partner, "
+               "too."),
+        Mutant(columns_of_length_one, "columns of length 1",
+               "You normalised the columns. A view is a row: `F.normalize(z, dim=1)`."),
+        Mutant(its_own_partner, "each view its own partner",
+               "Your target is the view itself, which the mask has taken out: the loss is infinite. The partner of row "
+               "i is row i + N, and that of row i + N is row i."),
     ),
     cases=cases_loss,
-    probe=probes.loss,
+    probe=probes.loss_of_two,
     hints=(
         "Normalise the rows first; then one matrix product gives all cosines.",
         "The formula is the cross-entropy of a softmax over each row: `F.cross_entropy(similar, target)`. What is the "
@@ -459,6 +497,18 @@ def exchanged(a, b):
     return geometry(a, b).flip(0)
 
 
+def spread_of_the_other(a, b):
+    return torch.stack([geometry(a, b)[0], geometry(b, a)[1]])
+
+
+def spread_of_both(a, b):
+    return (geometry(a, b) + geometry(b, a)) / 2
+
+
+def half_of_the_mean(a, b):
+    return _both(a, b, spread=lambda a: (torch.pdist(a).square().mul(-2).exp().mean() / 2).log())
+
+
 def normalised_columns(a, b):
     return _both(F.normalize(a, dim=0), F.normalize(b, dim=0), normal=False)
 
@@ -508,6 +558,12 @@ GEOMETRY = Problem(
                "The factor in the exponent is 2."),
         Mutant(sum_of_pairs, "not divided by the pairs",
                "You add up the pairs. Divide by their number, N (N - 1) / 2, or more pictures look less uniform."),
+        Mutant(half_of_the_mean, "divided by twice the pairs",
+               "You add the pairs i < j and divide by N (N - 1). That is twice their number."),
+        Mutant(spread_of_the_other, "the uniformity of b",
+               "Your uniformity is that of `b`. It is asked of `a`."),
+        Mutant(spread_of_both, "the uniformity of both",
+               "You average the uniformities of `a` and `b`. It is asked of `a` alone."),
         Mutant(exchanged, "exchanged",
                "The two numbers are exchanged: alignment comes first."),
         Mutant(normalised_columns, "columns of length 1",

@@ -20,13 +20,12 @@ from course_lib.claims.simclr import (
     VIEWS,
     colour_told,
     pushes_on_own_kind,
-    settled,
 )
 from course_lib.data.shapes import shapes
 from course_lib.figures import Paper
 from course_lib.fit import History
 from course_lib.metric.identification import embed, pixels
-from course_lib.networks import Encoder
+from course_lib.networks import Encoder, settle
 from course_lib.pretext import probe, simclr, views
 from course_lib.pretext.simclr import SimCLR, alignment, nt_xent, uniformity
 from course_lib.pretext.views import Views
@@ -87,7 +86,10 @@ print("the mean colour does not tell the kind:", by_colour < 0.3)
 # | do not | pictures with different names | views of any two different pictures |
 # | who decides what is alike | who wrote the labels | **who chose the views** |
 #
-# The last line is the whole lecture. A view is a sentence: "*this* does not matter". A crop says that place and size do
+# One of the two may also be the picture as it is, with nothing changed: "augmented" and "not augmented" (Boracchi 2025). Two
+# views ask for more, since neither may be recognised by what the other kept; experiment 2 tries both.
+#
+# The last line of the table is the whole lecture. A view is a sentence: "*this* does not matter". A crop says that place and size do
 # not matter, a change of colours says that colours do not. What no view changes may be used to recognise a picture.
 
 # %% slideshow={"slide_type": "subslide", "minutes": 2}
@@ -252,8 +254,10 @@ figures.history(
 # The same question to features that somebody trained *with* labels would only say how far there is to go.
 
 # %% slideshow={"slide_type": "-"}
-untrained = settled(
-    new_network(), known.images, look, batches=choose(smoke=2, lecture=20, full=20)
+source, draw = simclr.pairs(known.images, look), generator(0, "settle")
+seen_by_it = choose(smoke=2, lecture=20, full=20)  # batches, for its normalisations only
+untrained = settle(
+    new_network(), (torch.cat(source(budget.batch, draw)) for _ in range(seen_by_it))
 )
 
 
@@ -281,7 +285,7 @@ figures.table(
     digits=1,
     best="max",
     caption="Shapes named rightly in pictures never trained on (guessing: 12.5), and how often a linear probe finds "
-    "which of red, green and blue a picture has most of. Views change that, and h still tells it. One training, a "
+    "which of red, green and blue a picture has most of: views change that. One training, a "
     "moment ago.",
 )
 
@@ -454,6 +458,7 @@ sets = {
 learnt = {
     "untrained: h": "random",
     "crops alone: h": "crops",
+    "a view, and the picture itself: h": "original",
     "crops and colours: h": "views",
     "after the head: z": "head",
 }
@@ -647,6 +652,8 @@ Quiz(
 #
 # ## Further reading
 #
+# - G. Boracchi: *Departing From Supervised Learning*, PhD course, Politecnico di Milano, 2025. Contrastive learning as
+#   training on pairs of augmented and not augmented versions of the same image.
 # - T. Chen, S. Kornblith, M. Norouzi, G. Hinton: *A Simple Framework for Contrastive Learning of Visual Representations*,
 #   ICML 2020. This lecture; figure 6 and section 3.1 for the colours.
 # - T. Wang, P. Isola: *Understanding Contrastive Representation Learning through Alignment and Uniformity on the

@@ -199,6 +199,24 @@ def test_what_goes_wrong_is_said_in_words(body, says):
     assert type(verdict) is Incorrect and says in verdict.why and len(verdict.why) < 500
 
 
+@pytest.mark.parametrize(("body", "says"), [
+    ("nothing = (estimate - estimate.detach()).square().sum().sqrt()\n"
+     "    return 0.5 * (estimate - z + y).square().sum() / len(y) + nothing", "a root at 0"),
+    ("return (estimate - z + y).square().sum() / 0", "a division by zero, the logarithm of zero"),
+    ("return estimate.sum() * 0 / 0", "0 / 0, infinity minus infinity"),
+])
+def test_what_is_not_finite_comes_with_its_usual_causes(body, says):
+    assert says in check(LOSS, loss(body)).why
+
+
+@pytest.mark.parametrize(("body", "says"), [
+    ("d = (estimate - z + y)**2\n    e = d.exp()\n    e[0] = 0\n    return e.sum()", "writes into a tensor"),
+    ("value = (estimate - z + y).square().sum()\n    value.backward()\n    return value", "leave `backward()`"),
+])
+def test_a_loss_whose_gradient_cannot_be_computed_is_told_why(body, says):
+    assert says in check(LOSS, loss(body)).why
+
+
 def test_an_exception_comes_with_the_students_own_line():
     verdict = check(LOSS, loss("noise = z - y\n    return F.mse_loss(noise, noize)"))
     assert "NameError: name 'noize' is not defined" in verdict.why

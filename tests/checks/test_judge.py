@@ -187,6 +187,24 @@ def test_the_same_failure_is_recognised_and_another_one_is_not():
         assert verdict.why == says and verdict.place == "line 2"
 
 
+def test_a_missing_gradient_is_told_what_cuts_it_off():
+    case = StoredCase("case", {}, expected={"gradient": np.ones(2)}, words={"gradient": "the gradient of the loss"})
+    assert "`.item()`" in judge.judge(case, {}).why
+    assert judge.judge(StoredCase("case", {}, expected={"a": np.ones(2)}), {}).why.endswith("a is missing.")
+
+
+def test_of_two_numbers_the_wrong_one_is_named_and_its_answer_is_not():
+    case = StoredCase("case", {}, expected={"a": np.array([0.5, 8.25])}, words={"a": "your answer"})
+    why = judge.judge(case, {"a": np.array([0.5, 2.75])}).why
+    assert "of the 2 numbers of your answer the second is 2.75, which is too small by a factor of about 3" in why
+    assert "first" not in why and "8.25" not in why
+
+
+def test_a_shape_is_named_as_python_writes_it():
+    case = StoredCase("case", {}, expected={"a": np.zeros(8)}, letters={"a": "N"})
+    assert "expected (N,) = (8,)" in judge.judge(case, {"a": np.zeros(3)}).why
+
+
 def test_the_judge_imports_no_torch_and_no_probe(root):
     source = (root / "course_lib" / "checks" / "judge.py").read_text()
     assert "torch" not in source and "probes" not in source
