@@ -86,11 +86,10 @@ print("the mean colour does not tell the kind:", by_colour < 0.3)
 # | do not | pictures with different names | views of any two different pictures |
 # | who decides what is alike | who wrote the labels | **who chose the views** |
 #
-# One of the two may also be the picture as it is, with nothing changed: "augmented" and "not augmented" (Boracchi 2025). Two
-# views ask for more, since neither may be recognised by what the other kept; experiment 2 tries both.
-#
-# The last line of the table is the whole lecture. A view is a sentence: "*this* does not matter". A crop says that place and size do
-# not matter, a change of colours says that colours do not. What no view changes may be used to recognise a picture.
+# The last line is the whole lecture. A view is a sentence: "*this* does not matter". A crop says that place and size do
+# not matter, a change of colours says that colours do not. What no view changes may be used to recognise a picture. (One of
+# the two may also be the picture as it is: pairs of "augmented and not augmented versions", Boracchi 2025. Experiment 2
+# tries both.)
 
 # %% slideshow={"slide_type": "subslide", "minutes": 2}
 chosen = asked.images[[queries[0] + 1, queries[3] + 1]].float() / 255
@@ -475,8 +474,10 @@ figures.bars(
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # On drawn shapes crops alone taught less than nothing; on photographs they taught something, and with colours changed it
-# is more. What did not come out is the gain before the head: on ImageNet it is more than ten points, after so
-# short a training of so small a network it is none, and both claims on it fail.
+# is more. A view beside the picture itself teaches, too, on shapes less than two views do (at one of the seeds too little
+# for the claim). The gain before the head hardly came out: on ImageNet it is more than ten points, after so short a
+# training of so small a network it is small and not there at every seed, and both claims on it fail. What the head
+# forgets shows, a little: a picture's main colour is found more often before it than after it.
 
 # %% slideshow={"slide_type": "subslide", "minutes": 2}
 figures.table(
