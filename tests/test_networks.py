@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from course_lib.networks import Embedding, Encoder
+from course_lib.networks import Embedding, Encoder, settle
 
 
 def test_a_small_start_scales_the_vectors_and_nothing_else():
@@ -49,6 +49,17 @@ def test_the_same_seed_gives_the_same_weights_and_leaves_the_global_state():
 def test_vectors_are_neither_rectified_nor_of_one_length():
     f = Embedding().eval()(torch.rand(50, 1, 48, 48, generator=torch.Generator().manual_seed(0))).detach()
     assert bool((f < 0).any()) and float(f.norm(dim=1).std()) > 1e-3
+
+
+def test_settling_moves_the_statistics_of_normalisation_and_nothing_else():
+    """Three times the same batch: a running mean is a sum of shares 1/10, 9/100, ... of the mean that is there."""
+    fresh, network = (Embedding(widths=(4, 6), dimensions=5, seed=3) for _ in range(2))
+    x = torch.rand(8, 1, 16, 12, generator=torch.Generator().manual_seed(0))
+    assert settle(network, (x for _ in range(3))) is network and not network.training
+    for (name, before), after in zip(fresh.state_dict().items(), network.state_dict().values(), strict=True):
+        assert torch.equal(before, after) != ("running" in name or "num_batches" in name), name
+    there = F.conv2d(x, network.features[0].weight, padding=1).mean(dim=(0, 2, 3)).detach()
+    assert torch.allclose(network.features[1].running_mean, (1 - 0.9**3) * there, atol=1e-6)
 
 
 def test_mistakes_are_told():

@@ -123,8 +123,11 @@ def tsne(f: Tensor, *, seed: int = 0, perplexity: float = 10.0) -> Tensor:
     if f.ndim != 2 or not 1 <= perplexity < len(f) / 3:
         raise ValueError(f"expected embeddings (N, d) of more than three times the perplexity, {perplexity:g}, got "
                          f"{tuple(f.shape)}.")
-    map_ = TSNE(init="pca", perplexity=perplexity, random_state=seed)
-    places = torch.from_numpy(map_.fit_transform(check_finite(f, name="f").numpy()))
+    f = check_finite(f, name="f").detach().float().cpu()
+    if bool((f == f[0]).all()):
+        raise ValueError("f: all embeddings are the same, and nothing is nearer than anything else. Usual cause: a network "
+                         "that has collapsed.")
+    places = torch.from_numpy(TSNE(init="pca", perplexity=perplexity, random_state=seed).fit_transform(f.numpy()))
     low, high = places.amin(dim=0), places.amax(dim=0)
     return (places - low) / (high - low)
 

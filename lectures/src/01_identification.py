@@ -31,6 +31,7 @@ from course_lib.metric.identification import (
 from course_lib.metric.verification import recall_at
 from course_lib.networks import Embedding, settle
 from course_lib.profiles import Budget, choose
+from course_lib.randomness import generator
 from course_lib.widgets.player import Axis, Player
 from course_lib.widgets.quiz import Option, Question, Quiz
 
@@ -323,7 +324,7 @@ figures.history(
 # so that it is compared fairly; its weights have not moved.)
 
 # %% slideshow={"slide_type": "-"}
-source, draw = identity_batches(others, view=view), randomness.generator(0, "settle")
+source, draw = identity_batches(others, view=view), generator(0, "settle")
 untrained = settle(Embedding(), (source(16, draw)[0] for _ in range(20)))
 spaces = {
     "pixels": pixels(office.images),
@@ -435,13 +436,13 @@ Player(
 
 
 # %% slideshow={"slide_type": "-"}
-def atlas(f, images):  # f: (N, 2), places on the map
-    """The pictures on a grid, each as near to its place on the map as there is room."""
+def atlas(places, images):
+    """The pictures on a grid, each as near to its place on the map, (N, 2), as there is room."""
     from scipy.optimize import linear_sum_assignment
 
-    rows = len(f) // 12
+    rows = len(places) // 12
     grid = torch.cartesian_prod(torch.linspace(0, 1, rows), torch.linspace(0, 1, 12))
-    _, cell = linear_sum_assignment(distances(f, grid).square().numpy())
+    _, cell = linear_sum_assignment(distances(places, grid).square().numpy())
     sheet = torch.empty(rows * 12, 48, 48)
     sheet[cell] = images[:, 0].float() / 255
     return sheet.reshape(rows, 12, 48, 48).permute(0, 2, 1, 3).reshape(1, rows * 48, 576)

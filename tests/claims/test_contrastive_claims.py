@@ -1,11 +1,13 @@
 """The claims about the contrastive loss hold on figures that say so, fail on others, and are measured as they say."""
 
 import pytest
+import torch
 from criteria import criteria
 
 from course_lib import profiles
 from course_lib.claims import contrastive
 from course_lib.claims.contrastive import CLAIMS, PEOPLE
+from course_lib.metric.contrastive import hadsell_loss
 
 GOOD = {"pixels": 0.45, "slide": 0.1, "hadsell": 0.12, "one_mean": 0.16, "margin_1": 0.11, "margin_16": 0.12,
         "people_5": 0.35, "people_20": 0.2, "people_5_own": 0.01, "people_20_own": 0.02,
@@ -32,6 +34,30 @@ def test_nobody_is_learnt_from_and_measured_on():
     with profiles.using("smoke"):
         known, unknown = contrastive.crowd(0)
     assert not set(known.names) & set(unknown.names) and contrastive.first(known, 5).names == known.names[:5]
+
+
+def test_what_is_measured_are_people_not_trained_on_but_for_the_figures_that_say_own(monkeypatch):
+    """Who each network learnt from and how, and on whose pictures each figure is: an error rate is its number here."""
+    measured = []
+    monkeypatch.setattr(contrastive, "trained", lambda images, *, seed, **how: (images.names, seed, how))
+    monkeypatch.setattr(contrastive, "embed", lambda network, images: (network, images))
+    monkeypatch.setattr(contrastive, "pixels", lambda images: ("pixels", images))
+    monkeypatch.setattr(contrastive, "pair_distances", lambda f, labels: measured.append((*f, labels)) or (
+        len(measured) - 1, torch.zeros(1)))
+    monkeypatch.setattr(contrastive, "equal_error_rate", lambda number, _: number)
+    with profiles.using("smoke"):
+        figures = contrastive.measure_people("smoke", 1)
+        known, unknown = contrastive.crowd(1)
+        few = contrastive.first(known, 5)
+    assert figures.keys() == GOOD.keys()
+    for name, on in {name: {"people_5_own": few, "people_20_own": known}.get(name, unknown)
+                     for name in GOOD if not name.endswith("_apart")}.items():
+        network, images, labels = measured[figures[name]]
+        assert torch.equal(images, on.images) and torch.equal(labels, on.labels), name
+        how = {"hadsell": {"loss": hadsell_loss}, "one_mean": {"balanced": False}, "margin_1": {"margin": 1.0},
+               "margin_16": {"margin": 16.0}}.get(name, {})
+        learnt_from = (few if name.startswith("people_5") else known).names
+        assert network == ("pixels" if name == "pixels" else (learnt_from, 1, how)), name
 
 
 def test_five_people_fill_a_batch_with_eight_pictures_each(monkeypatch):

@@ -8,6 +8,7 @@ from course_lib import profiles
 from course_lib.claims import identification
 from course_lib.claims.identification import CLAIMS, gallery, growing, named_rightly
 from course_lib.data.readers import Labelled
+from course_lib.networks import Embedding
 
 YES = {
     **{f"pixels_{many}": value for many, value in (("one", 0.2), ("three", 0.08), ("six", 0.08), ("eer", 0.45))},
@@ -48,7 +49,7 @@ def faces(*values: float, users: int) -> tuple[torch.Tensor, Labelled]:
     """Points of the line as embeddings, in equal parts of so many users."""
     f = torch.tensor(values)[:, None]
     labels = torch.arange(len(values)) // (len(values) // users)
-    return f, Labelled(torch.zeros(len(values), 1, 1, 1, dtype=torch.uint8), labels, tuple("abcdefgh"[:users]))
+    return f, Labelled(torch.zeros(len(values), 1, 1, 1, dtype=torch.uint8), labels, tuple("abcdefghij"[:users]))
 
 
 def test_the_share_of_right_names_is_that_counted_by_hand():
@@ -70,10 +71,31 @@ def test_more_users_at_the_same_threshold_name_more_strangers():
     assert abs(found["strangers_named_10"] - 0.1) < 0.07                     # what gamma was chosen for
 
 
+@pytest.mark.parametrize(("others", "share"), [(0.5, 1.0), (40.0, 0.0)], ids=["nearer", "farther"])
+def test_the_strangers_that_chose_the_threshold_are_not_those_who_are_counted(others, share):
+    """Ten users: five at -1000, five at 0. Strangers at 1 to 10 choose gamma = 2 for all ten; others are counted.
+
+    Were gamma chosen on those, none of them would be named or a tenth; were it chosen for five users, all by five.
+    """
+    f, labelled = faces(*[-1000.0] * 15, *[0.0] * 15, users=10)
+    strangers = torch.tensor([*range(1, 11), *[others] * 10], dtype=torch.float32)[:, None]
+    found = growing(f, labelled, strangers)
+    assert found == {"strangers_named_5": 0.0, "strangers_named_10": share, "strangers_named_20": share}
+
+
 def test_the_sets_of_an_experiment_share_nobody():
     with profiles.using("smoke"):
         train, validation, test = identification.sets(0)
     assert len({*train.names, *validation.names, *test.names}) == 12 + 4 + 8
+
+
+def test_the_untrained_network_has_the_first_weights_and_has_seen_the_pictures():
+    with profiles.using("smoke"):
+        train, _, _ = identification.sets(0)
+        fresh, network = Embedding(seed=3), identification.untrained(train, seed=3)
+    for (name, before), after in zip(fresh.state_dict().items(), network.state_dict().values(), strict=True):
+        assert torch.equal(before, after) != ("running" in name or "num_batches" in name), name
+    assert not network.training
 
 
 @pytest.mark.slow

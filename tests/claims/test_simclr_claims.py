@@ -19,6 +19,7 @@ GOOD = {
     "random_linear": 0.28, "crops_linear": 0.2, "views_linear": 0.48, "head_linear": 0.45,
     "random_nearest": 0.2, "crops_nearest": 0.17, "views_nearest": 0.36, "head_nearest": 0.35,
     "told_h": 0.95, "told_z": 0.93,
+    "original_linear": 0.44, "original_nearest": 0.3,
     "crops_loss": 1.4, "views_loss": 3.3, "random_own_kind": 0.12, "views_own_kind": 0.22,
 }
 _GEOMETRY = [{"alignment_after": 1.1}, {"uniformity_after": -2.75}]
@@ -28,6 +29,8 @@ BAD = {
     "simclr-geometry-cifar": [{"relative_after": 0.75}, {"uniformity_after": -2.75}],
     "simclr-beats-random-shapes": _RANDOM,
     "simclr-beats-random-cifar": _RANDOM,
+    "simclr-original-shapes": [{"original_linear": 0.32}],
+    "simclr-original-cifar": [{"original_linear": 0.32}],
     "simclr-colour-shortcut-shapes": [{"crops_loss": 3.0}, {"crops_linear": 0.44}],
     "simclr-colour-shortcut-cifar": [{"crops_loss": 3.0}, {"crops_linear": 0.49}],
     "simclr-crops-teach-no-shapes": [{"crops_linear": 0.29}],
@@ -46,6 +49,16 @@ def test_every_figure_that_a_claim_asks_for_is_measured_on_shapes():
         assert simclr.SHAPE_SET.measure("smoke", 0).keys() == GOOD.keys()
 
 
+def test_one_of_the_trainings_has_the_pictures_themselves_beside_their_views(monkeypatch):
+    asked, train = [], simclr.simclr.train
+    monkeypatch.setattr(simclr.simclr, "train", lambda images, **how: asked.append(how) or train(images, **how))
+    with profiles.using("smoke"):
+        simclr.compare(*simclr.drawn_shapes(0), 4)
+    assert [(how["view"], how.get("both", True)) for how in asked] == [
+        (simclr.VIEWS["views"], True), (simclr.VIEWS["crops"], True), (simclr.VIEWS["views"], False)]
+    assert {(how["seed"], how["temperature"], how["budget"].steps) for how in asked} == {(4, simclr.TEMPERATURE, 3)}
+
+
 def test_every_figure_that_a_claim_asks_for_is_measured_on_photographs(course_data):
     with profiles.using("smoke"):
         assert simclr.CIFAR.measure("smoke", 0).keys() == GOOD.keys()
@@ -58,13 +71,13 @@ def test_training_and_test_pictures_share_none_at_any_seed():
     assert len(set(every)) == len(every)
 
 
-def test_settling_moves_the_statistics_of_normalisation_only():
+def test_the_untrained_network_has_the_first_weights_and_has_seen_the_pictures():
     with profiles.using("smoke"):
-        fresh, model = (simclr.network(0) for _ in range(2))
-        simclr.settled(model, shapes(4).images, Views(), batches=2)
+        fresh, model, again = simclr.network(3), *(simclr.untrained(3, shapes(4).images, batches=2) for _ in range(2))
+    assert not model.training and model.encoder.features[1].num_batches_tracked == 2
     for (name, before), after in zip(fresh.state_dict().items(), model.state_dict().values(), strict=True):
         assert torch.equal(before, after) != ("running" in name or "num_batches" in name), name
-    assert not model.training
+    assert all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), again.state_dict().values(), strict=True))
 
 
 def test_pushes_by_hand():

@@ -11,8 +11,10 @@ from course_lib.claims import triplet
 from course_lib.claims.triplet import CLAIMS, CONTESTANTS, Trial, interval
 from course_lib.data import identities
 from course_lib.data.readers import Labelled
+from course_lib.metric import contrastive
 from course_lib.metric.batches import jitter
 from course_lib.metric.identification import pixels
+from course_lib.metric.verification import OpenSet
 
 SETS = ("people", "orl", "omniglot")
 BY_ID = {claim.id: claim for claim in CLAIMS}
@@ -50,27 +52,103 @@ def test_the_interval_is_students():
 
 
 def test_all_contestants_get_the_same_but_for_the_loss(monkeypatch):
-    """The trunk, its first weights, the batches, the view and the budget, as each `train` is handed them."""
-    asked = []
+    """The people, the trunk, its first weights, the batches, the view and the budget, as each `train` gets them."""
+    asked, by_name = [], {}
 
     def note(images, *, budget, seed, network, view, **others):
         trunk = getattr(network, "embedding", network).state_dict()
         asked.append((images, budget, seed, view, {key: value.clone() for key, value in trunk.items()}, others))
+        by_name[network] = others.get("loss")
         return type("Trained", (), {"model": network})
 
     for method in (triplet.identification, triplet.triplet, triplet.contrastive):
         monkeypatch.setattr(method, "train", note)
+    monkeypatch.setattr(triplet, "embed", lambda f, images: getattr(f, "__self__", f))      # whose embeddings they are
     with profiles.using("smoke"):
-        found = triplet.learnt(triplet.drawn_people(0), seed=3)
+        trial = triplet.drawn_people(0)
+        found = triplet.learnt(trial, seed=3)
     assert set(found) == {*CONTESTANTS, triplet.USUAL} and len(asked) == 5
+    for images, budget, seed, view, *_ in asked:
+        assert images is trial.seen and (budget, seed, view) == (trial.budget, 3, trial.view)
+    losses = {name: by_name[f(trial.unseen.images)] for name, f in found.items() if name != "pixels"}
+    assert losses == {"slide": contrastive.slide_loss, "hadsell": contrastive.hadsell_loss, "triplet": None,
+                      "classifier": None, triplet.USUAL: None}
+    assert all(how.get("margin") == (triplet.MARGIN if "loss" in how else None) for *_, how in asked)
     first, *others = asked
-    for other in others:
-        assert other[0] is first[0] and other[1:4] == first[1:4]
     usual = [not torch.equal(other[4]["last.weight"], first[4]["last.weight"]) for other in others]
     assert sum(usual) == 1                                             # one classifier, which begins as networks do
     for other in others:
         assert all(torch.equal(other[4][key], value) for key, value in first[4].items() if key != "last.weight")
     assert all("each" not in how for *_, how in asked)                 # as many pictures of each person
+
+
+def test_what_is_scored_are_the_unseen(monkeypatch):
+    scored = []
+    monkeypatch.setattr(triplet, "learnt", lambda trial, *, seed: {"pixels": lambda images: (images, trial, seed)})
+    monkeypatch.setattr(triplet, "scores", lambda f, trial, *, seed: scored.append((*f, trial, seed)) or {"eer": 0.5})
+    with profiles.using("smoke"):
+        trial = triplet.drawn_people(0)
+    figures, distances = triplet.compare(trial, 7)
+    (images, learnt_from, seed, *scored_on), = scored
+    assert images is trial.unseen.images and learnt_from is scored_on[0] is trial and seed == scored_on[1] == 7
+    assert figures == {"pixels_eer": 0.5} and list(distances) == ["pixels"]
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_an_experiment_compares_on_the_trial_of_its_own_name_and_seed(name, monkeypatch):
+    compared = []
+    for trial in ("drawn_people", "orl", "omniglot"):
+        monkeypatch.setattr(triplet, trial, lambda seed, trial=trial: (trial, seed))
+    monkeypatch.setattr(triplet, "compare", lambda *which: compared.append(which) or ({"pixels_eer": 0.5}, {}))
+    monkeypatch.setattr(triplet.data, "one_shot_runs", tuple)
+    with profiles.using("smoke"):
+        figures = getattr(triplet, f"measure_{name}")("smoke", 7)
+    assert compared == [(("drawn_people" if name == "people" else name, 7), 7)] and figures == {"pixels_eer": 0.5}
+
+
+def test_the_digits_learnt_from_are_0_to_4_and_each_half_is_scored_by_itself(monkeypatch):
+    """Figures are the numbers of pictures here, which differ for the two halves."""
+    load_digits = pytest.importorskip("sklearn.datasets").load_digits
+    model, learnt_from = torch.nn.Identity(), []
+    monkeypatch.setattr(triplet.triplet, "train", lambda images, **how: learnt_from.append(images) or type(
+        "Trained", (), {"model": model}))
+    monkeypatch.setattr(triplet, "embed", lambda f, images: images if f is model else images[:0])
+    monkeypatch.setattr(triplet, "pair_distances", lambda f, labels: (len(f), len(labels)))
+    monkeypatch.setattr(triplet, "equal_error_rate", lambda pictures, labels: (pictures, labels))
+    with profiles.using("smoke"):
+        figures = triplet.measure_few("smoke", 0)
+    low = int((load_digits().target < 5).sum())
+    high = len(load_digits().target) - low
+    assert [images.names for images in learnt_from] == [tuple("01234")] and len(learnt_from[0].images) == low != high
+    assert figures == {"pixels_seen": (low, low), "triplet_seen": (low, low),
+                       "pixels_unseen": (high, high), "triplet_unseen": (high, high)}
+
+
+def test_a_door_has_three_groups_of_people_that_share_nobody(monkeypatch):
+    """Known, validation and test strangers, of the sizes of the division, with their own pictures, anew each time."""
+    doors, rates = [], []
+
+    def note(embed, *parts, rate):
+        assert torch.equal(embed(parts[0].images), parts[0].images)
+        doors.append(parts)
+        rates.append(rate)
+        return OpenSet(0.1 * len(doors), 0.2, 0.7, 0.01, 3.0)
+
+    monkeypatch.setattr(triplet, "open_set", note)
+    labels = torch.arange(36) // 3
+    unseen = Labelled(torch.zeros(36, 1, 1, 1, dtype=torch.uint8), labels, tuple("abcdefghijkl"))
+    with profiles.using("smoke"):
+        trial = Trial(None, unseen, jitter(), (5, 2, 3), triplet.budget(1))
+        found = triplet.scores(torch.arange(36.0)[:, None], trial, seed=0)
+    assert len(doors) == 2 and set(rates) == {triplet.RATE}
+    for parts in doors:
+        assert [len(part.names) for part in parts] == [5, 2, 3]
+        assert len({name for part in parts for name in part.names}) == 10
+        for part in parts:
+            theirs = [unseen.names[int(picture) // 3] for picture in part.images.flatten()]
+            assert theirs == [part.names[label] for label in part.labels]
+    assert doors[0][0].names != doors[1][0].names
+    assert found["dir"] == pytest.approx(0.15) and (found["confused"], found["fpir"]) == (0.2, 0.01)
 
 
 def test_nobody_is_on_two_sides():

@@ -1,5 +1,7 @@
 """Batches of people: so many of them, so many pictures of each, and views that move every image by its own draw."""
 
+import math
+
 import pytest
 import torch
 
@@ -122,6 +124,18 @@ def test_a_view_without_anything_changes_nothing_and_draws_from_its_generator_on
     assert torch.equal(view(images, stream(4)), view(images, stream(4)))
     assert view == jitter(mirror=True, turn=10.0, noise=0.1) != jitter()
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_a_turned_image_repeats_its_border():
+    """A constant image stays constant; others are as grid_sample's own way to repeat the border has them."""
+    degrees = torch.tensor([45.0, -20.0, 130.0])
+    assert torch.allclose(rotate(torch.full((3, 2, 9, 14), 0.7), degrees), torch.tensor(0.7), atol=1e-6)
+    images = torch.rand(3, 2, 9, 14, generator=stream())
+    cos, sin = (degrees * math.pi / 180).cos(), (degrees * math.pi / 180).sin()
+    matrix = torch.stack([cos, -sin * 9 / 14, 0 * cos, sin * 14 / 9, cos, 0 * cos], dim=1).reshape(-1, 2, 3)
+    grid = torch.nn.functional.affine_grid(matrix, [3, 2, 9, 14], align_corners=False)
+    expected = torch.nn.functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
+    assert torch.allclose(rotate(images, degrees), expected, atol=1e-5)
 
 
 def test_images_are_turned_each_by_its_own_angle_in_shape():

@@ -183,11 +183,12 @@ def test_embeddings_in_half_precision_are_compared_in_float32():
     (lambda: slide_loss(torch.ones(2), torch.tensor([0, 7]), margin=1.0), "y: expected 0 for the same person .* got 7"),
     (lambda: slide_loss(torch.ones(2), torch.zeros(3), margin=1.0), r"one shape \(P\), got \(2,\) and \(3,\)"),
     (lambda: hadsell_loss(torch.ones(2), torch.zeros(2), margin=0.0), "margin: expected a distance above zero"),
+    (lambda: slide_loss(torch.ones(2), torch.zeros(2), margin="soft"), "expected a distance above zero, got 'soft'"),
     (lambda: batch_distances(torch.ones(2)), r"expected embeddings \(N, D\)"),
     (lambda: pairs(torch.ones(2, 3), torch.zeros(3)), "expected a label for each of the 2 embeddings"),
     (lambda: batch_loss(torch.ones(3, 2), torch.arange(3), margin=1.0), "needs pairs of one person and pairs of two"),
     (lambda: batch_loss(torch.ones(3, 2), torch.zeros(3), margin=1.0), "needs pairs of one person and pairs of two"),
-], ids=["labels for y", "shapes", "margin", "one embedding", "labels", "nobody twice", "one person"])
+], ids=["labels for y", "shapes", "margin", "soft margin", "one embedding", "labels", "nobody twice", "one person"])
 def test_a_student_is_told_what_is_wrong(call, message):
     with pytest.raises(ValueError, match=message):
         call()
@@ -325,6 +326,14 @@ def test_the_seed_and_the_view_decide_the_training(crowd):
     assert torch.equal(a, b) and not torch.equal(a, c) and not torch.equal(a, d)
 
 
+@pytest.mark.parametrize("how", [dict(loss=slide_loss), dict(balanced=False), dict(margin=1.0), dict(each=2),
+                                 dict(view=jitter(shift=2))], ids=lambda how: next(iter(how)))
+def test_each_option_of_the_training_has_an_effect(crowd, how):
+    usual = dict(budget=Budget(3, 16), loss=hadsell_loss)
+    plain, again, other = (trained(crowd, **(usual | options)).model.last.weight for options in ({}, {}, how))
+    assert torch.equal(again, plain) and not torch.allclose(other, plain, atol=1e-6)
+
+
 def test_a_network_in_training_comes_back_in_eval_mode(crowd):
     assert not trained(crowd, budget=Budget(1, 8)).model.training
 
@@ -339,6 +348,11 @@ def test_without_a_network_the_courses_own_is_trained_which_begins_with_small_di
 def test_one_picture_of_each_person_is_refused(crowd):
     with pytest.raises(ValueError, match="two pictures of a person or more"):
         trained(crowd, each=1)
+
+
+def test_the_soft_margin_is_of_triplets_only(crowd):
+    with pytest.raises(ValueError, match="margin: expected a distance"):
+        trained(crowd, margin="soft")
 
 
 def test_pictures_without_labels_are_refused():

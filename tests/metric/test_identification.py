@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -12,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from course_lib.data.photographs import photographs
 from course_lib.data.readers import Labelled, labelled
 from course_lib.metric import identification
 from course_lib.metric.batches import jitter
-from course_lib.metric.identification import Classifier, Gallery, distances, embed, pixels
+from course_lib.metric.identification import Classifier, Gallery, distances, embed, pixels, tsne
 from course_lib.networks import Embedding
 from course_lib.profiles import Budget
 
@@ -157,6 +159,21 @@ def test_removing_is_the_inverse_of_enrolling():
     assert made.names == ("one", "two") and len(made) == 2 and torch.equal(made.scores(f), before)
 
 
+@pytest.mark.parametrize("name", ["one", "two", "three"])
+def test_who_is_removed_is_the_one_who_was_named(name):
+    """The others keep their scores, and every decision that was not for the removed one stays."""
+    users = {"one": (0.0, 1.0), "two": (5.0,), "three": (9.0, 10.0)}
+    made, f = gallery(**users), points(*range(-2, 13))
+    before, scores = made.identify(f), made.scores(f)
+    made.remove(name)
+    left = [user for user in users if user != name]
+    assert list(made.names) == left and len(made) == 2
+    assert torch.equal(made.scores(f), scores[:, [list(users).index(user) for user in left]])
+    after = made.identify(f)
+    assert all(now == was for now, was in zip(after, before, strict=True) if was != name)
+    assert name in before and name not in after
+
+
 def test_more_pictures_of_somebody_are_added_and_stored_ones_are_copies():
     made, more = gallery(one=(0.0,)), points(4.0)
     made.enrol("one", more)
@@ -196,6 +213,12 @@ def test_gallery_mistakes_are_told():
         made.enrol("two", torch.full((1, 1), torch.nan))
     with pytest.raises(ValueError, match="f: .* no numbers"):
         made.identify(torch.full((1, 1), torch.inf))
+    with pytest.raises(ValueError, match="threshold: expected a distance"):
+        made.identify(points(0.0), threshold=math.nan)
+    with pytest.raises(TypeError, match="tensor of embeddings .* got str and list"):
+        made.enrol("two", [[0.0]])
+    with pytest.raises(TypeError, match="a name .* got int and Tensor"):
+        made.enrol(2, points(0.0))
     with pytest.raises(ValueError, match="did you mean 'one'"):
         made.remove("on")
     with pytest.raises(ValueError, match="did you mean 'minimum'"):
@@ -217,6 +240,27 @@ def test_distances_are_exact_where_the_product_trick_is_not():
     assert float(torch.cdist(a, a, compute_mode="use_mm_for_euclid_dist").diagonal().max()) > 0.1   # broken variant
 
 
+@pytest.mark.parametrize("found", [
+    identification._by_differences,
+    pytest.param(lambda a, b: (a[:, None] - b).square().sum(dim=2).sqrt(), id="the root of a sum of squares",
+                 marks=pytest.mark.xfail(strict=True, raises=AssertionError)),
+    pytest.param(lambda a, b: ((a[:, None] - b).square().sum(dim=2) + 1e-9).sqrt(), id="never quite zero",
+                 marks=pytest.mark.xfail(strict=True, raises=AssertionError))])
+def test_distances_by_differences_are_those_of_cdist_and_so_is_their_gradient(found):
+    """Where two rows are equal it is zero."""
+    stream = torch.Generator().manual_seed(0)
+    rows, weights = (torch.randn(6, 5, dtype=torch.float64, generator=stream) for _ in range(2))
+    a, b = rows[:, :3].clone(), rows[:5, 2:].clone()
+    b[1] = a[4]
+    results = []
+    for measure in (found, partial(torch.cdist, compute_mode="donot_use_mm_for_euclid_dist")):
+        leaves = a.clone().requires_grad_(), b.clone().requires_grad_()
+        d = measure(*leaves)
+        results.append([d.detach(), *torch.autograd.grad((weights * d).sum(), leaves, retain_graph=True)])
+        assert d[4, 1] == 0 and not any(g.any() for g in torch.autograd.grad(d[4, 1], leaves))
+    assert all(torch.allclose(ours, theirs, atol=1e-12) for ours, theirs in zip(*results, strict=True))
+
+
 def test_three_images_that_look_unlike_can_be_equally_far():
     """A shifted image, a brighter one, one with a dark box: the same distance to 1e-12, as the lecture shows."""
     image = torch.rand(1, 1, 24, 24, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
@@ -229,6 +273,19 @@ def test_three_images_that_look_unlike_can_be_equally_far():
     three = distances(pixels(torch.cat([moved, brighter, box])), pixels(image))
     assert float((three / d - 1).abs().max()) < 1e-12
     assert min(float((a - b).abs().max()) for a, b in [(moved, brighter), (moved, box), (brighter, box)]) > 0.1
+
+
+def test_three_versions_of_the_photograph_are_as_far_from_it_as_was_measured():
+    """The camera man, every fourth pixel, moved by two, brighter, or with a dark box: all at 18.489454."""
+    image = photographs("test")["camera"][None, :, ::4, ::4].double() / 255
+    moved = image.roll(2, dims=3)
+    brighter, box = image + 18.489454 / image.numel() ** 0.5, image.clone()
+    box[..., 40:80, 40:80] = 0
+    box = image + (box - image) * 18.489454 / (box - image).norm()
+    found = distances(pixels(torch.cat([moved, brighter, box])), pixels(image))
+    assert found.flatten().tolist() == pytest.approx([18.489454] * 3, abs=5e-7)
+    three = [moved, brighter, box]
+    assert min(float((a - b).abs().max()) for a, b in zip(three, three[1:] + three[:1], strict=True)) > 0.1
 
 
 def test_a_stored_template_is_the_one_computed_again_in_eval_mode_only():
@@ -254,6 +311,49 @@ def test_embeddings_come_without_gradients_in_float32_from_8_bit_images_too():
     assert network.training and network.features[1].num_batches_tracked == 0       # left as it was
 
 
+# A map --------------------------------------------------------------------------------------------------------------
+
+
+def clouds() -> tuple[torch.Tensor, torch.Tensor]:
+    """Eight clouds of fifteen points, each around an axis of its own, in 16 dimensions."""
+    labels = torch.arange(120) % 8
+    noise = torch.randn(120, 16, generator=torch.Generator().manual_seed(0))
+    return 10 * torch.eye(16)[labels] + noise, labels
+
+
+@pytest.mark.parametrize("place", [
+    pytest.param(tsne, id="t-SNE"),
+    pytest.param(lambda f: torch.linalg.svd(f - f.mean(dim=0)).U[:, :2], id="two principal components",
+                 marks=pytest.mark.xfail(strict=True, raises=AssertionError))])
+def test_on_the_map_the_nearest_neighbours_are_of_the_same_cloud(place):
+    f, labels = clouds()
+    places = place(f)
+    assert places.shape == (120, 2)
+    nearest = torch.cdist(places, places).fill_diagonal_(math.inf).argmin(dim=1)
+    assert float((labels[nearest] == labels).double().mean()) > 0.95
+
+
+def test_the_map_is_that_of_its_seed_and_fills_the_unit_square():
+    f, _ = clouds()
+    before = torch.get_rng_state()
+    places = tsne(f, seed=1)
+    assert torch.equal(places, tsne(f, seed=1)) and torch.equal(before, torch.get_rng_state())
+    assert places.amin(dim=0).tolist() == [0, 0] and places.amax(dim=0).tolist() == [1, 1]
+    assert not torch.allclose(places, tsne(f, seed=1, perplexity=30.0), atol=1e-3)
+
+
+@pytest.mark.parametrize(("f", "perplexity", "words"), [
+    (clouds()[0][:30], 10.0, r"three times the perplexity, 10, got \(30, 16\)"),
+    (torch.arange(40.0), 10.0, r"embeddings \(N, d\)"),
+    (clouds()[0], 0.5, "perplexity, 0.5"),
+    (torch.full((40, 4), torch.nan), 10.0, "f: .* no numbers"),
+    (torch.zeros(40, 4), 10.0, "network that has collapsed"),
+], ids=["too few points", "no table", "too small a perplexity", "NaN", "all the same"])  # fmt: skip
+def test_a_map_that_cannot_be_drawn_is_refused(f, perplexity, words):
+    with pytest.raises(ValueError, match=words):
+        tsne(f, seed=0, perplexity=perplexity)
+
+
 # The classifier ------------------------------------------------------------------------------------------------------
 
 
@@ -275,9 +375,26 @@ def test_training_learns_the_people_it_is_shown(toy_people):
     assert all(torch.equal(a, b) for a, b in zip(trained.model.parameters(), again.model.parameters(), strict=True))
 
 
+@pytest.mark.parametrize("how", [dict(view=jitter(shift=2)), dict(each=4), dict(seed=1)],
+                         ids=lambda how: next(iter(how)))
+def test_each_option_of_the_training_has_an_effect(toy_people, how):
+    def weights(**options):
+        start = Classifier(4, embedding=Embedding(widths=(4,), dimensions=4))
+        chosen = dict(budget=Budget(3, 12), seed=0, each=3, network=start) | options
+        return identification.train(toy_people, **chosen).model.last.weight
+
+    plain = weights()
+    assert torch.equal(weights(), plain) and not torch.allclose(weights(**how), plain, atol=1e-6)
+
+
 def test_the_default_network_has_one_output_for_each_name(toy_people):
     model = identification.train(toy_people, budget=Budget(1, 4), seed=0, each=2).model
     assert isinstance(model, Classifier) and model.last.out_features == 4 and not model.training
+
+
+def test_a_classifier_with_fewer_outputs_than_people_is_refused(toy_people):
+    with pytest.raises(ValueError, match="3 outputs cannot name 4 people"):
+        identification.train(toy_people, budget=Budget(1, 4), seed=0, each=2, network=Classifier(3))
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from torch import nn
 
 from course_lib import randomness
 from course_lib.metric import triplet
-from course_lib.metric.batches import identity_batches
+from course_lib.metric.batches import identity_batches, jitter
 from course_lib.metric.contrastive import batch_distances
 from course_lib.metric.triplet import (
     Triplets,
@@ -411,6 +411,14 @@ def test_the_seed_decides_the_training_and_mining_matters(crowd):  # noqa: F811
     a, b, c, d = (trained(crowd, budget=Budget(3, 16), seed=seed, mining=mining).model.last.weight
                   for seed, mining in ((0, "random"), (0, "random"), (1, "random"), (0, "batch-hard")))
     assert torch.equal(a, b) and not torch.equal(a, c) and not torch.equal(a, d)
+
+
+@pytest.mark.parametrize("how", [dict(squared=True), dict(margin="soft"), dict(mining="all"), dict(each=2),
+                                 dict(view=jitter(shift=2))], ids=lambda how: next(iter(how)))
+def test_each_option_of_the_training_has_an_effect(crowd, how):  # noqa: F811
+    usual = dict(budget=Budget(3, 16), margin=0.5)
+    plain, again, other = (trained(crowd, **(usual | options)).model.last.weight for options in ({}, {}, how))
+    assert torch.equal(again, plain) and not torch.allclose(other, plain, atol=1e-6)
 
 
 @pytest.mark.parametrize(("how", "message"), [

@@ -442,6 +442,16 @@ def test_whole_numbers_are_distances_too():
     (lambda: open_set_rate(torch.ones(2, 3), torch.tensor([0, 1]), torch.ones(4, 2), threshold=1.0), r"\(M, 3\), got"),
     (lambda: open_set_rate(torch.ones(2, 3), torch.tensor([0, 1]), torch.ones(4), threshold=1.0), r"\(M, 3\), got"),
     (lambda: open_set_rate(torch.ones(2, 3), torch.tensor([0, 1]), torch.ones(0, 3), threshold=1.0), "one or more"),
+    (lambda: pair_distances(torch.tensor([[0.0], [1.0], [math.nan]]), torch.tensor([0, 0, 1])), "embed.* no numbers"),
+    (lambda: recall_at(torch.tensor([[0.0], [1.0], [math.nan]]), torch.tensor([0, 0, 1]), (1,)), "embed.* no numbers"),
+    (lambda: recall_at(torch.zeros(1, 2), torch.zeros(1), (1,)), "two pictures or more, .* got 1"),
+    (lambda: choose_threshold(torch.ones(3, 0), rate=0.1), r"one or more, got \(3, 0\)"),
+    (lambda: cumulative_match(torch.tensor([[1.0, math.nan]]), torch.tensor([0])), "scores: .* no numbers"),
+    (lambda: open_set_rate(torch.tensor([[1.0, math.nan]]), torch.tensor([0]), torch.ones(1, 2), threshold=1.0),
+     "^scores: .* no numbers"),
+    (lambda: open_set_rate(torch.ones(1, 2), torch.tensor([0]), torch.tensor([[1.0, math.nan]]), threshold=1.0),
+     "impostor_scores: .* no numbers"),
+    (lambda: open_set_rate(KNOWN, ANSWERS, STRANGERS, threshold=math.nan), "threshold: expected a distance"),
     (lambda: open_set(identification.pixels, pictures(3, each=3), pictures(2), pictures(2)), "only 3 pictures"),
 ])
 def test_mistakes_are_named(call, says):

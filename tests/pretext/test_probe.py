@@ -51,6 +51,14 @@ def test_the_linear_probe_does_not_see_scale_or_shift_and_bears_a_constant_featu
     assert probe.linear(constant[0], y, constant[1], wanted) == found
 
 
+def test_features_that_remember_their_gradient_are_probed_as_others_are():
+    x, y = blobs(apart=0.7)
+    new, wanted = blobs(apart=0.7, seed=1)
+    for probed in (probe.linear, probe.nearest):
+        expected = probed(x, y, new, wanted)
+        assert probed(x.clone().requires_grad_(), y, new.clone().requires_grad_(), wanted) == expected
+
+
 def nearest_by_loops(x, y, new, wanted, k):
     def cosine(u, v):
         return sum(a * b for a, b in zip(u, v, strict=True)) / math.hypot(*u) / math.hypot(*v)
@@ -100,6 +108,11 @@ def test_what_does_not_fit_is_refused():
             probed(x, y[:-1], x, y)
         with pytest.raises(ValueError, match="no numbers"):
             probed(x * torch.nan, y, x, y)
+        for wrong in (y.float(), y - 1):
+            with pytest.raises(ValueError, match=rf"training labels as whole numbers from 0, got {wrong.dtype} from"):
+                probed(x, wrong, x, y)
+            with pytest.raises(ValueError, match="test labels as whole numbers"):
+                probed(x, y, x, wrong)
         with pytest.raises(ValueError, match="one image or more"):
             probed(x, y, x[:0], y[:0])
     with pytest.raises(ValueError, match="two kinds or more apart, and these are all 3"):

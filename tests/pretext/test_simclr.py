@@ -19,6 +19,12 @@ from course_lib.pretext.views import Views
 from course_lib.profiles import Budget
 
 
+def broken(*variants):
+    """Variants of something that a test must not let pass, by name."""
+    return [pytest.param(variant, marks=pytest.mark.xfail(strict=True, raises=AssertionError), id=name)
+            for name, variant in variants]
+
+
 def halves(n=5, d=4, seed=0, spread=1.0):
     """Two views of n pictures: the second is the first, moved."""
     draw = randomness.generator(seed, "test views")
@@ -72,14 +78,14 @@ BROKEN = {
 LOSSES = [nt_xent, lambda a, b, *, temperature: written_out(a, b, temperature)]
 
 
-def broken(name):
+def variant(name):
     if name == "multiplied by the temperature":
         return lambda a, b, *, temperature: written_out(a, b, 1 / temperature)
     return lambda a, b, *, temperature: written_out(a, b, temperature, **BROKEN[name])
 
 
 EVERY = [pytest.param(nt_xent, id="ours"), pytest.param(LOSSES[1], id="written out"),
-         *(pytest.param(broken(name), id=name, marks=pytest.mark.xfail(strict=True)) for name in BROKEN)]
+         *broken(*((name, variant(name)) for name in BROKEN))]
 
 
 @pytest.mark.parametrize("loss", EVERY)
@@ -226,14 +232,10 @@ def uniformity_by_loops(z):
 
 @pytest.mark.parametrize("measure", [
     uniformity,
-    pytest.param(lambda z: uniformity(torch.cat([z, z])), id="pairs with itself",
-                 marks=pytest.mark.xfail(strict=True)),
-    pytest.param(lambda z: torch.pdist(F.normalize(z, dim=1)).mul(-2).exp().mean().log(), id="not squared",
-                 marks=pytest.mark.xfail(strict=True)),
-    pytest.param(lambda z: torch.pdist(F.normalize(z, dim=1)).square().mul(-2).mean(), id="mean of logs",
-                 marks=pytest.mark.xfail(strict=True)),
-    pytest.param(lambda z: torch.pdist(z).square().mul(-2).exp().mean().log(), id="not normalised",
-                 marks=pytest.mark.xfail(strict=True))])
+    *broken(("pairs with itself", lambda z: uniformity(torch.cat([z, z]))),
+            ("not squared", lambda z: torch.pdist(F.normalize(z, dim=1)).mul(-2).exp().mean().log()),
+            ("mean of logs", lambda z: torch.pdist(F.normalize(z, dim=1)).square().mul(-2).mean()),
+            ("not normalised", lambda z: torch.pdist(z).square().mul(-2).exp().mean().log()))])
 def test_uniformity_is_that_of_plain_loops(measure):
     z, _ = halves(7)
     assert float(measure(z)) == pytest.approx(uniformity_by_loops(z), abs=1e-12)
@@ -241,10 +243,8 @@ def test_uniformity_is_that_of_plain_loops(measure):
 
 @pytest.mark.parametrize("measure", [
     alignment,
-    pytest.param(lambda a, b: (a - b).square().sum(dim=1).mean(), id="not normalised",
-                 marks=pytest.mark.xfail(strict=True)),
-    pytest.param(lambda a, b: (F.normalize(a, dim=1) - F.normalize(b, dim=1)).square().mean(), id="mean over axes",
-                 marks=pytest.mark.xfail(strict=True))])
+    *broken(("not normalised", lambda a, b: (a - b).square().sum(dim=1).mean()),
+            ("mean over axes", lambda a, b: (F.normalize(a, dim=1) - F.normalize(b, dim=1)).square().mean()))])
 def test_alignment_is_two_minus_twice_the_cosine(measure):
     a, b = halves(6)
     cosine = [sum(x * y for x, y in zip(u, v, strict=True)) / math.hypot(*u) / math.hypot(*v)
@@ -261,6 +261,8 @@ def test_the_ends_of_both_scales():
     assert float(uniformity(many)) == pytest.approx(-4, abs=0.15)       # in 64 dimensions nearly all at right angles
     with pytest.raises(ValueError, match="two or more"):
         uniformity(torch.ones(1, 3))
+    with pytest.raises(ValueError, match="one image or more"):
+        alignment(torch.ones(0, 3), torch.ones(0, 3))
 
 
 def test_at_a_small_temperature_with_far_strangers_the_loss_is_alignment_and_uniformity():
@@ -320,29 +322,57 @@ def test_the_two_views_are_drawn_independently():
     assert torch.equal(a, again[0]) and torch.equal(b, again[1])
 
 
-def test_a_batch_larger_than_the_set_is_refused_and_so_are_floats():
+def test_beside_one_view_may_be_the_picture_itself():
+    a, b = pairs(numbered(), lambda batch, generator: 1 - batch, both=False)(9, randomness.generator(0))
+    which = (255 * b[:, 0, 0, 0]).round().byte()
+    assert len(which.unique()) == 9 and torch.equal(b, numbered()[which.long()].float() / 255)
+    assert torch.equal(a, 1 - b)
+
+
+def test_the_pictures_are_copied_to_a_device_once():
+    source = pairs(numbered(), lambda batch, generator: batch)
+    source(4, randomness.generator(0))
+    (device, kept), = source._resident.items()
+    source(4, randomness.generator(1))
+    assert device.type == "cpu" and list(source._resident) == [device] and source._resident[device] is kept
+    assert torch.equal(kept, numbered())
+
+
+def test_a_batch_larger_than_the_set_is_refused_and_so_are_floats_and_lists():
     with pytest.raises(ValueError, match="told from itself"):
         pairs(numbered(4), Views())(5, randomness.generator(0))
     with pytest.raises(ValueError, match="8-bit pictures"):
         pairs(numbered().float(), Views())
+    with pytest.raises(TypeError, match="a tensor of pictures .* got list"):
+        simclr.train([numbered()], budget=Budget(1, 4), seed=0)
+
+
+class Spy(nn.Module):
+    """A network with one weight that remembers what it is shown."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale, self.seen = nn.Parameter(torch.ones(())), []
+
+    def forward(self, images):
+        self.seen.append(images)
+        return self.scale * images.flatten(1)[:, :6] + images.flatten(1)[:, -6:]
 
 
 def test_training_sees_both_halves_in_one_batch_and_no_labels():
-    seen = []
-
-    class Spy(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.scale = nn.Parameter(torch.ones(()))
-
-        def forward(self, images):
-            seen.append(len(images))
-            return self.scale * images.flatten(1)[:, :6] + images.flatten(1)[:, -6:]
-
-    few = shapes(2)
+    few, spy = shapes(2), Spy()
     blank = Labelled(few.images, torch.full_like(few.labels, -1), ())
-    simclr.train(blank, budget=Budget(2, 5), seed=0, network=Spy())
-    assert seen == [10, 10]
+    simclr.train(blank, budget=Budget(2, 5), seed=0, network=spy)
+    assert [len(images) for images in spy.seen] == [10, 10]
+
+
+@pytest.mark.parametrize("both", [True, False])
+def test_training_sees_two_views_or_one_and_the_picture(both):
+    spy = Spy()
+    simclr.train(1 + numbered(), budget=Budget(1, 5), seed=0, network=spy, both=both,
+                 view=lambda batch, generator: torch.zeros_like(batch))
+    views, others = spy.seen[0].chunk(2)
+    assert not views.any() and bool((others == 0).all() if both else (others > 0).all())
 
 
 def test_a_short_training_learns_to_pick_the_partner_and_ends_at_the_same_bits():
@@ -355,6 +385,19 @@ def test_a_short_training_learns_to_pick_the_partner_and_ends_at_the_same_bits()
         models.append(model)
     assert history.terms["loss"][-1] < history.terms["loss"][0] - 1
     assert all(torch.equal(a, b) for a, b in zip(*(m.state_dict().values() for m in models), strict=True))
+
+
+@pytest.mark.parametrize("how", [dict(temperature=0.1), dict(view=Views(strength=0, gray=0)), dict(seed=1),
+                                 dict(both=False)], ids=lambda how: next(iter(how)))
+def test_each_option_of_the_training_has_an_effect(how):
+    def weights(**options):
+        network = SimCLR(Encoder(channels=3, widths=(4, 6)), dimensions=5)
+        chosen = dict(budget=Budget(3, 8), seed=0, network=network) | options
+        return simclr.train(pictures, **chosen).model.head.layers[3].weight
+
+    pictures = shapes(4, size=16)
+    plain = weights()
+    assert torch.equal(weights(), plain) and not torch.allclose(weights(**how), plain, atol=1e-6)
 
 
 def test_several_processes_are_refused(monkeypatch):
