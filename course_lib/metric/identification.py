@@ -125,8 +125,8 @@ def tsne(f: Tensor, *, seed: int = 0, perplexity: float = 10.0) -> Tensor:
                          f"{tuple(f.shape)}.")
     f = check_finite(f, name="f").detach().float().cpu()
     if bool((f == f[0]).all()):
-        raise ValueError("f: all embeddings are the same, and nothing is nearer than anything else. Usual cause: a network "
-                         "that has collapsed.")
+        raise ValueError("f: all embeddings are the same, and nothing is nearer than anything else. Usual cause: a "
+                         "network that has collapsed.")
     places = torch.from_numpy(TSNE(init="pca", perplexity=perplexity, random_state=seed).fit_transform(f.numpy()))
     low, high = places.amin(dim=0), places.amax(dim=0)
     return (places - low) / (high - low)
