@@ -18,14 +18,17 @@ from course_lib import data, manifest, profiles, provenance, zoo
 from course_lib.data.identities import people
 from course_lib.data.images import read
 from course_lib.data.readers import Labelled
+from course_lib.data.shapes import shapes
 from course_lib.denoise import bias_free, cbdnet, class_aware, dncnn, ffdnet
 from course_lib.denoiser import score
 from course_lib.fit import Trained
 from course_lib.metric import triplet
 from course_lib.metric.identification import embed
 from course_lib.metric.verification import equal_error_rate, pair_distances, recall_at
-from course_lib.networks import Embedding
+from course_lib.networks import Embedding, Encoder
 from course_lib.noise import Gaussian
+from course_lib.pretext import probe, simclr
+from course_lib.pretext.views import Views
 from course_lib.profiles import Budget
 
 
@@ -52,6 +55,13 @@ def tells_people_apart(model: nn.Module) -> dict[str, float]:
             "people_recall": recall_at(f, others.labels, (1,))[1]}
 
 
+def tells_shapes_apart(model: nn.Module) -> dict[str, float]:
+    """What both probes find in the features of 400 other pictures, with the labels of those that were trained on."""
+    known, asked = shapes(120), shapes(50, seed=1)
+    given = (embed(model, known.images), known.labels, embed(model, asked.images), asked.labels)
+    return {"shapes_linear": probe.linear(*given), "shapes_nearest": probe.nearest(*given)}
+
+
 SMALL = {"depth": 9, "width": 32}   # the paper's networks have 17 or 20 layers of 64
 MINUTES = Budget(3000, 16, 36)
 RECIPES = {
@@ -72,6 +82,9 @@ RECIPES = {
        for name, recipe in (("camera", {}), ("white", {"degrade": (0.0, 55 / 255)}))},
     "triplet-people": Recipe(Embedding, {"start": triplet.START}, triplet.train, {}, Budget(1000, 40),
                              pictures=partial(people, 160), judge=tells_people_apart),
+    "simclr-shapes": Recipe(Encoder, {"channels": 3}, simclr.train_encoder,
+                            {"view": Views(area=(0.25, 1.0), strength=0.5), "temperature": 0.2}, Budget(2500, 128),
+                            pictures=partial(shapes, 120), judge=tells_shapes_apart),
 }
 
 

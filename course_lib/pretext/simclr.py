@@ -202,5 +202,16 @@ def train(images: Labelled | Tensor, *, budget: Budget, seed: int, network: SimC
     return Trained(network.eval(), history)
 
 
+def train_encoder(images: Labelled | Tensor, *, budget: Budget, seed: int, network: Encoder | None = None,
+                  view: View | None = None, temperature: float = 0.5, watch: Watch | None = None,
+                  checkpoint: Path | None = None) -> Trained:
+    """Train an encoder under a head, which is then thrown away: as `train`, but an encoder goes in and comes out."""
+    channels = (images.images if isinstance(images, Labelled) else images).shape[1]
+    encoder = network or Encoder(channels=channels, seed=seed)
+    history = train(images, budget=budget, seed=seed, network=SimCLR(encoder, seed=seed), view=view,
+                    temperature=temperature, watch=watch, checkpoint=checkpoint).history
+    return Trained(encoder.eval(), history)
+
+
 def _processes() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))

@@ -13,7 +13,7 @@ import torch
 from IPython.display import Code, display
 from torch.nn import functional as F
 
-from course_lib import figures
+from course_lib import figures, zoo
 from course_lib.claims import measured, summarise
 from course_lib.claims.simclr import (
     TEMPERATURE,
@@ -253,6 +253,8 @@ figures.history(
 # The same question to features that somebody trained *with* labels would only say how far there is to go.
 
 # %% slideshow={"slide_type": "-"}
+longer = zoo.load(Encoder, "simclr-shapes")
+steps = zoo.card("simclr-shapes").recipe_arguments["steps"]
 source, draw = simclr.pairs(known.images, look), generator(0, "settle")
 seen_by_it = choose(smoke=2, lecture=20, full=20)  # batches, for its normalisations only
 untrained = settle(
@@ -280,12 +282,24 @@ figures.table(
         "untrained: h": judged(untrained.encoder),
         "SimCLR: h, before the head": judged(trained.encoder),
         "SimCLR: z, after the head": judged(trained),
+        f"SimCLR, {steps} steps: h": judged(longer),
     },
     digits=1,
     best="max",
     caption="Shapes named rightly in pictures never trained on (guessing: 12.5), and how often a linear probe finds "
     "which of red, green and blue a picture has most of: views change that. One training, a "
-    "moment ago.",
+    "moment ago; the last row is of stored weights, a longer training on such pictures.",
+)
+
+# %% slideshow={"slide_type": "subslide", "minutes": 2}
+grid, right = rows_of_neighbours(embed(longer, known.images), embed(longer, asked.images))
+figures.images(
+    grid,
+    columns=6,
+    alt="Four rows of six small pictures: the four queries of the beginning, and their five nearest neighbours in the "
+    f"features of the longer training. Of the neighbours of all queries, {right:.0f} per cent show the same shape",
+    caption=f"The queries of the beginning, and what is nearest in the features after {steps} steps. Of all neighbours "
+    f"{right:.0f} % show the same shape. Nobody has told the network what a shape is.",
 )
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "Start with colours unchanged and whole pictures, then crops, then colours. Ask for the number in the note before each move."}
@@ -468,7 +482,7 @@ figures.bars(
     },
     xlabel="linear probe: named rightly (%)",
     digits=1,
-    caption="Mean of three trainings of 250 steps; the last two bars are of one network. From the ledger: claims "
+    caption="Mean of three trainings of 1250 steps, five times as many as above; the last two bars are of one network. From the ledger: claims "
     "simclr-beats-random-*, simclr-colour-shortcut-* and simclr-before-the-head-*, for shapes and cifar.",
 )
 
