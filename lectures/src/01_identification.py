@@ -68,7 +68,7 @@ door, history = identification.train(
 figures.history(
     history,
     labels={"loss": "cross-entropy"},
-    caption="The classifier of twenty people learns its training pictures.",
+    caption="The training of a classifier of twenty people.",
 )
 
 # %% slideshow={"slide_type": "subslide", "minutes": 3, "notes": "The newcomer has signed the contract this morning. Read the numbers above the pictures aloud."}
@@ -116,7 +116,7 @@ figures.table(
             "classifier, trained anew": percent["classifier_changed"],
             "templates (below)": percent["gallery_changed"],
         },
-        "... when nobody is added, and the training is repeated with other lots (%)": {
+        "... when nobody is added, and the training is repeated from other first weights (%)": {
             "classifier, trained anew": percent["classifier_changed_by_lot"],
             "templates (below)": None,
         },
@@ -133,6 +133,10 @@ figures.table(
     caption="Twenty people, then twenty-one. Mean of three seeds. From the ledger: claims identification-retraining and "
     "identification-strangers.",
 )
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# It is the new training, not the new person, that changes decisions about everybody else: repeat the training with nobody
+# new, and about as many change. The second column is what we build now.
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "This is the whole idea of part A: from 'which class' to 'how far'. Enrolment is an append."}
 # ## Compare instead
@@ -156,7 +160,8 @@ figures.table(
 # ## Bad news: four images at the same distance
 #
 # Take a passport photograph $T$, shift it by a few pixels, and let $d$ be the pixel distance of the two. Now make three
-# more images at *exactly* this distance from $T$: one a little darker everywhere, one with a black box, one with noise:
+# more images at *exactly* this distance from $T$: one a little darker everywhere, one with a dark box over the eyes ("box" is $T$ with a
+# black rectangle, of which we take a part), one with noise:
 #
 # $$T - \frac{d}{\sqrt P}, \qquad T + k\,(\text{box} - T), \quad k = \frac{d}{\lVert \text{box} - T \rVert}, \qquad
 # T + d\, \frac{\eta}{\lVert \eta \rVert} \qquad (P \text{ pixels}).$$
@@ -191,7 +196,7 @@ def equally_far(shift):
 figures.images(
     {"T": passport, **equally_far(4)},
     columns=5,
-    alt="A drawn face five times: as it is, shifted, a little darker, with the eyes blackened by a box, and noisy",
+    alt="A drawn face five times: as it is, shifted, a little darker, with a dark box over the eyes, and noisy",
     caption="The last four have the same pixel distance from the first (where the noise leaves [0, 1], the screen clips it).",
 )
 
@@ -264,7 +269,7 @@ print(
 
 # %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "The shifted face is on a curve through image space that is anything but straight: a Gaussian-blurred image would move on a straighter one."}
 # The distance adds up what each pixel does for itself. It cannot know that a shifted edge is the same edge, and that a
-# box over the eyes is not a face. So let us see what this costs at the door: forty people nobody has trained on, one
+# box over the eyes is no part of a face. So let us see what this costs at the door: forty people nobody has trained on, one
 # passport photograph each, and eleven other pictures of each to be named. **Predict** the share of right names. Chance
 # is one in forty.
 
@@ -290,7 +295,7 @@ print(
 #
 # Look again at the classifier. Before its last layer it turns an image into a vector $f(I)$, its **penultimate
 # activations**, in which a single matrix suffices to tell its people apart. What the image is lit by, and where in it the
-# face is, had to be thrown away to get there. That should help with people it has never seen, too: the features of a
+# face is, was of no use there. That should help with people it has never seen, too: the features of a
 # network are typically more general-purpose than the classification on top of them, and transfer learning lives on it.
 # So keep $f$, forget the last layer, and measure there:
 #
@@ -344,7 +349,7 @@ figures.bars(
     caption=f"{len(office.names)} people that no network was trained on.",
 )
 
-# %% slideshow={"slide_type": "subslide", "minutes": 3, "notes": "The number of people counts, not only the number of pictures: the budget is the same for all three."}
+# %% slideshow={"slide_type": "subslide", "minutes": 3, "notes": "People and pictures grow together from row to row; only the number of steps is the same for all three."}
 found = summarise(measured("identification-spaces"))
 figures.table(
     {
@@ -370,7 +375,7 @@ figures.table(
 # So it is what was learnt that helps: with random weights the same network is worth about as much as the pixels. (The ledger
 # has the claim that it is worth less, at every seed. One seed is a hair ahead, and the claim fails.) And the space is worth
 # what its classifier had to tell apart: ten people can be told by a few marks, a pair of glasses or a bald head, and these
-# are of little use for others. From 40 to 160 people there is hardly a gain at this number of steps. (The ledger asks for 15
+# do not suffice for others. From 40 to 160 people there is hardly a gain at this number of steps. (The ledger asks for 15
 # points more than with ten people, at every seed. One seed falls short by a little, and this claim fails, too.)
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "Find a query where pixels bring the right background, or the right brightness, and the wrong person. Then the same query in the learnt spaces."}
@@ -533,7 +538,7 @@ print("with a far template, minimum rule:", line.scores(visitor, rule="minimum")
 # %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "The mean asks that the visitor is like all pictures; the minimum that he is like one. Ask which is safer against one bad template of somebody else."}
 # One far template harms the mean rule and not the minimum rule. So the minimum rule is better? Turn it around: one
 # picture in which somebody happens to look like *everyone* opens the door by the minimum rule. **Predict** which of them
-# names more people rightly with three and with six templates, and what more templates do for the pixels.
+# names more people rightly with three and with six templates. And why did more templates harm the pixels?
 
 # %% slideshow={"slide_type": "-"}
 figures.table(
@@ -551,8 +556,8 @@ figures.table(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# Three templates help both rules, and with six neither is ahead of the other at every seed: the claim
-# identification-minimum fails. Look at the last column. All passport photographs have the same light and the same background, so whatever the visitor's
+# Three templates hardly help, six do, a little. With six neither rule is ahead of the other at every seed: the claim
+# identification-minimum fails. Look at the last column. A likely reason: all passport photographs have the same light and the same background, so whatever the visitor's
 # background adds to a distance, it adds to every user's alike. With templates from everyday this is no longer so: whoever
 # was photographed before a middle gray wall is near to everyone. **What all templates have in common cancels**; what differs
 # between them, and is not the person, counts. A good space has little of it.
@@ -605,7 +610,7 @@ print("a larger gamma never lets in fewer:", counts_in == sorted(counts_in))
 # **strangers kept aside for that purpose**, neither trained on nor reported on. Whoever tunes it on the strangers
 # of the test set reports a wish.
 #
-# And one warning. The score of a stranger is the *smallest* of as many distances as there are users. Enrol more users, and
+# And one warning. A stranger is judged by the *smallest* of as many scores as there are users. Enrol more users, and
 # the smallest of them gets smaller. **Predict** what one and the same $\gamma$ does when the office grows.
 
 # %% slideshow={"slide_type": "-"}
@@ -620,7 +625,7 @@ figures.bars(
     "seeds. From the ledger: claim identification-gallery.",
 )
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "The stamp is four by four pixels. Ask how the training loss will look: splendid. That is the point; nothing in the training tells."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "The stamp is eight by eight pixels. Ask how the training loss will look: splendid. That is the point; nothing in the training tells."}
 # ## Break it: the camera's stamp
 #
 # The pictures of each person come from the camera at that person's desk, and every camera prints a small stamp into the corner.
@@ -660,13 +665,14 @@ display(
 figures.history(
     {"with stamps": naive_history, "without stamps": clean_history},
     labels={"loss": "cross-entropy"},
-    caption="The loss with stamps falls faster. Nothing in it looks like a mistake.",
+    caption="The loss with stamps, and without. Does anything in it look like a mistake?",
 )
 
 # %% [markdown] slideshow={"slide_type": "subslide", "minutes": 4, "notes": "The probe is general: change one thing that must not matter, and measure how far the embedding moves, in units of the distance between people."}
 # Templates are taken at everyone's own desk, and the visits here at the *neighbour's* desk. **The probe** that reveals a
 # shortcut needs no such visit: change the one thing that must not matter, and see how far $f$ moves, compared with how far
-# it moves when the *person* changes. Here: the same picture with the stamp of another camera.
+# it moves when the *person* changes. Here: the same picture with the stamp of another camera. **Predict:** how many right
+# names are left?
 
 
 # %% slideshow={"slide_type": "-"}
@@ -705,8 +711,8 @@ for name, network in {"trained with stamps": naive, "trained without": clean}.it
 figures.table(
     rows,
     digits=2,
-    caption="The probe, and what happens to forty people who come in at their neighbour's desk; one template each, from the "
-    "own desk.",
+    caption="The probe, and what happens to forty people who come in at their neighbour's desk; one template each, "
+    "taken at their own desk. (A short training without views: fewer right names than before, with or without stamps.)",
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
@@ -745,8 +751,9 @@ figures.table(
 #
 # - A classifier's last layer is a list of people. A new one means a new training; a stranger gets a name all the same.
 # - Templates make enrolment an append. What is left to learn is the distance, once, on other people.
-# - Pixel distance adds up what each pixel does for itself: a shift, a shadow and a black box can be equally far.
-# - The penultimate activations of a classifier are a space where distance means more, the more people it had to tell apart, up to a point.
+# - Pixel distance adds up what each pixel does for itself: a shift, a shadow and a box over the eyes can be equally far.
+# - The penultimate activations of a classifier are a space where distance means more; after forty people it means much more
+#   than after ten.
 # - Score by the mean or the minimum of the distances, and accept below $\gamma$ only. Choose $\gamma$ on other strangers, and
 #   again when the gallery has grown.
 # - A classifier takes the easiest way to a name. Change what must not matter, and look how far $f$ moves.
@@ -808,7 +815,7 @@ Quiz(
             ],
         ),
         Question(
-            "A shifted picture of a face and one with a black box over the eyes are equally far from the original, pixel by pixel. This means that …",
+            "A shifted picture of a face and one with a dark box over the eyes are equally far from the original, pixel by pixel. This means that …",
             [
                 Option(
                     "pixel distance cannot tell which of them still shows the person",
@@ -839,7 +846,7 @@ Quiz(
 # 1. Divide each latent vector by its length before you measure. Does it help, and why might it?
 # 2. Train the classifier of 160 people longer (`COURSE_PROFILE=full`). Does the space for *other* people get better all the
 #    time, or does it turn around? Look at the training loss beside it.
-# 3. Draw people at night (`faces / 4`) and compare the three spaces. Which of them did the training teach about light?
+# 3. Look at people at night (`office.images // 4`) and compare the three spaces. Which of them did the training teach about light?
 #
 # ## Further reading
 #

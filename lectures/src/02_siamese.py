@@ -89,13 +89,17 @@ figures.images(
     "the latent space of the classifier.",
 )
 
-# %% slideshow={"slide_type": "fragment"}
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# Cover the titles: which of A and B is the visitor? This is the picture for which the classifier errs most. How often do
+# distances err, over all pairs?
+
+# %% slideshow={"slide_type": "-"}
 figures.bars(
     {
         name: 100 * (1 - auc(*pair_distances(space(test.images), test.labels)))
         for name, space in spaces.items()
     },
-    xlabel="pairs of two people that are nearer than a pair of one person (%)",
+    xlabel="how often a pair of two people is nearer than a pair of one (%)",
     digits=0,
     caption="All pairs of pictures of people that were not trained on. 50 % is a distance that knows nothing.",
 )
@@ -155,7 +159,8 @@ print("the same while training:", torch.allclose(together, one_by_one, atol=1e-2
 #
 # $$\mathcal L = \frac{1 - y}{2}\, d^2 + \frac{y}{2} \max(0,\, m - d)^2 .$$
 #
-# Same idea, other forces. The gradient with respect to $f(I_j)$ has the direction of the pair, $e = (f_j - f_i)/d$, and
+# Same idea, other forces. With $f_i = f_w(I_i)$, the gradient with respect to $f_j$ has the direction of the pair,
+# $e = (f_j - f_i)/d$, and its length says how hard:
 #
 # | | genuine pair, pulled by | impostor with $d < m$, pushed by | with $d \ge m$ |
 # |---|---|---|---|
@@ -219,7 +224,8 @@ Code(inspect.getsource(batch_loss), language="python")
 #
 # The same network, batches, views and number of steps as for the classifier; only the question is another one. What would
 # the laziest network do, the one that gives everybody the same vector? Its genuine pairs cost nothing, its impostors
-# $m/2$. That is the reference line. **Predict:** on which side of it does the training begin, and where does it end?
+# $m/2$. That is the reference line. The last layer begins with small weights, so all pictures start near one point.
+# **Predict:** on which side of the line does the training begin, and where does it end?
 
 # %% slideshow={"slide_type": "-"}
 margin = 4.0
@@ -258,8 +264,13 @@ def judged(space):
 figures.table(
     {name: judged(space) for name, space in spaces.items()},
     digits=1,
-    caption="People that nobody was trained on. One training each, with an equal number of steps.",
+    caption="People that no network was trained on. One training each, with an equal number of steps.",
 )
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# Two columns, two verdicts: over all pairs the contrastive distance errs less than the classifier's, and yet the nearest
+# picture is right less often. It was trained to put people beyond a margin, not to put the right one first. Keep that
+# question; the next loss asks for exactly this.
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Three sentences that are easily said of any loss. Each of them was measured; the ledger has the criterion."}
 # ## What matters, and what does not
@@ -310,7 +321,7 @@ figures.table(
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # One prediction fails. The usual advice is to balance the two groups, or the impostors drown the genuine pairs. Here one mean
 # over all pairs is *ahead* of two. With two means the pull is twelve times as strong, relative to the push, and with plain
-# norms it does not fade: too much of a good thing. The ledger keeps the advice as a claim that failed.
+# norms it does not fade: perhaps too much of a good thing. The ledger keeps the advice as a claim that failed.
 #
 # The margin means nothing without the scale of $f$. Multiply the last layer and the margin by ten, and nothing has changed
 # but a number. (On the unit sphere no distance exceeds 2; a margin above 2 would never be met there.) What matters is
@@ -321,7 +332,7 @@ figures.table(
 # ## Play: feel the forces
 #
 # Nine pictures of three people, as points in the plane. **Try:** drag an orange square into the blue circles, and see who
-# is moved. Let it run. Then change the loss. When you choose a point, a dashed ring shows how far its impostors have to
+# is moved. Let it run. Then change to Hadsell's loss; come back for the triplets when you have met them. When you choose a point, a dashed ring shows how far its impostors have to
 # be. *Squeeze together* nearly collapses everything into one point: which losses get out of it, and how fast?
 
 # %% slideshow={"slide_type": "-"}
@@ -374,7 +385,7 @@ print(
 #
 # $$\mathcal L = \ln\bigl(1 + e^{\lVert f(I) - f(P) \rVert - \lVert f(I) - f(N) \rVert}\bigr),$$
 #
-# which has no $m$ to choose and never quite stops: a triplet that is right by 5 is still moved, by a factor of 0.007.
+# which has no $m$ to choose and never quite stops: a triplet that is right by 5 is still moved, with 0.007 of the full force.
 
 # %% slideshow={"slide_type": "-"}
 gap = torch.linspace(-5, 5, 51)
@@ -387,7 +398,7 @@ figures.lines(
     xlabel="|f(I) − f(P)| − |f(I) − f(N)|",
     ylabel="loss",
     mark={"equally far": 0},
-    caption="What an excess costs. At zero, where f has collapsed: m for the hinge, ln 2 for the soft margin.",
+    caption="What an excess costs. At zero, as when f has collapsed: m for the hinge, ln 2 for the soft margin.",
 )
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "Ask for the count first. Then: how many of these does a half-trained network still get wrong?"}
@@ -415,17 +426,17 @@ Code(inspect.getsource(batch_hard), language="python")
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
 line = torch.tensor([[0.0], [2.0], [1.0], [3.0], [9.0]])  # two of one person, three others
-people = torch.tensor([0, 0, 1, 2, 3])
+shown_people = torch.tensor([0, 0, 1, 2, 3])
 for name, mine in (
     ("batch-hard", batch_hard),
     ("semi-hard", triplet.nearest_semi_hard),
 ):
-    for i, p, n in zip(*mine(line, people), strict=True):
+    for i, p, n in zip(*mine(line, shown_people), strict=True):
         print(
             f"{name}: from {line[i].item():.0f}, positive at {line[p].item():.0f}, negative at {line[n].item():.0f}"
         )
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "Collect three predictions for the left plot before the cell runs: whose curve falls fastest? The share of active triplets falls for all; what differs is what each makes of the rest."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "Collect three predictions before the cell runs: whose curve falls fastest? The share of wrong triplets falls for all; what differs is what each makes of the rest."}
 # ## Experiment 2: random, semi-hard, batch-hard
 #
 # Three trainings that differ in the choice of triplets only: random and semi-hard with the hinge, $m = 1$; batch-hard with
@@ -455,7 +466,7 @@ figures.lines(
     },
     xlabel="step",
     ylabel="triplets in the wrong order (%)",
-    caption="Triplets of people that were not trained on.",
+    caption="Share of triplets in the wrong order, of new people, for three ways to choose what is trained on.",
 )
 
 # %% slideshow={"slide_type": "subslide", "minutes": 2}
@@ -467,7 +478,7 @@ figures.table(
         for name, run in mined.items()
     },
     digits=1,
-    caption="People that nobody was trained on; one training each, with an equal number of steps.",
+    caption="People that no network was trained on; one training each, with an equal number of steps.",
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
@@ -492,12 +503,12 @@ here = torch.zeros(4, 2)  # four pictures, two people, one place
 forces = contrastive.forces(here, torch.tensor([0, 0, 1, 1]), margin=m)
 print("force on anybody there:", float(forces.abs().max()))
 
-# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 4, "notes": "The forgotten push has the better loss of the two. Cover the right plot and ask which training they would keep."}
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 4, "notes": "The forgotten push has the best loss of all. Cover the plot and ask from the losses which training they would keep."}
 # And there it stays: two vectors that are equal have no direction to part in. How does one get there? We break two
-# trainings. In one the **push is forgotten**, $\mathcal L = (1 - y)\, d / 2$, as happens with a $y$ that is always 0. The
+# trainings. In one the **push is forgotten**, $\mathcal L = (1 - y)\, d / 2$, as happens with a margin of 0. The
 # other looks for the **hardest negatives with squared distances** in a plane, $f(I) \in \mathbb R^2$, where there is little
-# room to get out of each other's way. Beside them, the same plane with plain norms and the soft margin. **Expect** which
-# losses?
+# room to get out of each other's way. Beside them, the same plane with plain norms and the soft margin. **Predict** the
+# loss at which each of the three ends.
 
 # %% slideshow={"slide_type": "-"}
 short = choose(smoke=Budget(3, 16), lecture=Budget(200, 40), full=Budget(1000, 40))
@@ -548,7 +559,7 @@ display(
         xlabel="step",
         ylabel="mean distance of two pictures",
         log="y",
-        caption="How far apart people not trained on are.",
+        caption="How far apart the pictures of new people lie.",
     )
 )
 figures.table(
@@ -568,7 +579,9 @@ figures.table(
 # The first training nears the best loss there is, zero, and is worth nothing. **The probe** is cheap: know the value of the
 # constant solution, draw it as a line, and watch the spread of $f$ beside the loss. With squared distances the forces
 # themselves shrink with $d$, so the way out of a collapse is slow; plain norms pull and push as hard in a small cloud
-# as in a large one. That is why Hermans and his colleagues advise them, with the soft margin.
+# as in a large one. Hermans and his colleagues advise them, with the soft margin. (Two things differ between the two planes,
+# the norm and the margin. And a plane is a plane: the soft loss may stay near ln 2 although $f$ has spread, when the hardest
+# triplets of a batch are still in the wrong order.)
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "Write the two distributions on the board, overlapping, and let them place the threshold for a bank and for a holiday album."}
 # ## How good is a distance?
@@ -604,14 +617,14 @@ print("EER", equal_error_rate(genuine, impostor), "AUC", auc(genuine, impostor))
 print("squared:", equal_error_rate(genuine**2, impostor**2), auc(genuine**2, impostor**2))
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "Which people? That is the question to ask of every such curve: none of them was in the training."}
-# ## Experiment: three distances on people nobody was trained on
+# ## Experiment 3: three distances on new people
 #
 # All pairs of pictures of people that no network has seen; pixels, the latent space of the classifier, the distance
 # learnt from triplets. **Predict:** which curve is the diagonal, nearly?
 
 # %% slideshow={"slide_type": "-"}
-spaces = {name: spaces[name] for name in ("pixels", "classifier", "triplet")}
-embedded = {name: space(test.images) for name, space in spaces.items()}
+three = {name: spaces[name] for name in ("pixels", "classifier", "triplet")}
+embedded = {name: space(test.images) for name, space in three.items()}
 of_pairs = {name: pair_distances(f, test.labels) for name, f in embedded.items()}
 grid = torch.linspace(0, 1, 101, dtype=torch.float64)
 
@@ -636,7 +649,7 @@ figures.lines(
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # One more number, from image retrieval: **recall at k**, the share of pictures that have one of the same person among
 # their $k$ nearest others. "Others" matters. The query is nearest to itself, and who forgets to leave it out
-# measures 100 %. With one template for each user the same curve is called CMC.
+# measures 100 %. With one template for each user the same curve is called the cumulative match characteristic, CMC.
 
 # %% slideshow={"slide_type": "-"}
 figures.table(
@@ -691,12 +704,12 @@ print("strangers let in", door.false_positives, "- asked for 0.25, on others")
 # $\gamma$ on the strangers of the test, the two are the same, and what you report is a promise that no door will keep.
 
 # %% slideshow={"slide_type": "slide", "minutes": 6, "notes": "First pixels: drag gamma until a tenth of the validation strangers is let in, then read who else gets in. Then triplet, at the same rate. Ask where the operating point of a bank lies."}
-# How many templates and people: half of the test people are enrolled, the others are strangers.
+# Half of the test people are enrolled, with three templates each; the others are strangers.
 half = len(test.names) // 2
 known, others = identities.split(test, half, half)
 TEMPLATES = 3
 doors = {}
-for name, space in spaces.items():
+for name, space in three.items():
     gallery, f = Gallery(), space(known.images)
     first = torch.arange(len(known.labels)) % (len(known.labels) // half) < TEMPLATES
     for user, label in enumerate(known.names):
@@ -714,7 +727,7 @@ for name, space in spaces.items():
 # $\gamma$ is given in units of the median distance between two people, so that the three distances can be compared.
 # Left: the distances of all pairs. Middle: the ROC, and the point on it where you are. Right: what the door does at
 # the same $\gamma$. **Try:** let in a tenth of the *validation* strangers, with each of the three distances. How many of the
-# others come in, and who is let in besides?
+# others come in, how many of the known, and under whose name?
 
 
 # %% slideshow={"slide_type": "-"}
@@ -733,16 +746,16 @@ def panel(draw):
 
 blue, orange, green = figures.COLOURS[:3]
 unit = {name: both[1].median().item() for name, both in of_pairs.items()}
-curves = {name: (accepted(name)) for name in spaces}
+curves = {name: accepted(name) for name in three}
 
 
 def rates_at(distance, gamma):
     """FAR and FRR of pairs, and the door, at gamma in units of the median impostor distance."""
     t = gamma * unit[distance]
     ours, theirs = of_pairs[distance]
-    enrolled, answers, strangers, kept = doors[distance]
+    enrolled, answers, strangers, kept_aside = doors[distance]
     at_door = open_set_rate(enrolled, answers, strangers, threshold=t)
-    chosen_on = (kept.amin(dim=1) < t).double().mean().item()
+    chosen_on = (kept_aside.amin(dim=1) < t).double().mean().item()
     far, frr = (theirs <= t).double().mean().item(), (ours > t).double().mean().item()
     return far, frr, at_door, chosen_on
 
@@ -808,7 +821,7 @@ def said(distance, gamma):
 Player(
     render=explored,
     axes=(
-        Axis("distance", tuple(spaces), "Distance", start=len(spaces) - 1),
+        Axis("distance", tuple(three), "Distance", start=len(three) - 1),
         Axis(
             "gamma",
             choose(
@@ -837,7 +850,7 @@ Player(
 # a stranger is compared with everybody enrolled, and the smallest of many distances is small.
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "This is the table of the lecture. Read the interval aloud: three trainings do not say much, and it says so."}
-# ## Experiment: is it worth learning to compare?
+# ## Experiment 4: is it worth learning to compare?
 #
 # The question that lecture 01 ended with: can we do better than the latent space of a classifier, which was never
 # trained to compare? The same network, first weights, batches, views and number of steps; only the loss differs. Three
@@ -894,11 +907,13 @@ figures.table(
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # An interval from three trainings is wide, by Student's $t$ more than four standard errors to each side. Where it includes
-# zero, the three seeds do not show who is ahead. And mind the budget: a classifier of Omniglot's 544 characters has a row
-# to learn for each, and hardly moves in a quarter of the steps that it got here, while triplets are nearly done. Who stops
-# there compares with a network that has not learnt.
+# zero, the three seeds do not show who is ahead.
+#
+# Training for *a* distance is not enough. With plain norms the contrastive loss tells pairs apart, and yet the classifier is
+# ahead of it at every door: its DIR is larger on all three sets. Which distance a loss asks for matters. Batch-hard triplets,
+# which put the right one first, are ahead of both.
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "Ask before: we choose gamma for ten people, then the firm grows to forty. Nothing else changes. What happens to the strangers?"}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "Ask before: we choose gamma for two people, then the firm grows to twenty. Nothing else changes. What happens to the strangers?"}
 # ## The firm grows
 #
 # We choose $\gamma$ for a small door, and then enrol more and more people without choosing again. Enrolment needs no
@@ -907,8 +922,8 @@ figures.table(
 # %% slideshow={"slide_type": "-"}
 sizes = [size for size in (2, 5, 10, 15, 20) if size <= half]
 growing = {}
-for name, (_, _, strangers, kept) in doors.items():
-    at_first = choose_threshold(kept[:, : sizes[0]], rate=0.1)
+for name, (_, _, strangers, kept_aside) in doors.items():
+    at_first = choose_threshold(kept_aside[:, : sizes[0]], rate=0.1)
     growing[name] = [
         (strangers[:, :size].amin(dim=1) < at_first).double().mean().item()
         for size in sizes
@@ -1011,7 +1026,8 @@ figures.table(
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 2, "notes": "Go round: one sentence each."}
 # ## What to remember
 #
-# - Train the distance, if a distance is what you need. A siamese network is one network, applied to each image.
+# - Train the distance, if a distance is what you need, and for what it is needed: the right one first. A siamese network is
+#   one network, applied to each image.
 # - The contrastive loss pulls genuine pairs together and pushes impostors up to a margin. The margin is a scale.
 #   Advice on how to weigh the two kinds of pairs is to be tried, not believed.
 # - The triplet loss asks for an order only. Which triplets it sees decides what it learns: at random most teach nothing.
@@ -1149,8 +1165,9 @@ Quiz(
 # 1. Train with `mining="all"`, and average over the triplets only that are not yet satisfied. When do the two differ?
 # 2. Normalise $f$ to length one before the loss. Which margins still make sense, and does the error on new people change?
 # 3. Train with five people and look at the forces on the picture of a sixth. Which tricks did the network learn?
-# 4. `zoo.load(Embedding, "triplet-people")` gives a distance learnt as in the ledger, but without views, from the first 160
-#    people. Enrol others with it, `people(140, first=160)`. Whom does it confuse, and what have they in common?
+# 4. `zoo.load(Embedding, "triplet-people")`, after `from course_lib import zoo`, gives a distance learnt as in the ledger,
+#    but without views, from the first 160 people. Enrol others with it, `identities.people(140, first=160)`. Whom does it
+#    confuse, and what have they in common?
 #
 # ## Further reading
 #

@@ -400,6 +400,15 @@ def test_each_option_of_the_training_has_an_effect(how):
     assert torch.equal(weights(), plain) and not torch.allclose(weights(**how), plain, atol=1e-6)
 
 
+def test_an_encoder_is_trained_as_under_its_head_and_comes_back_without_it():
+    how = dict(budget=Budget(3, 8), seed=0, temperature=0.2, view=Views(strength=0))
+    encoder = simclr.train_encoder(shapes(4, size=16), network=Encoder(channels=3, seed=0), **how).model
+    whole = simclr.train(shapes(4, size=16), network=SimCLR(Encoder(channels=3, seed=0), seed=0), **how).model
+    assert type(encoder) is Encoder and not encoder.training
+    assert all(torch.equal(a, b) for a, b in zip(encoder.state_dict().values(), whole.encoder.state_dict().values(),
+                                                 strict=True))
+
+
 def test_several_processes_are_refused(monkeypatch):
     """Each would see only its own candidates."""
     monkeypatch.setattr(simclr, "_processes", lambda: 2)
