@@ -103,7 +103,7 @@ def test_pushes_of_a_network_that_knows_the_kinds():
 
 def test_the_sizes_by_profile():
     with profiles.using("lecture"):
-        assert simclr.budget().steps * simclr.budget().batch == 32_000
+        assert simclr.budget().steps * simclr.budget().batch == 160_000
     with profiles.using("full"):
         assert simclr.budget().batch == 512                           # the authors' for CIFAR-10
         assert simclr.network(0).head.layers[-1].num_features == 128
