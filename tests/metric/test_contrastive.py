@@ -140,7 +140,7 @@ def test_a_network_that_gives_everybody_one_vector_pays_half_the_margin(loss):
 @LOSSES
 def test_impostors_beyond_the_margin_cost_and_move_nothing(loss):
     points, labels = torch.tensor([[0.0, 0.0], [0.0, 4.0]], dtype=torch.float64), torch.tensor([0, 1])
-    assert not contrastive.forces(points, labels, margin=4.0, loss=loss).any()
+    assert not contrastive.forces(points, labels, margin=3.9, loss=loss).any()
     assert contrastive.forces(points, labels, margin=4.1, loss=loss).any()
 
 
