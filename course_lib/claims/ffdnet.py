@@ -176,7 +176,8 @@ CLAIMS = (
     Claim("ffdnet-uniform-suffices",
           "A network that met uniform maps only handles maps that vary within a fifth of a decibel of one that was "
           "trained on them.",
-          f"{PAPER}, section III; Boracchi 2025, FFDNet training", {}, MAPS, _no_worse),    Claim("ffdnet-faster",
+          f"{PAPER}, section III; Boracchi 2025, FFDNet training", {}, MAPS, _no_worse),
+    Claim("ffdnet-faster",
           "At the papers' sizes FFDNet denoises an image more than three times as fast as DnCNN.",
           f"{PAPER}, table VI, running times", {}, SPEED,
           _faster),

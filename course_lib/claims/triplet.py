@@ -3,8 +3,8 @@
 All learnt distances get the same: trunk (`Embedding`), first weights, batches, views, steps, optimiser. What differs is
 the loss, and that the classifier is asked for its latent space. Its trunk begins in two ways: as those of the others
 do, with a linear layer whose weights are a tenth of the usual ones, and with the usual ones. Pixels learn nothing. On
-Omniglot the budget is what the classifier of 544 characters needs (after a quarter of it, it is no better than pixels,
-while triplets are nearly done). All are scored on people, or characters, that nobody was trained on:
+Omniglot the budget is what the classifier of 544 characters needs (after a quarter of it, it has hardly learnt, while
+triplets are nearly done). All are scored on people, or characters, that nobody was trained on:
 
     eer, auc                over all pairs of their pictures
     dir, fpir, confused     a door with three templates each: gamma lets in a tenth of the validation strangers, and is
