@@ -6,13 +6,12 @@ import ast
 import dataclasses
 import functools
 import hashlib
-import importlib
 import inspect
+import json
+import linecache
 import os
 import platform
 import subprocess
-import sys
-import textwrap
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -20,30 +19,32 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-PACKAGE = __name__.partition(".")[0]
-# What cannot change a figure: checks that only refuse, shows, stores and resumes, and files whose content is hashed.
-INERT = {f"{PACKAGE}.{name}" for name in ("arguments", "files", "provenance", "data.sets", "data.photographs",
-                                          "checkpoints", "progress")}
+from course_lib import canonical
+from course_lib.canonical import PACKAGE
 
 
-def fingerprint(*objects: Callable | type, data: Sequence[str] = ()) -> str:
-    """A hash of the code that a result depends on, and of the named data sets.
+def fingerprint(*objects: Callable | type, data: Sequence[str] = (), weights: Sequence[str] = ()) -> str:
+    """A hash of the code that a result depends on, of the named data sets and of the named trained weights.
 
-    The code is the closure of the objects: their own source and that of everything in the course that their source
-    names, read as syntax trees without docstrings, comments, types of arguments and the words of errors. So rewording
-    changes nothing, a changed constant does.
+    The code is what the objects are and everything of the course that they reach, in canonical form (`canonical`): it
+    is the same on every Python, and knows no words, no names of modules and no names of variables. So rewording or
+    moving a function changes nothing, a changed constant does.
+
+    Raises ValueError where no weights have that name.
     """
-    parts = [f"{name}\n{tree}" for name, tree in sorted(_closure(objects).items())]
-    return _digest(*parts, *_data_hashes(data))
+    parts = sorted(identity(thing) for thing in objects)
+    return canonical.hashed([*parts, *_data_hashes(data), *(f"{name} {_weights_hash(name)}" for name in weights)])
 
 
 def identity(value: object) -> str:
     """A hash of a value as an argument: numbers, tensors, dataclasses, functions with what they close over.
 
+    It is the same on every Python and does not depend on the device that tensors are on.
+
     >>> identity((25, "a")) == identity((25, "a")) != identity((26, "a"))
     True
     """
-    return _digest(*_describe(value, seen=set()))
+    return canonical.hashed(_describe(value, seen=set()))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,139 +88,83 @@ def hardware() -> str:
     return ", ".join(names)
 
 
-# The closure of the code ------------------------------------------------------------------------------------------
-
-
-def _closure(objects: Sequence[Callable | type]) -> dict[str, str]:
-    """Every function, class and constant of the course that the objects reach, by name, as a dump of its tree."""
-    found: dict[str, str] = {}
-    waiting: list[tuple[types.ModuleType, str]] = []
-
-    def reach(value: object) -> None:
-        value = inspect.unwrap(value) if callable(value) else value
-        module = sys.modules.get(getattr(value, "__module__", None) or "")
-        if module is not None and isinstance(value, type | types.FunctionType):
-            waiting.append((module, value.__qualname__.split(".")[0]))
-
-    for thing in objects:
-        reach(thing.func if isinstance(thing, functools.partial) else thing)
-        top = getattr(thing, "__qualname__", "").split(".")[0]
-        if "<lambda>" in top or not hasattr(sys.modules.get(getattr(thing, "__module__", "")), top):
-            found[f"{getattr(thing, '__module__', '')}:{top}"] = _tree(textwrap.dedent(inspect.getsource(thing)))
-    first = {id(module) for module, _ in waiting}
-    while waiting:
-        module, name = waiting.pop()
-        key = f"{module.__name__}.{name}"
-        if key in found or not (_ours(module) or id(module) in first):
-            continue
-        statement = _top_level(module)[0].get(name)
-        if statement is None:
-            continue
-        bare = _bare(statement)
-        found[key] = ast.dump(bare)
-        waiting.extend(_uses(module, bare))
-    return found
-
-
-def _uses(module: types.ModuleType, statement: ast.AST) -> Iterator[tuple[types.ModuleType, str]]:
-    """The names of the course that a statement mentions, each with the module that defines it."""
-    local: dict[str, types.ModuleType] = {}   # modules that the statement imports itself
-    for node in ast.walk(statement):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(PACKAGE):
-            for alias in node.names:
-                whole = sys.modules.get(f"{node.module}.{alias.name}")
-                if whole is not None:
-                    local[alias.asname or alias.name] = whole
-                elif node.module in sys.modules:
-                    yield _home(sys.modules[node.module or ""], alias.name)
-        elif isinstance(node, ast.Import):
-            local |= {alias.asname: sys.modules[alias.name] for alias in node.names
-                      if alias.asname and alias.name in sys.modules}
-
-    def module_of(node: ast.AST) -> types.ModuleType | None:
-        if isinstance(node, ast.Name):
-            found = local.get(node.id, getattr(module, node.id, sys.modules.get(node.id)))
-            return found if isinstance(found, types.ModuleType) else None
-        if isinstance(node, ast.Attribute) and (base := module_of(node.value)) is not None:
-            return sys.modules.get(f"{base.__name__}.{node.attr}")
-        return None
-
-    for node in ast.walk(statement):
-        if isinstance(node, ast.Name):
-            yield _home(module, node.id)
-        elif isinstance(node, ast.Attribute) and (base := module_of(node.value)) is not None \
-                and base.__name__.partition(".")[0] == PACKAGE:
-            yield _home(base, node.attr)
-
-
-def _home(module: types.ModuleType, name: str) -> tuple[types.ModuleType, str]:
-    """Where what a module calls by a name is defined: packages and modules pass things on."""
-    defined, imported = _top_level(module)
-    if name not in defined and name in imported:
-        source, original = imported[name]
-        if f"{source}.{original}" not in sys.modules:
-            return _home(importlib.import_module(source), original)   # what ran before must change no fingerprint
-    return module, name
+# Code -------------------------------------------------------------------------------------------------------------
 
 
 @functools.cache
-def _top_level(module: types.ModuleType) -> tuple[dict[str, ast.stmt], dict[str, tuple[str, str]]]:
-    """What a module of the course defines (functions, classes, constants), and what it imports from the course."""
-    defined: dict[str, ast.stmt] = {}
-    imported: dict[str, tuple[str, str]] = {}
+def _code(folders: tuple[str, ...]) -> canonical.Code:
+    return canonical.Code([Path(folder) for folder in folders])
+
+
+def code() -> canonical.Code:
+    """The source of the course as it is installed here."""
+    import course_lib
+
+    return _code(tuple(course_lib.__path__))
+
+
+def definition(value: Any) -> canonical.Definition | None:
+    """Where the course defines a function or a class at the top of a module; None for anything else."""
+    if isinstance(value, types.MethodType):
+        return None
+    value = inspect.unwrap(value) if callable(value) else value
+    name, module = getattr(value, "__qualname__", "").partition(".")[0], getattr(value, "__module__", None) or ""
+    inner = "<" in getattr(value, "__qualname__", "<")
+    found = None if inner or module.partition(".")[0] != PACKAGE else code().module(module)
+    return canonical.Definition(module, name) if found and name in found.names.defined else None
+
+
+def _function(function: types.FunctionType) -> Iterator[str]:
+    """The words of a function that is no definition of the course: one within a function, a test, a notebook."""
+    node = _node(function)
+    if node is None:     # typed into a prompt: then by the instructions of this Python
+        yield from _instructions(function.__code__)
+        return
+    module = code().module(function.__module__ or "")
+    resolve = code().resolver(module) if module else functools.partial(_outside, function.__globals__)
+    for word in canonical.Writer(code(), resolve, free=function.__code__.co_freevars).node(node):
+        yield word if isinstance(word, str) else code().digest(word)
+
+
+def _outside(names: Mapping[str, Any], name: str) -> canonical.Target | None:
+    """What a name stands for in a file that is not of the course, by the value it has now."""
+    if name not in names:
+        return None
+    if isinstance(value := names[name], types.ModuleType):
+        return code().find(value.__name__)
+    return definition(value) or f"name {name}"      # its value is described by itself
+
+
+def _node(function: types.FunctionType) -> ast.AST | None:
+    """The syntax of a function in its source, None where there is no source that can be read."""
+    its_code = function.__code__
+    linecache.checkcache(its_code.co_filename)
     try:
-        waiting: list[ast.stmt] = list(ast.parse(inspect.getsource(module)).body)
-    except (OSError, TypeError):   # a module without a source file
-        return defined, imported
-    while waiting:
-        statement = waiting.pop(0)
-        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            defined[statement.name] = statement
-        elif isinstance(statement, ast.Assign | ast.AnnAssign):
-            targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-            defined |= {name.id: statement for target in targets for name in ast.walk(target)
-                        if isinstance(name, ast.Name)}
-        elif isinstance(statement, ast.ImportFrom) and (statement.module or "").startswith(PACKAGE):
-            imported |= {alias.asname or alias.name: (statement.module or "", alias.name) for alias in statement.names}
-        elif isinstance(statement, ast.If | ast.Try):
-            handlers = [part for handler in getattr(statement, "handlers", []) for part in handler.body]
-            waiting += [*statement.body, *handlers, *statement.orelse]
-    return defined, imported
+        tree = ast.parse("".join(linecache.getlines(its_code.co_filename)))
+    except SyntaxError:
+        return None
+    spans = [((line, column), (last, end)) for line, last, column, end in its_code.co_positions() if end]
+
+    def is_it(node: ast.AST) -> bool:
+        if isinstance(node, ast.Lambda):
+            first, last = (node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset)
+            return its_code.co_name == "<lambda>" and its_code.co_firstlineno == node.lineno and all(
+                first <= start and end <= last for start, end in spans)
+        return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == its_code.co_name and \
+            its_code.co_firstlineno == min(part.lineno for part in (node, *node.decorator_list))
+
+    found = [node for node in ast.walk(tree) if is_it(node)]
+    return found[-1] if found else None       # the innermost one, which a walk meets last
 
 
-def _ours(module: types.ModuleType) -> bool:
-    return module.__name__.partition(".")[0] == PACKAGE and module.__name__ not in INERT
-
-
-def _tree(source: str) -> str:
-    try:
-        return ast.dump(_bare(ast.parse(source)))
-    except SyntaxError:   # a lambda inside a longer line
-        return source
-
-
-class _Stripped(ast.NodeTransformer):
-    def generic_visit(self, node: ast.AST) -> ast.AST:
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and isinstance(body[0], ast.Expr) \
-                and isinstance(body[0].value, ast.Constant) and isinstance(body[0].value.value, str):
-            node = type(node)(**{**dict(ast.iter_fields(node)), "body": body[1:] or [ast.Pass()]})
-        return super().generic_visit(node)
-
-    def visit_Raise(self, node: ast.Raise) -> ast.Raise:
-        return ast.Raise()
-
-    def visit_arg(self, node: ast.arg) -> ast.arg:
-        return ast.arg(node.arg)
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        node.returns = None
-        return self.generic_visit(node)
-
-
-def _bare(tree: ast.AST) -> ast.AST:
-    """A tree without what cannot change a result; the tree itself stays as it is."""
-    return _Stripped().visit(ast.parse(ast.unparse(tree)))
+def _instructions(of: types.CodeType) -> Iterator[str]:
+    yield hashlib.sha256(of.co_code).hexdigest()
+    yield repr((of.co_names, of.co_varnames))
+    for item in of.co_consts:
+        if isinstance(item, types.CodeType):
+            yield from _instructions(item)
+        else:
+            yield repr(sorted(item, key=repr) if isinstance(item, frozenset) else item)
 
 
 # Values and data --------------------------------------------------------------------------------------------------
@@ -230,14 +175,22 @@ def _describe(value: Any, seen: set[int]) -> Iterator[str]:
     import numpy as np
     import torch
 
-    if value is None or isinstance(value, bool | int | float | str | bytes | torch.dtype | torch.device):
+    if isinstance(value, torch.device):
+        return      # where a training runs may change
+    if value is None or isinstance(value, bool | int | float | str | bytes | torch.dtype):
         yield f"{type(value).__name__} {value!r}"
         return
     if id(value) in seen:
         yield "again"
         return
+    if isinstance(value, types.ModuleType):
+        yield value.__name__
+        return
+    if found := definition(value):
+        yield code().digest(found)
+        return
     seen = seen | {id(value)}
-    yield f"{type(value).__module__}.{type(value).__qualname__}"
+    yield _kind(type(value))
     if isinstance(value, torch.Tensor):
         array = value.detach().cpu().contiguous()
         yield f"{tuple(array.shape)} {array.dtype}"
@@ -260,8 +213,7 @@ def _describe(value: Any, seen: set[int]) -> Iterator[str]:
     elif isinstance(value, types.MethodType):
         yield from _describe((value.__func__, value.__self__), seen)
     elif isinstance(value, types.FunctionType):
-        yield f"{value.__module__}.{value.__qualname__}"
-        yield from _describe_code(value.__code__)
+        yield from _function(value)
         for cell in value.__closure__ or ():
             yield from _describe(cell.cell_contents, seen)
         yield from _describe((value.__defaults__, value.__kwdefaults__), seen)
@@ -269,8 +221,6 @@ def _describe(value: Any, seen: set[int]) -> Iterator[str]:
             used = value.__globals__[name]
             if not isinstance(used, types.ModuleType | type):
                 yield from _describe((name, used), seen)
-    elif isinstance(value, type):
-        yield f"{value.__module__}.{value.__qualname__}"
     elif isinstance(value, torch.nn.Module):
         yield str(value)
         for part in value.modules():
@@ -283,19 +233,14 @@ def _describe(value: Any, seen: set[int]) -> Iterator[str]:
         yield repr(value)
 
 
-def _describe_code(code: types.CodeType) -> Iterator[str]:
-    yield hashlib.sha256(code.co_code).hexdigest()
-    yield repr((code.co_names, code.co_varnames))
-    documented = code.co_consts[1:] if code.co_consts and isinstance(code.co_consts[0], str) else code.co_consts
-    for item in documented:
-        if isinstance(item, types.CodeType):
-            yield from _describe_code(item)
-        else:
-            yield repr(sorted(item, key=repr) if isinstance(item, frozenset) else item)
+def _kind(of: type) -> str:
+    """A class of the course by what it does, another one by its full name."""
+    found = definition(of)
+    return code().digest(found) if found else f"{of.__module__}.{of.__qualname__}"
 
 
-def _names(code: types.CodeType) -> set[str]:
-    return set(code.co_names).union(*(_names(item) for item in code.co_consts if isinstance(item, types.CodeType)))
+def _names(of: types.CodeType) -> set[str]:
+    return set(of.co_names).union(*(_names(item) for item in of.co_consts if isinstance(item, types.CodeType)))
 
 
 def _data_hashes(names: Sequence[str]) -> list[str]:
@@ -306,8 +251,13 @@ def _data_hashes(names: Sequence[str]) -> list[str]:
     return [f"{name} {data.content_hash(name)}" for name in names]
 
 
-def _digest(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+def _weights_hash(name: str) -> str:
+    """The hash of trained weights that come with the course, as their card has it."""
+    path = Path(__file__).parent / "weights" / f"{name}.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))["weights_sha256"]
+    except FileNotFoundError:
+        raise ValueError(f"there are no weights {name!r}: {path.parent.name}/ holds no card of this name.") from None
 
 
 # The machine ------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -292,11 +293,14 @@ def test_verifying_without_names_looks_at_what_is_here(sets: Path, course: Cours
 
 # --- claims -----------------------------------------------------------------------------------------------------------
 
-MEASURED: list[int] = []
+class Measured:
+    """The seeds that were measured: no value that an experiment depends on."""
+
+    seeds: ClassVar[list[int]] = []
 
 
 def measure(profile: str, seed: int) -> dict[str, float]:
-    MEASURED.append(seed)
+    Measured.seeds.append(seed)
     return {"dncnn": 29.0 + 0.1 * (seed % 100), "nlm": 27.0}
 
 
@@ -313,25 +317,25 @@ def ledger(toy: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         return Claim(name, f"The toy network is {gap} dB better.", "nobody, Table 0", {"dncnn": 29.5}, experiment,
                      lambda rows: claims.exceeds(rows, "dncnn", "nlm", by=gap), seeds=2)
 
-    MEASURED.clear()
+    Measured.seeds.clear()
     monkeypatch.setattr(claims, "discover", lambda: (claim("toy-true", 1.0), claim("toy-false", 5.0)))
     return toy
 
 
 def test_running_measures_development_seeds_and_shows_the_verdict(ledger: Path, course: Course) -> None:
     code, out, err = course("claims", "run", "toy-true")
-    assert (code, MEASURED) == (0, [0, 1])
+    assert (code, Measured.seeds) == (0, [0, 1])
     assert "toy-ablation, smoke, seed 1: measured in" in err
     assert "HOLDS  toy-true" in out and "29.50  29.05 ± 0.07   29.00 .. 29.10" in out
-    assert course("claims", "run")[0] == 0 and MEASURED == [0, 1]
-    assert course("claims", "run", "--force", "--seed", "1")[0] == 0 and MEASURED == [0, 1, 1]
+    assert course("claims", "run")[0] == 0 and Measured.seeds == [0, 1]
+    assert course("claims", "run", "--force", "--seed", "1")[0] == 0 and Measured.seeds == [0, 1, 1]
 
 
 def test_reporting_seeds_need_the_word_report(ledger: Path, course: Course) -> None:
     code, _, err = course("claims", "run", "--seed", "100")
-    assert code == 1 and "--report" in err and MEASURED == []
+    assert code == 1 and "--report" in err and Measured.seeds == []
     course("claims", "run", "--report")
-    assert MEASURED == [100, 101]
+    assert Measured.seeds == [100, 101]
 
 
 def test_the_report_counts_states_and_fails_if_a_claim_does(ledger: Path, course: Course) -> None:
@@ -373,7 +377,7 @@ def test_one_broken_experiment_does_not_stop_the_others(ledger: Path, course: Co
     bad = Claim("bad-a", "s", "s", {}, Experiment("bad-work", broken), lambda rows: Verdict(True, ""))
     monkeypatch.setattr(claims, "discover", lambda: (bad, *good))
     code, out, err = course("claims", "run")
-    assert code == 1 and MEASURED == [0, 1]
+    assert code == 1 and Measured.seeds == [0, 1]
     assert "the figure 'psnr' is nan" in err and "MISSING  bad-a" in out and "HOLDS  toy-true" in out
 
 

@@ -3,8 +3,11 @@
 import dataclasses
 import functools
 import importlib
+import json
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -85,6 +88,7 @@ def prints(tmp_path, monkeypatch):
         import linecache
 
         linecache.clearcache()
+        provenance._code.cache_clear()
         monkeypatch.setattr(sys, "dont_write_bytecode", True)
         return provenance.fingerprint(importlib.import_module("course_lib.toy_module").measure)
 
@@ -113,16 +117,38 @@ def test_words_and_what_is_not_reached_do_not_count(prints, change):
 
 
 def test_a_method_reaches_the_training_loop_the_noise_and_its_own_constants():
-    reached = provenance._closure([dncnn.train, dncnn.train_three_tasks])
+    def reached(*objects):
+        found = provenance.code().closure(provenance.definition(thing) for thing in objects)
+        return {f"{one.module}.{one.name}" for one in found}
+
     for name in ("course_lib.fit.fit", "course_lib.noise.Gaussian", "course_lib.denoise.dncnn.BLIND",
                  "course_lib.denoise.dncnn.DnCNN", "course_lib.data.sources.patches", "course_lib.optimisers.Muon",
                  "course_lib.operators.bicubic_loss"):
-        assert name in reached
+        assert name in reached(dncnn.train, dncnn.train_three_tasks)
     from course_lib.claims.dncnn import measure_benchmark
 
-    passed_on = provenance._closure([measure_benchmark])   # it says data.fixed_pairs, which the package passes on
-    assert {"course_lib.data.sources.fixed_pairs", "course_lib.data.images.to_float"} <= passed_on.keys()
-    assert not any(name.startswith("torch") for name in reached)
+    passed_on = reached(measure_benchmark)   # it says data.fixed_pairs, which the package passes on
+    assert {"course_lib.data.sources.fixed_pairs", "course_lib.data.images.to_float"} <= passed_on
+    assert not any("provenance" in name or "torch" in name for name in passed_on)
+
+
+def test_weights_are_part_of_a_fingerprint_and_those_that_are_not_there_are_named():
+    assert len({provenance.fingerprint(dncnn.train, weights=names)
+                for names in ((), ("dncnn-s15-w32",), ("dncnn-s25-w32",))}) == 3
+    with pytest.raises(ValueError, match="no weights 'dncnn-s99'"):
+        provenance.fingerprint(dncnn.train, weights=("dncnn-s99",))
+
+
+def test_retrained_weights_make_what_reads_them_stale(tmp_path, monkeypatch):
+    from course_lib.claims.receptive_field import PATCHES
+
+    before = PATCHES.fingerprint()
+    shutil.copytree(Path(provenance.__file__).parent / "weights", tmp_path / "weights")
+    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "provenance.py"))
+    assert PATCHES.fingerprint() == before
+    card = tmp_path / "weights" / "dncnn-s15-w32.json"
+    card.write_text(json.dumps(json.loads(card.read_text()) | {"weights_sha256": "0" * 64}))
+    assert PATCHES.fingerprint() != before
 
 
 def test_the_data_are_part_of_a_fingerprint():
@@ -177,6 +203,43 @@ def test_a_source_is_identified_by_its_images_its_size_and_its_noise():
     (dncnn.DnCNN(depth=2, width=2), dncnn.DnCNN(depth=3, width=2))])
 def test_values_that_differ_have_other_identities(one, other):
     assert provenance.identity(one) != provenance.identity(other)
+
+
+FUNCTIONS = {
+    "lambda": lambda x: x + 1,
+    "of two on a line": (lambda x: x + 1, lambda x: x + 2)[1],
+    "within a lambda": (lambda: (lambda x: x + 3))(),
+    "partial": functools.partial(view, generator=None),
+    "of the course": dncnn.train,
+    "closure": (lambda level: lambda y: y * level)(25),
+    "closed over": (lambda level: lambda y: y * level)(50),
+    "global": lambda: IMAGES,
+    "class": dncnn.DnCNN,
+}
+
+
+def test_functions_are_told_apart_by_what_they_do():
+    found = {name: provenance.identity(function) for name, function in FUNCTIONS.items()}
+    assert len(set(found.values())) == len(found)
+    assert provenance.identity(lambda x: x + 1) == found["lambda"]
+    renamed = (lambda strength: lambda y: y * strength)(25)
+    assert provenance.identity(renamed) != found["closed over"]
+
+
+def test_a_function_without_a_source_is_known_by_its_instructions():
+    made = {}
+    exec("def f(x):\n    return x + 1\ndef g(x):\n    return x + 2", made)
+    assert provenance.identity(made["f"]) != provenance.identity(made["g"])
+
+
+def test_an_identity_is_the_same_on_every_python():
+    """A golden value: a checkpoint that was written on one Python resumes on another."""
+    made = [functools.partial(view, generator=None), (lambda level: lambda y: f"{y * level:.2f}")(25), IMAGES, other_view]
+    assert provenance.identity((made, {"a": (1.5, None, True)}, torch.float32)) == "859390e46d1a63b3"
+
+
+def test_the_device_is_no_part_of_an_identity():
+    assert provenance.identity((1, torch.device("cpu"))) == provenance.identity((1, torch.device("meta")))
 
 
 def test_a_stamp_says_where_a_result_was_made():

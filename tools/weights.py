@@ -14,7 +14,7 @@ from pathlib import Path
 
 from torch import nn
 
-from course_lib import data, manifest, profiles, provenance, zoo
+from course_lib import canonical, data, manifest, profiles, provenance, zoo
 from course_lib.data.identities import people
 from course_lib.data.images import read
 from course_lib.data.readers import Labelled
@@ -91,8 +91,7 @@ RECIPES = {
 def make(name: str, recipe: Recipe, checkpoints: Path) -> zoo.Card:
     """Train, score and store one set of weights."""
     network = recipe.cls(**recipe.arguments, seed=recipe.seed)
-    asked = provenance.identity((recipe.arguments, recipe.train_arguments, recipe.budget, fingerprint(recipe)))
-    checkpoint = checkpoints / f"{name}-{asked}.safetensors"
+    checkpoint = checkpoints / f"{name}-{fingerprint(recipe)}.safetensors"
     channels = recipe.arguments.get("channels", 1)
     pictures = recipe.pictures() if recipe.pictures else data.photographs("train", channels=channels)
     trained = recipe.train(pictures, budget=recipe.budget, seed=recipe.seed, network=network, checkpoint=checkpoint,
@@ -118,10 +117,13 @@ def make(name: str, recipe: Recipe, checkpoints: Path) -> zoo.Card:
 
 
 def fingerprint(recipe: Recipe) -> str:
-    """What the weights depend on."""
+    """What the weights depend on: code, pictures, and what the recipe asks for."""
+    asked = provenance.identity((recipe.arguments, recipe.train_arguments, recipe.budget, recipe.seed, recipe.pictures))
     if recipe.pictures:
-        return provenance.fingerprint(recipe.train, recipe.cls, recipe.pictures.func)
-    return provenance.fingerprint(recipe.train, recipe.cls, read, data=("photographs",))
+        code = provenance.fingerprint(recipe.train, recipe.cls)
+    else:
+        code = provenance.fingerprint(recipe.train, recipe.cls, read, data=("photographs",))
+    return canonical.hashed([asked, code])
 
 
 def drawn_by(recipe: Recipe) -> dict[str, str]:

@@ -49,20 +49,21 @@ class Experiment:
 
     `measure(profile, seed)` returns named, finite figures and depends on nothing else; the profile is also in force.
     `uses` are the functions and classes whose change makes the figures stale (`measure` itself is always among them),
-    `data` the names of the data sets it reads.
+    `data` the names of the data sets it reads, `weights` those of the trained weights.
     """
 
     id: str
     measure: Callable[[Profile, int], dict[str, float]]
     uses: tuple = ()
     data: tuple[str, ...] = ()
+    weights: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _check_name("experiment", self.id)
 
     def fingerprint(self) -> str:
-        """The hash of the code and data that the figures depend on."""
-        return provenance.fingerprint(self.measure, *self.uses, data=self.data)
+        """The hash of the code, data and weights that the figures depend on."""
+        return provenance.fingerprint(self.measure, *self.uses, data=self.data, weights=self.weights)
 
 
 @dataclass(frozen=True, eq=False)

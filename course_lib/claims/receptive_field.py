@@ -172,7 +172,8 @@ def measure_denoisers(profile: Profile, seed: int) -> dict[str, float]:
 
 DEPTH = Experiment("receptive_field-depth", measure_depth)
 TRAINING = Experiment("receptive_field-training", measure_training, (read,), ("photographs", "cifar10_jpeg"))
-PATCHES = Experiment("receptive_field-denoisers", measure_denoisers, (read,), ("photographs",))
+PATCHES = Experiment("receptive_field-denoisers", measure_denoisers, (read,), ("photographs",),
+                     weights=tuple(f"dncnn-s{level}-w32" for level in DENOISERS))
 
 
 # Claims ------------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from course_lib import claims, manifest
+from course_lib import claims, manifest, provenance, zoo
 from course_lib.claims import Claim, Experiment, LedgerError
 
 Make = Callable[..., Claim]
@@ -82,3 +82,11 @@ def test_the_claims_of_the_course_belong_to_its_methods() -> None:
         assert claim.id.split("-")[0] in methods
         assert claim.experiment.id.split("-")[0] in methods
         assert claim.experiment.fingerprint()
+
+
+def test_experiments_that_read_trained_weights_name_them() -> None:
+    load = provenance.definition(zoo.load)
+    for experiment in {claim.experiment.id: claim.experiment for claim in claims.discover()}.values():
+        roots = [provenance.definition(one) for one in (experiment.measure, *experiment.uses)]
+        assert bool(experiment.weights) == (load in provenance.code().closure(roots)), experiment.id
+        assert set(experiment.weights) <= set(zoo.names())

@@ -23,12 +23,16 @@ class Counting:
     """A measurement that remembers for which seeds it was asked."""
 
     def __init__(self, figures: Callable[[int], dict[str, float]] = lambda seed: {"psnr": float(seed)}) -> None:
-        self.seeds: list[int] = []
+        self._seeds: list[int] = []     # no part of the experiment's identity
         self.figures = figures
+
+    @property
+    def seeds(self) -> list[int]:
+        return self._seeds
 
     def experiment(self) -> Experiment:
         def measure(profile: str, seed: int) -> dict[str, float]:
-            self.seeds.append(seed)
+            self._seeds.append(seed)
             return self.figures(seed)
 
         return Experiment("toy-count", measure)
@@ -39,7 +43,7 @@ def frozen(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Set the fingerprint of all code to a word."""
 
     def freeze(word: str) -> None:
-        monkeypatch.setattr(provenance, "fingerprint", lambda *objects, data=(): word)
+        monkeypatch.setattr(provenance, "fingerprint", lambda *objects, data=(), weights=(): word)
 
     return freeze
 
