@@ -20,7 +20,8 @@ import ast
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ PACKAGE = "course_lib"
 # What cannot change a figure: checks that only refuse, shows, stores and resumes, and files whose content is hashed.
 INERT = {f"{PACKAGE}.{name}" for name in ("arguments", "canonical", "checkpoints", "data.photographs", "data.sets",
                                           "files", "progress", "provenance")}
+NAMED = re.compile(r'(parameter |kept |str |constant str ")(\w+)("?)')      # words that hold a name callers use
 WHOLE = "*"      # a module that is mentioned as a value stands for all its definitions
 
 
@@ -73,8 +75,10 @@ class Code:
     True
     """
 
-    def __init__(self, folders: Sequence[Path]) -> None:
+    def __init__(self, folders: Sequence[Path], *, renamed: Mapping[str, str] | None = None) -> None:
+        """`renamed` gives parameters, attributes and whole strings of these names other ones, in every form."""
         self.folders = [Path(folder) for folder in folders]
+        self.renamed = dict(renamed or {})
         self.modules: dict[str, Module | None] = {}
         self._digests: dict[Definition, str] = {}
         self._words: dict[Definition, list[Word]] = {}
@@ -108,7 +112,7 @@ class Code:
                     found += [name, Definition(definition.module, name)]
             else:
                 writer = Writer(self, self.resolver(module))
-                found = [word for conditions, statement in self.statements(definition)
+                found = [renamed(word, self.renamed) for conditions, statement in self.statements(definition)
                          for word in writer.definition(definition.name, statement, conditions)]
             self._words[definition] = found
         return self._words[definition]
@@ -324,7 +328,7 @@ class Writer:
 
     def _all(self, name: str, nodes: Sequence[Any]) -> list[Word]:
         """A list as words; statements that do nothing are left out."""
-        words = [word for node in nodes if not _idle(node) for word in self._value(node)]
+        words = [word for node in nodes if not idle(node) for word in self._value(node)]
         return [name, "[", *words, "]"] if words else []
 
     def _value(self, value: Any) -> list[Word]:
@@ -495,7 +499,7 @@ def _word(target: Target | None) -> Word:
     return target
 
 
-def _idle(node: Any) -> bool:
+def idle(node: Any) -> bool:
     """Whether a statement does nothing: docstrings, `pass`, bare annotations, imports and declarations of scope."""
     if isinstance(node, ast.Expr):
         return isinstance(node.value, ast.Constant)
@@ -536,6 +540,16 @@ def _circles(root: Definition, mentioned: Callable[[Definition], list[Definition
 
     visit(root)
     return groups
+
+
+def renamed(word: Word, names: Mapping[str, str]) -> Word:
+    """A word with another name for a parameter, an attribute or a keyword, or another text for a whole string.
+
+    >>> renamed("parameter watch", {"watch": "validate"}), renamed("local 3", {"3": "4"})
+    ('parameter validate', 'local 3')
+    """
+    found = NAMED.fullmatch(word) if names and isinstance(word, str) else None
+    return f"{found[1]}{names.get(found[2], found[2])}{found[3]}" if found else word
 
 
 def hashed(words: Iterable[str]) -> str:

@@ -234,7 +234,8 @@ def test_a_function_without_a_source_is_known_by_its_instructions():
 
 def test_an_identity_is_the_same_on_every_python():
     """A golden value: a checkpoint that was written on one Python resumes on another."""
-    made = [functools.partial(view, generator=None), (lambda level: lambda y: f"{y * level:.2f}")(25), IMAGES, other_view]
+    closure = (lambda level: lambda y: f"{y * level:.2f}")(25)
+    made = [functools.partial(view, generator=None), closure, IMAGES, other_view]
     assert provenance.identity((made, {"a": (1.5, None, True)}, torch.float32)) == "859390e46d1a63b3"
 
 

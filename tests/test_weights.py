@@ -1,5 +1,6 @@
 """Weights are made by recipe, resumed when killed, and left alone when fresh."""
 
+import dataclasses
 import sys
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from course_lib import data, zoo
 from course_lib.denoise import dncnn
 from course_lib.profiles import Budget
+from course_lib.recipes import RECIPES, Recipe
 from tools import weights
 
 
@@ -16,7 +18,7 @@ def toy(tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_ROOT", str(tmp_path))
     monkeypatch.setattr(zoo, "FOLDER", tmp_path / "weights")
     monkeypatch.setattr(data, "photographs", lambda split, channels=1: {"flower": PICTURE})
-    recipe = weights.Recipe(dncnn.DnCNN, {"depth": 3, "width": 4}, dncnn.train, {"sigma": 0.1}, Budget(4, 2, 16), (25,))
+    recipe = Recipe(dncnn.DnCNN, {"depth": 3, "width": 4}, dncnn.train, {"sigma": 0.1}, Budget(4, 2, 16), (25,))
     monkeypatch.setattr(weights, "RECIPES", {"toy": recipe})
     return tmp_path
 
@@ -42,11 +44,11 @@ def test_a_recipe_makes_weights_with_a_card_that_tells_how(toy, monkeypatch, cap
 
 
 def test_every_recipe_has_its_weights_and_every_weight_its_recipe():
-    assert set(zoo.names()) == set(weights.RECIPES)
+    assert set(zoo.names()) == set(RECIPES)
 
 
-@pytest.mark.full
-@pytest.mark.parametrize("name", weights.RECIPES)
-def test_the_weights_are_fresh(name):
-    fresh = weights.fingerprint(weights.RECIPES[name])
-    assert zoo.card(name).fingerprint == fresh, f"stale: python -m tools.weights {name}"
+def test_what_a_recipe_asks_for_is_part_of_its_fingerprint():
+    recipe = RECIPES["dncnn-s25-w32"]
+    others = [dataclasses.replace(recipe, **change) for change in (
+        {"budget": Budget(2000, 16, 36)}, {"train_arguments": {"sigma": 26 / 255}}, {"seed": 1}, {"arguments": {}})]
+    assert len({one.fingerprint() for one in (recipe, *others)}) == 5

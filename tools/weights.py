@@ -7,101 +7,24 @@ changed are left alone; `--force` trains them anew.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-from torch import nn
-
-from course_lib import canonical, data, manifest, profiles, provenance, zoo
-from course_lib.data.identities import people
-from course_lib.data.images import read
-from course_lib.data.readers import Labelled
-from course_lib.data.shapes import shapes
-from course_lib.denoise import bias_free, cbdnet, class_aware, dncnn, ffdnet
+from course_lib import data, manifest, profiles, provenance, zoo
 from course_lib.denoiser import score
-from course_lib.fit import Trained
-from course_lib.metric import triplet
-from course_lib.metric.identification import embed
-from course_lib.metric.verification import equal_error_rate, pair_distances, recall_at
-from course_lib.networks import Embedding, Encoder
 from course_lib.noise import Gaussian
-from course_lib.pretext import probe, simclr
-from course_lib.pretext.views import Views
-from course_lib.profiles import Budget
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How one set of weights is made: from the bundled training photographs, unless it names its own pictures."""
-
-    cls: type[nn.Module]
-    arguments: dict
-    train: Callable[..., Trained]
-    train_arguments: dict
-    budget: Budget
-    scored_at: tuple[int, ...] = ()   # noise levels of the card, of 255
-    seed: int = 0
-    pictures: partial[Labelled] | None = None                            # what it trains on, if not photographs
-    judge: Callable[[nn.Module], dict[str, float]] | None = None         # what the card says of it, if not PSNR
-
-
-def tells_people_apart(model: nn.Module) -> dict[str, float]:
-    """The equal error rate and the recall at 1 on 80 other drawn people."""
-    others = people(80, first=160)
-    f = embed(model, others.images)
-    return {"people_eer": equal_error_rate(*pair_distances(f, others.labels)),
-            "people_recall": recall_at(f, others.labels, (1,))[1]}
-
-
-def tells_shapes_apart(model: nn.Module) -> dict[str, float]:
-    """What both probes find in the features of 400 other pictures, with the labels of those that were trained on."""
-    known, asked = shapes(120), shapes(50, seed=1)
-    given = (embed(model, known.images), known.labels, embed(model, asked.images), asked.labels)
-    return {"shapes_linear": probe.linear(*given), "shapes_nearest": probe.nearest(*given)}
-
-
-SMALL = {"depth": 9, "width": 32}   # the paper's networks have 17 or 20 layers of 64
-MINUTES = Budget(3000, 16, 36)
-RECIPES = {
-    **{f"dncnn-s{level}-w32": Recipe(dncnn.DnCNN, SMALL, dncnn.train, {"sigma": level / 255}, MINUTES, (level,))
-       for level in (15, 25, 50)},
-    "dncnn-b-w32": Recipe(dncnn.DnCNN, SMALL, dncnn.train, {"sigma": dncnn.BLIND}, MINUTES, (15, 25, 50)),
-    "dncnn-3-w32": Recipe(dncnn.DnCNN, SMALL, dncnn.train_three_tasks, {}, MINUTES, (15, 25, 50)),
-    "ffdnet-w48": Recipe(ffdnet.FFDNet, {"depth": 9, "width": 48}, ffdnet.train, {}, Budget(25_000, 8, 48),
-                         (5, 15, 25, 50, 75)),
-    **{f"bias_free-{name}-w32": Recipe(network, SMALL, bias_free.train, {}, Budget(6000, 8, 36), (10, 50))
-       for name, network in (("10", bias_free.BiasFreeDnCNN), ("twin-10", bias_free.BiasedTwin))},
-    "bias_free-55-w32": Recipe(bias_free.BiasFreeDnCNN, SMALL, bias_free.train, {"sigma": (0.0, 55 / 255)},
-                               Budget(6000, 8, 36), (10, 25, 50)),
-    "class_aware-s25-w16": Recipe(class_aware.Gradual, {"depth": 20, "width": 16}, class_aware.train,
-                                  {"noise": 25 / 255}, Budget(6000, 8, 48), (25,)),
-    **{f"cbdnet-{name}-w16": Recipe(cbdnet.CBDNet, {"channels": 3, "width": 16, "estimator_width": 16}, cbdnet.train,
-                                    recipe, Budget(6000, 8, 48), (15, 25))
-       for name, recipe in (("camera", {}), ("white", {"degrade": (0.0, 55 / 255)}))},
-    "triplet-people": Recipe(Embedding, {"start": triplet.START}, triplet.train, {}, Budget(1000, 40),
-                             pictures=partial(people, 160), judge=tells_people_apart),
-    "simclr-shapes": Recipe(Encoder, {"channels": 3}, simclr.train_encoder,
-                            {"view": Views(area=(0.25, 1.0), strength=0.5), "temperature": 0.2}, Budget(2500, 128),
-                            pictures=partial(shapes, 120), judge=tells_shapes_apart),
-}
+from course_lib.recipes import RECIPES, Recipe
 
 
 def make(name: str, recipe: Recipe, checkpoints: Path) -> zoo.Card:
     """Train, score and store one set of weights."""
-    network = recipe.cls(**recipe.arguments, seed=recipe.seed)
-    checkpoint = checkpoints / f"{name}-{fingerprint(recipe)}.safetensors"
-    channels = recipe.arguments.get("channels", 1)
-    pictures = recipe.pictures() if recipe.pictures else data.photographs("train", channels=channels)
-    trained = recipe.train(pictures, budget=recipe.budget, seed=recipe.seed, network=network, checkpoint=checkpoint,
-                           **recipe.train_arguments)
+    checkpoint = checkpoints / f"{name}-{recipe.fingerprint()}.safetensors"
+    trained = recipe.learn(checkpoint=checkpoint)
     rounded = {key: value.half().to(value.dtype) if value.is_floating_point() else value
                for key, value in trained.model.state_dict().items()}
     trained.model.load_state_dict(rounded)   # what is scored is what is stored
+    pictures = data.photographs("test", channels=recipe.arguments.get("channels", 1))
     quality = {f"photographs_{level}": float(score(
-        trained.model, data.fixed_pairs(data.photographs("test", channels=channels), Gaussian(level / 255), seed=0),
-        sigma=level / 255).mean())
+        trained.model, data.fixed_pairs(pictures, Gaussian(level / 255), seed=0), sigma=level / 255).mean())
         for level in recipe.scored_at} | (recipe.judge(trained.model) if recipe.judge else {})
     card = zoo.Card(
         name=name, cls=f"{recipe.cls.__module__}.{recipe.cls.__qualname__}", arguments=recipe.arguments,
@@ -109,21 +32,11 @@ def make(name: str, recipe: Recipe, checkpoints: Path) -> zoo.Card:
         recipe_arguments={**recipe.train_arguments, "steps": recipe.budget.steps, "batch": recipe.budget.batch,
                           "patch": recipe.budget.patch},
         data=drawn_by(recipe) or {"photographs": data.content_hash("photographs")}, seed=recipe.seed,
-        quality=quality | {"seconds": trained.history.seconds}, fingerprint=fingerprint(recipe),
+        quality=quality | {"seconds": trained.history.seconds}, fingerprint=recipe.fingerprint(),
         stamp=provenance.stamp())
     zoo.save(trained, card)
     checkpoint.unlink()
     return card
-
-
-def fingerprint(recipe: Recipe) -> str:
-    """What the weights depend on: code, pictures, and what the recipe asks for."""
-    asked = provenance.identity((recipe.arguments, recipe.train_arguments, recipe.budget, recipe.seed, recipe.pictures))
-    if recipe.pictures:
-        code = provenance.fingerprint(recipe.train, recipe.cls)
-    else:
-        code = provenance.fingerprint(recipe.train, recipe.cls, read, data=("photographs",))
-    return canonical.hashed([asked, code])
 
 
 def drawn_by(recipe: Recipe) -> dict[str, str]:
@@ -140,7 +53,7 @@ def main() -> None:
     with profiles.using("lecture"):
         for name in chosen.names or RECIPES:
             recipe = RECIPES[name]
-            if name in zoo.names() and zoo.card(name).fingerprint == fingerprint(recipe) and not chosen.force:
+            if name in zoo.names() and zoo.card(name).fingerprint == recipe.fingerprint() and not chosen.force:
                 print(f"{name}: fresh")
                 continue
             card = make(name, recipe, checkpoints)
