@@ -202,6 +202,38 @@ def _claims_report(args: argparse.Namespace) -> int:
     return FAILED if bad else 0
 
 
+def _claims_stale(args: argparse.Namespace) -> int:
+    from course_lib.claims import confirm
+
+    found = confirm.stale()
+    for words in found.values():
+        print(f"stale: {words}")
+    if found:
+        print(_wrapped("Shown to be the same by `course claims confirm`, or measured again by `course claims run ID"
+                       " --report` and `python -m tools.weights NAME`."))
+    return FAILED if found and args.strict else 0
+
+
+def _claims_confirm(args: argparse.Namespace) -> int:
+    from course_lib import claims
+    from course_lib.claims import confirm
+    from course_lib.recipes import RECIPES
+
+    weights = [name for name in args.ids if name in RECIPES]
+    chosen = claims.select(claims.discover(), [name for name in args.ids if name not in RECIPES])
+    named = [f"experiment:{one.id}" for one in dict.fromkeys(claim.experiment for claim in chosen)]
+    subjects = [*(named if len(args.ids) > len(weights) else []), *(f"weights:{name}" for name in weights)]
+    found = confirm.confirm_all(subjects if args.ids else list(confirm.stale()), base=args.base,
+                                renamed=dict(args.renamed))
+    for subject, verdict in found.items():
+        name = subject.partition(":")[2]
+        same = isinstance(verdict, confirm.Confirmed)
+        print(_wrapped(f"{name}: {f'confirmed, {verdict.how}' if same else f'REFUSED: {verdict.why}'}"))
+    refused = sum(isinstance(verdict, confirm.Refused) for verdict in found.values())
+    print(f"{len(found) - refused} confirmed, {refused} refused")
+    return FAILED if refused else 0
+
+
 def _tool(name: str) -> Command:
     """A command of the repository's own tools, which an installed package does not have."""
 
@@ -285,6 +317,18 @@ def _grammar() -> argparse.ArgumentParser:
         parser.add_argument("--seed", metavar="N", type=_seed, nargs="+", help="these seeds only")
     measure.add_argument("--report", action="store_true", help="the seeds 100, 101, ... instead of 0, 1, ...")
     measure.add_argument("--force", action="store_true", help="measure again what is fresh")
+    old = _add(claims, "stale", "what was measured or trained with other code than today's", _claims_stale,
+               "course claims stale")
+    old.add_argument("--strict", action="store_true", help="fail if there is any")
+    prove = _add(claims, "confirm", "show that a refactor changed no result, and renew what it made stale",
+                 _claims_confirm, "course claims confirm", "course claims confirm dncnn --base HEAD~3",
+                 "course claims confirm --renamed watch=validate --base v1")
+    prove.add_argument("ids", metavar="ID", nargs="*",
+                       help="an experiment, a claim, a method or weights (default: everything that is stale)")
+    prove.add_argument("--base", metavar="COMMIT",
+                       help="a commit whose results were fresh (default: the one of origin/main that this tree left)")
+    prove.add_argument("--renamed", metavar="OLD=NEW", type=_renaming, nargs="+", default=[],
+                       help="new names of parameters, attributes, figures or experiments")
     show.add_argument("--development", action="store_true", help="judge on seeds 0, 1, ... instead of 100, 101, ...")
     show.add_argument("--strict", action="store_true", help="a stale claim is a failure, too")
 
@@ -293,6 +337,13 @@ def _grammar() -> argparse.ArgumentParser:
                     f"course {name}")
         tool.set_defaults(rest=[])
     return top
+
+
+def _renaming(text: str) -> tuple[str, str]:
+    old, _, new = text.partition("=")
+    if not old or not new:
+        raise argparse.ArgumentTypeError(f"{text!r} is no renaming: write OLD=NEW")
+    return old, new
 
 
 def _parser(make: Callable[..., argparse.ArgumentParser], name: str, text: str, *examples: str,

@@ -37,6 +37,7 @@ class Card:
     fingerprint: str               # of the recipe's code
     stamp: Stamp
     weights_sha256: str = ""       # filled in by save
+    confirmed: dict | None = None  # how a later tree was shown to train the same (`claims.confirm`)
 
 
 def names() -> list[str]:

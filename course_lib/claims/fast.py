@@ -86,7 +86,8 @@ def measure_ten_crops(profile: Profile, seed: int) -> dict[str, float]:
 
 
 PHOTOGRAPHS = Experiment("fast-photographs", measure_photographs, (read,), ("photographs",))
-TEN_CROPS = Experiment("fast-ten-crops", measure_ten_crops, (read,), ("Train400", "BSD68", "Set12"))
+TEN_CROPS = Experiment("fast-ten-crops", measure_ten_crops, (read,), ("Train400", "BSD68", "Set12"),
+                       times=("seconds",))
 
 
 # Claims ------------------------------------------------------------------------------------------------------------

@@ -49,7 +49,8 @@ class Experiment:
 
     `measure(profile, seed)` returns named, finite figures and depends on nothing else; the profile is also in force.
     `uses` are the functions and classes whose change makes the figures stale (`measure` itself is always among them),
-    `data` the names of the data sets it reads, `weights` those of the trained weights.
+    `data` the names of the data sets it reads, `weights` those of the trained weights. `times` are the figures that
+    say how long something took, which no two runs agree on.
     """
 
     id: str
@@ -57,6 +58,7 @@ class Experiment:
     uses: tuple = ()
     data: tuple[str, ...] = ()
     weights: tuple[str, ...] = ()
+    times: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _check_name("experiment", self.id)
@@ -98,6 +100,7 @@ class Result:
     figures: dict[str, float]
     fingerprint: str
     stamp: dict[str, object]
+    confirmed: dict[str, object] | None = None  # how a later tree was shown to give the same (`confirm`)
 
 
 @dataclass(frozen=True)
@@ -199,6 +202,18 @@ def results(experiment_id: str, profile: Profile, *, root: Path | None = None) -
         if path.exists():
             return _read(path)
     return []
+
+
+def rewrite(experiment_id: str, new_id: str, *, change: Callable[[Result], Result], root: Path | None = None) -> None:
+    """Change the stored results of an experiment, and move them where its id changed."""
+    for profile in profiles.PROFILES:
+        path = _writable(experiment_id, profile, root)
+        if rows := _read(path):
+            _write(_writable(new_id, profile, root), map(change, rows))
+            if new_id != experiment_id:
+                path.unlink()
+                if not any(path.parent.iterdir()):
+                    path.parent.rmdir()
 
 
 def measured(
@@ -352,6 +367,7 @@ def _read(path: Path) -> list[Result]:
                 {k: float(v) for k, v in row["figures"].items()},
                 str(row["fingerprint"]),
                 dict(row["stamp"]),
+                row.get("confirmed"),
             )
             for row in json.loads(path.read_text(encoding="utf-8"))
         ]
@@ -365,4 +381,5 @@ def _read(path: Path) -> list[Result]:
 
 def _write(path: Path, rows: Iterable[Result]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    files.write_json(path, [asdict(row) for row in sorted(rows, key=lambda row: row.seed)])
+    plain = [asdict(row) for row in sorted(rows, key=lambda row: row.seed)]
+    files.write_json(path, [{key: value for key, value in row.items() if value is not None} for row in plain])
