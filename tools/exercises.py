@@ -169,10 +169,14 @@ def solution_lines(source: str, stubs: Iterable[str]) -> set[str]:
     """Every line of a solution in an exercise source, without blanks, that no stub shows and that says something."""
     lines = source.splitlines()
     shown = {squeezed(line) for stub in stubs for line in stub.splitlines()}
-    found = set()
-    for node in ast.parse(source).body:
+    found, tree = set(), ast.parse(source)
+    for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("cases_"):
             found |= {squeezed(line) for line in lines[node.lineno:node.end_lineno] if '"""' not in line}
+    for node in ast.walk(tree):
+        match node:   # the same expression in a function would be a line that begins with return
+            case ast.Call(ast.Name("Mutant"), [ast.Lambda(body=body), *_]):
+                found.add(squeezed(f"return {ast.get_source_segment(source, body)}"))
     return {line for line in found - shown if len(line) >= SHORTEST_LEAK and not line.startswith(("def", "class"))}
 
 

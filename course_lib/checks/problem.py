@@ -80,6 +80,19 @@ class Mutant:
     decisive: tuple[str, ...] = ()
 
 
+def mutant(misconception: str, message: str, *,
+           decisive: tuple[str, ...] = ()) -> Callable[[Callable[..., Any]], Mutant]:
+    """Turn the function or class below into a Mutant; a wrong solution of one expression can be a lambda instead.
+
+    >>> @mutant("not averaged", "You add the pixels up; divide by their number.")
+    ... def summed(z, y):
+    ...     return (z - y).square().sum()
+    >>> summed.misconception
+    'not averaged'
+    """
+    return lambda solution: Mutant(solution, misconception, message, decisive)
+
+
 @dataclass(frozen=True)
 class Problem:
     """One exercise, complete: the student's text, the right and the wrong solutions, and how to tell them apart."""

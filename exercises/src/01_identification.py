@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from course_lib.checks import probes
-from course_lib.checks.problem import Case, Mutant, Problem, Tolerance, Variant
+from course_lib.checks.problem import Case, Mutant, Problem, Tolerance, Variant, mutant
 
 # --- identification.equally_far -------------------------------------------------------------------------------------
 
@@ -56,54 +56,8 @@ def _scaled(a, b, factor):
     return a + torch.nan_to_num((b - a) * factor, nan=0.0, posinf=0.0, neginf=0.0)
 
 
-def whole_batch(a, b, *, d):
-    return _scaled(a, b, d / (b - a).norm())
-
-
-def root_of_the_mean(a, b, *, d):
-    return _scaled(a, b, d / (b - a).square().mean(dim=(1, 2, 3), keepdim=True).sqrt())
-
-
-def squared_length(a, b, *, d):
-    return _scaled(a, b, d / (b - a).square().sum(dim=(1, 2, 3), keepdim=True))
-
-
-def city_blocks(a, b, *, d):
-    return _scaled(a, b, d / (b - a).abs().sum(dim=(1, 2, 3), keepdim=True))
-
-
-def largest_change(a, b, *, d):
-    return _scaled(a, b, d / (b - a).abs().amax(dim=(1, 2, 3), keepdim=True))
-
-
-def not_scaled(a, b, *, d):
-    return a + d * (b - a)
-
-
-def from_the_other(a, b, *, d):
-    return _scaled(b, a, d / (b - a).flatten(1).norm(dim=1)[:, None, None, None])
-
-
-def only_the_change(a, b, *, d):
-    return equally_far(a, b, d=d) - a
-
-
-def clipped(a, b, *, d):
-    return equally_far(a, b, d=d).clamp(0, 1)
-
-
-def away_from_b(a, b, *, d):
-    return 2 * a - equally_far(a, b, d=d)
-
-
-def each_pixel_alone(a, b, *, d):
-    return _scaled(a, b, d / (b - a).norm(dim=1, keepdim=True))
-
-
-def each_channel_alone(a, b, *, d):
-    return _scaled(a, b, d / (b - a).square().sum(dim=(2, 3), keepdim=True).sqrt())
-
-
+@mutant("zero by zero",
+        "Where b equals a you divide zero by zero, and NaN fills the image. There the answer is a itself.")
 def divides_by_zero(a, b, *, d):
     change = b - a
     return a + d * change / change.flatten(1).norm(dim=1)[:, None, None, None]
@@ -133,38 +87,41 @@ EQUALLY_FAR = Problem(
     reference=equally_far,
     alternates=(equally_far_one_by_one, equally_far_by_pixels),
     mutants=(
-        Mutant(whole_batch, "one norm for the batch",
+        Mutant(lambda a, b, *, d: _scaled(a, b, d / (b - a).norm()), "one norm for the batch",
                "You take one norm over the whole batch. Then the images are at different distances, and only together "
                "at d. Sum over the pixels of each image alone: `flatten(1)`, then `norm(dim=1)`."),
-        Mutant(root_of_the_mean, "the mean of the squares",
+        Mutant(lambda a, b, *, d: _scaled(a, b, d / (b - a).square().mean(dim=(1, 2, 3), keepdim=True).sqrt()),
+               "the mean of the squares",
                "You divide by the root of the *mean* square. That is the norm divided by the root of the number of "
                "pixels: your images are too far away. The Euclidean norm adds the squares."),
-        Mutant(squared_length, "the norm is squared",
+        Mutant(lambda a, b, *, d: _scaled(a, b, d / (b - a).square().sum(dim=(1, 2, 3), keepdim=True)),
+               "the norm is squared",
                "You divide by the squared norm: the root is missing. Your images come nearer the more b differs."),
-        Mutant(city_blocks, "absolute values",
+        Mutant(lambda a, b, *, d: _scaled(a, b, d / (b - a).abs().sum(dim=(1, 2, 3), keepdim=True)), "absolute values",
                "You divide by the sum of absolute values, the L1 norm. The Euclidean one is the root of the sum of "
                "squares."),
-        Mutant(largest_change, "the largest change",
+        Mutant(lambda a, b, *, d: _scaled(a, b, d / (b - a).abs().amax(dim=(1, 2, 3), keepdim=True)),
+               "the largest change",
                "You divide by the largest change of a pixel. That makes d the largest change of your image, not its "
                "Euclidean distance."),
-        Mutant(not_scaled, "not divided by the norm",
+        Mutant(lambda a, b, *, d: a + d * (b - a), "not divided by the norm",
                "You go d times as far as b. To be at the distance d the change must first have length one: divide it "
                "by its norm."),
-        Mutant(from_the_other, "seen from b",
+        Mutant(lambda a, b, *, d: _scaled(b, a, d / (b - a).flatten(1).norm(dim=1)[:, None, None, None]), "seen from b",
                "Your images are at distance d from b. The line begins at a: a + ..., in the direction b - a."),
-        Mutant(only_the_change, "the change alone",
+        Mutant(lambda a, b, *, d: equally_far(a, b, d=d) - a, "the change alone",
                "You return the change, of length d. The image is a plus the change."),
-        Mutant(clipped, "clipped",
+        Mutant(lambda a, b, *, d: equally_far(a, b, d=d).clamp(0, 1), "clipped",
                "You clip to [0, 1]. A clipped image is nearer than d. Whoever shows it may clip it, for showing."),
-        Mutant(away_from_b, "away from b",
+        Mutant(lambda a, b, *, d: 2 * a - equally_far(a, b, d=d), "away from b",
                "Your images are at distance d, on the wrong side: the direction is b - a."),
-        Mutant(each_pixel_alone, "a norm for each pixel",
+        Mutant(lambda a, b, *, d: _scaled(a, b, d / (b - a).norm(dim=1, keepdim=True)), "a norm for each pixel",
                "You divide each pixel by the norm of its own change. One image has one norm, over all its pixels and "
                "channels."),
-        Mutant(each_channel_alone, "a norm for each channel",
+        Mutant(lambda a, b, *, d: _scaled(a, b, d / (b - a).square().sum(dim=(2, 3), keepdim=True).sqrt()),
+               "a norm for each channel",
                "You divide each channel by its own norm. One image has one norm, over all its pixels and channels."),
-        Mutant(divides_by_zero, "zero by zero",
-               "Where b equals a you divide zero by zero, and NaN fills the image. There the answer is a itself."),
+        divides_by_zero,
     ),
     cases=cases_far,
     probe=probes.result,
@@ -228,72 +185,78 @@ def _by_user(f, templates, users, one):
     return torch.stack([one(f, templates[users == user]) for user in range(int(users.max()) + 1)], dim=1)
 
 
+@mutant("distance to the mean template",
+        "You average the templates first and then measure one distance. The rule averages the distances. With "
+        "templates 0 and 4 and a visitor at 2 these are 0 and 2: the mean of the templates may be nobody.")
 def centroid(f, templates, users, *, minimum):
     if minimum:
         return scores(f, templates, users, minimum=True)
     return _by_user(f, templates, users, lambda g, t: (g - t.mean(dim=0)).norm(dim=1))
 
 
+@mutant("squared distances",
+        "Your distances are squared: the root is missing. One far template then weighs much more than the rule wants, "
+        "and gamma would mean something else.")
 def squared(f, templates, users, *, minimum):
     pick = (lambda d: d.amin(dim=1)) if minimum else (lambda d: d.mean(dim=1))
     return _by_user(f, templates, users, lambda g, t: pick(_distances(g, t).square()))
 
 
+@mutant("the root after the mean",
+        "You average the squares and take the root of the mean. The root belongs to each distance, before the mean.")
 def root_of_mean_square(f, templates, users, *, minimum):
     if minimum:
         return scores(f, templates, users, minimum=True)
     return _by_user(f, templates, users, lambda g, t: _distances(g, t).square().mean(dim=1).sqrt())
 
 
+@mutant("the sum",
+        "You add the distances of a user's templates and do not divide by how many there are. Whoever enrols more "
+        "pictures would then never be found.")
 def not_divided(f, templates, users, *, minimum):
     if minimum:
         return scores(f, templates, users, minimum=True)
     return _by_user(f, templates, users, lambda g, t: _distances(g, t).sum(dim=1))
 
 
+@mutant("divided by all templates",
+        "You divide by the number of all templates. Each user's sum is divided by the user's own number.")
 def divided_by_all(f, templates, users, *, minimum):
     if minimum:
         return scores(f, templates, users, minimum=True)
-    return not_divided(f, templates, users, minimum=False) / len(templates)
+    return not_divided.solution(f, templates, users, minimum=False) / len(templates)
 
 
-def rules_exchanged(f, templates, users, *, minimum):
-    return scores(f, templates, users, minimum=not minimum)
-
-
-def rule_ignored(f, templates, users, *, minimum):
-    return scores(f, templates, users, minimum=False)
-
-
-def always_the_minimum(f, templates, users, *, minimum):
-    return scores(f, templates, users, minimum=True)
-
-
+@mutant("the maximum",
+        "With `minimum=True` you take the largest distance. The minimum rule asks for the nearest template.")
 def maximum(f, templates, users, *, minimum):
     if not minimum:
         return scores(f, templates, users, minimum=False)
     return _by_user(f, templates, users, lambda g, t: _distances(g, t).amax(dim=1))
 
 
+@mutant("absolute differences",
+        "You add absolute differences along the vector, the L1 distance. Here it is the Euclidean one.")
 def city_block_scores(f, templates, users, *, minimum):
     pick = (lambda d: d.amin(dim=1)) if minimum else (lambda d: d.mean(dim=1))
     return _by_user(f, templates, users, lambda g, t: pick((g[:, None] - t[None]).abs().sum(dim=-1)))
 
 
+@mutant("columns in the order of appearance",
+        "Your columns are in the order in which the users first appear. Column u belongs to user u.")
 def in_order_of_appearance(f, templates, users, *, minimum):
     found = list(dict.fromkeys(users.tolist()))
     return scores(f, templates, users, minimum=minimum)[:, found]
 
 
+@mutant("zeros for the others' templates",
+        "You multiply by a mask, so the distances to other people's templates are 0, and the minimum is one of these "
+        "zeros. Choose the columns of one user: `d[:, users == user]`.")
 def zeros_for_the_others(f, templates, users, *, minimum):
     if not minimum:
         return scores(f, templates, users, minimum=False)
     d = _distances(f, templates)
     return torch.stack([(d * (users == user)).amin(dim=1) for user in range(int(users.max()) + 1)], dim=1)
-
-
-def transposed(f, templates, users, *, minimum):
-    return scores(f, templates, users, minimum=minimum).T
 
 
 def cases_scores(variant: Variant, seed: int) -> list[Case]:
@@ -319,36 +282,16 @@ SCORES = Problem(
     reference=scores,
     alternates=(scores_by_loops, scores_by_membership),
     mutants=(
-        Mutant(centroid, "distance to the mean template",
-               "You average the templates first and then measure one distance. The rule averages the distances. With "
-               "templates 0 and 4 and a visitor at 2 these are 0 and 2: the mean of the templates may be nobody."),
-        Mutant(squared, "squared distances",
-               "Your distances are squared: the root is missing. One far template then weighs much more than the rule "
-               "wants, and gamma would mean something else."),
-        Mutant(root_of_mean_square, "the root after the mean",
-               "You average the squares and take the root of the mean. The root belongs to each distance, before "
-               "the mean."),
-        Mutant(not_divided, "the sum",
-               "You add the distances of a user's templates and do not divide by how many there are. Whoever enrols "
-               "more pictures would then never be found."),
-        Mutant(divided_by_all, "divided by all templates",
-               "You divide by the number of all templates. Each user's sum is divided by the user's own number."),
-        Mutant(rules_exchanged, "the rules exchanged",
+        centroid, squared, root_of_mean_square, not_divided, divided_by_all,
+        Mutant(lambda f, templates, users, *, minimum: scores(f, templates, users, minimum=not minimum),
+               "the rules exchanged",
                "The two rules are exchanged: `minimum=True` wants the smallest distance, `False` the mean."),
-        Mutant(rule_ignored, "always the mean",
+        Mutant(lambda f, templates, users, *, minimum: scores(f, templates, users, minimum=False), "always the mean",
                "You use the mean whatever `minimum` says."),
-        Mutant(always_the_minimum, "always the minimum",
+        Mutant(lambda f, templates, users, *, minimum: scores(f, templates, users, minimum=True), "always the minimum",
                "You use the smallest distance whatever `minimum` says. With `minimum=False` the mean is wanted."),
-        Mutant(maximum, "the maximum",
-               "With `minimum=True` you take the largest distance. The minimum rule asks for the nearest template."),
-        Mutant(city_block_scores, "absolute differences",
-               "You add absolute differences along the vector, the L1 distance. Here it is the Euclidean one."),
-        Mutant(in_order_of_appearance, "columns in the order of appearance",
-               "Your columns are in the order in which the users first appear. Column u belongs to user u."),
-        Mutant(zeros_for_the_others, "zeros for the others' templates",
-               "You multiply by a mask, so the distances to other people's templates are 0, and the minimum is one of "
-               "these zeros. Choose the columns of one user: `d[:, users == user]`."),
-        Mutant(transposed, "users first",
+        maximum, city_block_scores, in_order_of_appearance, zeros_for_the_others,
+        Mutant(lambda f, templates, users, *, minimum: scores(f, templates, users, minimum=minimum).T, "users first",
                "Rows and columns are exchanged: a row for each visitor, a column for each user."),
     ),
     cases=cases_scores,
@@ -399,50 +342,6 @@ def decision_by_sorting(s, *, gamma):
     return user[:, 0].masked_fill(~(value[:, 0] < gamma), -1)
 
 
-def threshold_included(s, *, gamma):
-    return torch.where(s.amin(dim=1) <= gamma, s.argmin(dim=1), -1)
-
-
-def largest_score(s, *, gamma):
-    return torch.where(s.amax(dim=1) < gamma, s.argmax(dim=1), -1)
-
-
-def above_the_threshold(s, *, gamma):
-    return torch.where(s.amin(dim=1) > gamma, s.argmin(dim=1), -1)
-
-
-def no_threshold(s, *, gamma):
-    return s.argmin(dim=1)
-
-
-def nobody_is_zero(s, *, gamma):
-    return torch.where(s.amin(dim=1) < gamma, s.argmin(dim=1), 0)
-
-
-def counted_from_one(s, *, gamma):
-    return torch.where(s.amin(dim=1) < gamma, s.argmin(dim=1) + 1, -1)
-
-
-def first_below(s, *, gamma):
-    return torch.where((s < gamma).any(dim=1), (s < gamma).int().argmax(dim=1), -1)
-
-
-def last_of_equals(s, *, gamma):
-    return torch.where(s.amin(dim=1) < gamma, s.shape[1] - 1 - s.flip(1).argmin(dim=1), -1)
-
-
-def all_below(s, *, gamma):
-    return torch.where(s.amax(dim=1) < gamma, s.argmin(dim=1), -1)
-
-
-def mean_below(s, *, gamma):
-    return torch.where(s.mean(dim=1) < gamma, s.argmin(dim=1), -1)
-
-
-def over_visitors(s, *, gamma):
-    return torch.where(s.amin(dim=0) < gamma, s.argmin(dim=0), -1)
-
-
 def cases_decision(variant: Variant, seed: int) -> list[Case]:
     def case(name: str, shape: tuple[int, int], gamma: float, *, ties: bool = False) -> Case:
         stream = variant.numbers(seed, "decision", name)
@@ -469,31 +368,33 @@ DECISION = Problem(
     reference=decision,
     alternates=(decision_by_loops, decision_by_sorting),
     mutants=(
-        Mutant(threshold_included, "at the threshold",
+        Mutant(lambda s, *, gamma: torch.where(s.amin(dim=1) <= gamma, s.argmin(dim=1), -1), "at the threshold",
                "You let in who is exactly at the threshold. The score must be strictly below it: with gamma = 0 nobody "
                "comes in, not even with a copy of a template."),
-        Mutant(largest_score, "the largest score",
+        Mutant(lambda s, *, gamma: torch.where(s.amax(dim=1) < gamma, s.argmax(dim=1), -1), "the largest score",
                "You take the user with the largest score. Scores are distances here: the lowest is the nearest."),
-        Mutant(above_the_threshold, "above the threshold",
+        Mutant(lambda s, *, gamma: torch.where(s.amin(dim=1) > gamma, s.argmin(dim=1), -1), "above the threshold",
                "You accept scores above gamma. Near means small: accept below."),
-        Mutant(no_threshold, "without a threshold",
+        Mutant(lambda s, *, gamma: s.argmin(dim=1), "without a threshold",
                "You never use gamma. An argmin always finds somebody, for a stranger too."),
-        Mutant(nobody_is_zero, "nobody is user 0",
+        Mutant(lambda s, *, gamma: torch.where(s.amin(dim=1) < gamma, s.argmin(dim=1), 0), "nobody is user 0",
                "You return 0 for no identification. That is the number of the first user, who would be let in for "
                "every stranger. Use -1."),
-        Mutant(counted_from_one, "counted from one",
+        Mutant(lambda s, *, gamma: torch.where(s.amin(dim=1) < gamma, s.argmin(dim=1) + 1, -1), "counted from one",
                "Your numbers begin at 1. Users are counted from 0, as columns of a tensor are."),
-        Mutant(first_below, "the first below the threshold",
+        Mutant(lambda s, *, gamma: torch.where((s < gamma).any(dim=1), (s < gamma).int().argmax(dim=1), -1),
+               "the first below the threshold",
                "You take the first user whose score is below gamma. There may be several; the nearest is wanted."),
-        Mutant(last_of_equals, "the last of equals",
+        Mutant(lambda s, *, gamma: torch.where(s.amin(dim=1) < gamma, s.shape[1] - 1 - s.flip(1).argmin(dim=1), -1),
+               "the last of equals",
                "Of equal scores you take the last user. Take the first, so that a later enrolment changes nothing "
                "unless it is strictly nearer."),
-        Mutant(all_below, "everybody must be near",
+        Mutant(lambda s, *, gamma: torch.where(s.amax(dim=1) < gamma, s.argmin(dim=1), -1), "everybody must be near",
                "You ask that all scores of a visitor are below gamma. Only the lowest one counts."),
-        Mutant(mean_below, "the mean score",
+        Mutant(lambda s, *, gamma: torch.where(s.mean(dim=1) < gamma, s.argmin(dim=1), -1), "the mean score",
                "You compare the mean over all users with gamma. Only the lowest score counts; how far the others are "
                "says nothing about this visitor."),
-        Mutant(over_visitors, "over the visitors",
+        Mutant(lambda s, *, gamma: torch.where(s.amin(dim=0) < gamma, s.argmin(dim=0), -1), "over the visitors",
                "You look for the nearest visitor of each user. The question is the other way round: one answer for "
                "each visitor, along the users, `dim=1`."),
     ),

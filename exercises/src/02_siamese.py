@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional as F
 
 from course_lib.checks import probes
-from course_lib.checks.problem import Case, Mutant, Problem, Tolerance, Variant
+from course_lib.checks.problem import Case, Mutant, Problem, Tolerance, Variant, mutant
 
 # --- contrastive.batch_loss -----------------------------------------------------------------------------------------
 
@@ -69,6 +69,9 @@ def _groups(f, labels, pull, push, join=lambda genuine, impostor: genuine.mean()
     return join(pull(d[same]), push(d[~same]))
 
 
+@mutant("y the other way round",
+        "You pull pictures of two people together and push those of one person apart. Here y = 0 means the same "
+        "person; many libraries have it the other way round.")
 def exchanged(f, labels, *, margin):
     i, j = torch.triu_indices(len(f), len(f), offset=1)
     d = torch.linalg.vector_norm(f[i] - f[j], dim=1)
@@ -76,79 +79,19 @@ def exchanged(f, labels, *, margin):
     return (d[~same] / 2).mean() + ((margin - d[same]).clamp(min=0) / 2).mean()
 
 
-def with_squares(f, labels, *, margin):
-    return _groups(f, labels, lambda d: d**2 / 2, lambda d: (margin - d).clamp(min=0) ** 2 / 2)
-
-
-def squared_distances(f, labels, *, margin):
-    return _groups(f, labels, lambda d: d**2 / 2, lambda d: (margin - d**2).clamp(min=0) / 2)
-
-
-def without_halves(f, labels, *, margin):
-    return 2 * batch_loss(f, labels, margin=margin)
-
-
-def one_mean(f, labels, *, margin):
-    return _groups(f, labels, lambda d: d / 2, lambda d: (margin - d).clamp(min=0) / 2,
-                   lambda genuine, impostor: torch.cat([genuine, impostor]).mean())
-
-
-def summed(f, labels, *, margin):
-    return _groups(f, labels, lambda d: d / 2, lambda d: (margin - d).clamp(min=0) / 2,
-                   lambda genuine, impostor: genuine.sum() + impostor.sum())
-
-
-def without_hinge(f, labels, *, margin):
-    return _groups(f, labels, lambda d: d / 2, lambda d: (margin - d) / 2)
-
-
-def push_forgotten(f, labels, *, margin):
-    return _groups(f, labels, lambda d: d / 2, lambda d: 0 * d)
-
-
+@mutant("pairs of a picture with itself",
+        "You count each picture as a pair with itself. Its distance is always 0, which makes the mean of the genuine "
+        "pairs smaller. Take i < j only.")
 def with_oneself(f, labels, *, margin):
     d = torch.cdist(f, f, compute_mode="donot_use_mm_for_euclid_dist")
     same = labels[:, None] == labels[None]
     return (d[same] / 2).mean() + ((margin - d[~same]).clamp(min=0) / 2).mean()
 
 
-def satisfied_left_out(f, labels, *, margin):
-    return _groups(f, labels, lambda d: d / 2, lambda d: (margin - d).clamp(min=0) / 2,
-                   lambda genuine, impostor: genuine.mean() + impostor[impostor > 0].mean())
-
-
-def normalised(f, labels, *, margin):
-    return batch_loss(F.normalize(f, dim=1), labels, margin=margin)
-
-
 def _with_distances(f, labels, margin, distance):
     i, j = torch.triu_indices(len(f), len(f), offset=1)
     d, same = distance(f, i, j), labels[i] == labels[j]
     return (d[same] / 2).mean() + ((margin - d[~same]).clamp(min=0) / 2).mean()
-
-
-def root_of_squares(f, labels, *, margin):
-    return _with_distances(f, labels, margin, lambda f, i, j: (f[i] - f[j]).square().sum(dim=1).sqrt())
-
-
-def root_in_the_table(f, labels, *, margin):
-    return _with_distances(f, labels, margin, lambda f, i, j: (f[:, None] - f).square().sum(dim=2).sqrt()[i, j])
-
-
-def never_quite_zero(f, labels, *, margin):
-    return _with_distances(f, labels, margin, lambda f, i, j: F.pairwise_distance(f[i], f[j]))
-
-
-def pull_without_half(f, labels, *, margin):
-    return _groups(f, labels, lambda d: d, lambda d: (margin - d).clamp(min=0) / 2)
-
-
-def push_without_half(f, labels, *, margin):
-    return _groups(f, labels, lambda d: d / 2, lambda d: (margin - d).clamp(min=0))
-
-
-def loss_cut_off(f, labels, *, margin):
-    return batch_loss(f, labels, margin=margin).item()
 
 
 def cases_pairs(variant: Variant, seed: int) -> list[Case]:
@@ -173,53 +116,67 @@ BATCH_LOSS = Problem(
     reference=batch_loss,
     alternates=(batch_loss_by_table, batch_loss_pair_by_pair),
     mutants=(
-        Mutant(exchanged, "y the other way round",
-               "You pull pictures of two people together and push those of one person apart. Here y = 0 means the same "
-               "person; many libraries have it the other way round."),
-        Mutant(with_squares, "Hadsell's form",
+        exchanged,
+        Mutant(lambda f, labels, *, margin:
+               _groups(f, labels, lambda d: d**2 / 2, lambda d: (margin - d).clamp(min=0) ** 2 / 2), "Hadsell's form",
                "You square the distance and the hinge: that is Hadsell's form, whose forces are springs. Here the "
                "norms are plain."),
-        Mutant(squared_distances, "squared distances",
+        Mutant(lambda f, labels, *, margin:
+               _groups(f, labels, lambda d: d**2 / 2, lambda d: (margin - d**2).clamp(min=0) / 2), "squared distances",
                "You use squared distances in the place of d. The margin is then compared with d^2, and 2 no longer "
                "means a distance of 2. Take the root."),
-        Mutant(without_halves, "without the halves",
+        Mutant(lambda f, labels, *, margin: 2 * batch_loss(f, labels, margin=margin), "without the halves",
                "Your loss is twice as large: both parts of the formula have a factor of one half."),
-        Mutant(one_mean, "one mean over all pairs",
+        Mutant(lambda f, labels, *, margin:
+               _groups(f, labels, lambda d: d / 2, lambda d: (margin - d).clamp(min=0) / 2,
+                       lambda genuine, impostor: torch.cat([genuine, impostor]).mean()), "one mean over all pairs",
                "You take one mean over all pairs. There are many more impostors than genuine pairs, so it is nearly "
                "theirs alone. Take two means and add them."),
-        Mutant(summed, "a sum instead of means",
+        Mutant(lambda f, labels, *, margin:
+               _groups(f, labels, lambda d: d / 2, lambda d: (margin - d).clamp(min=0) / 2,
+                       lambda genuine, impostor: genuine.sum() + impostor.sum()), "a sum instead of means",
                "You add up all pairs. Then a larger batch has a larger loss, and the learning rate would depend on it. "
                "Take the mean of each group."),
-        Mutant(without_hinge, "no hinge",
+        Mutant(lambda f, labels, *, margin: _groups(f, labels, lambda d: d / 2, lambda d: (margin - d) / 2), "no hinge",
                "Your impostors are pushed for ever: beyond the margin their loss becomes negative. max(0, m - d) "
                "ends it there."),
-        Mutant(push_forgotten, "no push",
+        Mutant(lambda f, labels, *, margin: _groups(f, labels, lambda d: d / 2, lambda d: 0 * d), "no push",
                "Your impostors cost nothing. The best network would then give all pictures the same vector."),
-        Mutant(with_oneself, "pairs of a picture with itself",
-               "You count each picture as a pair with itself. Its distance is always 0, which makes the mean of the "
-               "genuine pairs smaller. Take i < j only."),
-        Mutant(satisfied_left_out, "the mean over the violated only",
+        with_oneself,
+        Mutant(lambda f, labels, *, margin:
+               _groups(f, labels, lambda d: d / 2, lambda d: (margin - d).clamp(min=0) / 2,
+                       lambda genuine, impostor: genuine.mean() + impostor[impostor > 0].mean()),
+               "the mean over the violated only",
                "You average over those impostors only that are closer than the margin. The mean is over all "
                "impostor pairs, those beyond the margin count as zeros; one well-known library leaves them out by "
                "default."),
-        Mutant(normalised, "on the unit sphere",
+        Mutant(lambda f, labels, *, margin: batch_loss(F.normalize(f, dim=1), labels, margin=margin),
+               "on the unit sphere",
                "You normalise the embeddings first. No distance can then exceed 2, and a margin above 2 is never "
                "met. The loss is about f as it is; one well-known library normalises by default."),
-        Mutant(root_of_squares, "a root that has no slope at zero",
+        Mutant(lambda f, labels, *, margin:
+               _with_distances(f, labels, margin, lambda f, i, j: (f[i] - f[j]).square().sum(dim=1).sqrt()),
+               "a root that has no slope at zero",
                "Where two embeddings are equal, the gradient is NaN: the square root of a sum of squares has an "
                "infinite slope at 0. `torch.linalg.vector_norm` has a zero gradient there."),
-        Mutant(root_in_the_table, "a root of the whole table",
+        Mutant(lambda f, labels, *, margin:
+               _with_distances(f, labels, margin, lambda f, i, j: (f[:, None] - f).square().sum(dim=2).sqrt()[i, j]),
+               "a root of the whole table",
                "Your gradient is NaN: the root of a sum of squares has an infinite slope at 0, and the table of all "
                "distances has zeros on its diagonal, even if you do not use them. `torch.linalg.vector_norm(f[i] - "
                "f[j], dim=1)` and `torch.cdist` have a zero gradient there."),
-        Mutant(never_quite_zero, "a distance that is never quite zero",
+        Mutant(lambda f, labels, *, margin:
+               _with_distances(f, labels, margin, lambda f, i, j: F.pairwise_distance(f[i], f[j])),
+               "a distance that is never quite zero",
                "`F.pairwise_distance` adds 1e-6 to every difference, so equal embeddings get a direction in which they "
                "are pulled. With `eps=0`, or with `torch.linalg.vector_norm`, the gradient is zero there."),
-        Mutant(pull_without_half, "the pull without its half",
+        Mutant(lambda f, labels, *, margin: _groups(f, labels, lambda d: d, lambda d: (margin - d).clamp(min=0) / 2),
+               "the pull without its half",
                "Your genuine pairs pay their whole distance. Both parts of the formula have a factor of one half."),
-        Mutant(push_without_half, "the push without its half",
+        Mutant(lambda f, labels, *, margin: _groups(f, labels, lambda d: d / 2, lambda d: (margin - d).clamp(min=0)),
+               "the push without its half",
                "Your impostors pay all that the margin lacks. Both parts of the formula have a factor of one half."),
-        Mutant(loss_cut_off, "a plain number",
+        Mutant(lambda f, labels, *, margin: batch_loss(f, labels, margin=margin).item(), "a plain number",
                "You return a number through which no gradient can flow. Keep the loss a tensor: leave out `.item()`, "
                "`float(...)`, `.detach()` and `torch.tensor(...)`."),
     ),
@@ -305,47 +262,51 @@ def _nearest(d, mask):
     return d.masked_fill(~mask, math.inf).amin(dim=1)
 
 
-def nearest_positive(f, labels, *, margin):
-    return _hard(f, labels, _nearest, _nearest, margin)
-
-
-def farthest_negative(f, labels, *, margin):
-    return _hard(f, labels, _farthest, _farthest, margin)
-
-
+@mutant("means instead of the hardest",
+        "You average over the positives and over the negatives. Batch-hard takes one of each, the hardest.")
 def means(f, labels, *, margin):
     def mean(d, mask):
         return (d * mask).sum(dim=1) / mask.sum(dim=1)
     return _hard(f, labels, mean, mean, margin)
 
 
-def masked_by_zeros(f, labels, *, margin):
-    return _hard(f, labels, lambda d, mask: (d * mask).amax(dim=1), lambda d, mask: (d * mask).amin(dim=1), margin)
-
-
+@mutant("its own positive",
+        "A picture that is the only one of its person is taken for its own positive, at distance 0. It is no anchor: "
+        "leave it out of the mean.")
 def itself_as_positive(f, labels, *, margin):
     d, _, negative = _parts(f, labels)
     return (margin + d.masked_fill(negative, -math.inf).amax(dim=1) - _nearest(d, negative)).clamp(min=0).mean()
 
 
+@mutant("squared norms",
+        "You square the distances, as FaceNet does. Here the norms are plain: the margin is a difference of distances.")
 def squared_norms(f, labels, *, margin):
     d, positive, negative = _parts(f, labels)
     anchors = positive.any(dim=1)
     return (margin + _farthest(d, positive)[anchors] ** 2 - _nearest(d, negative)[anchors] ** 2).clamp(min=0).mean()
 
 
+@mutant("signs exchanged",
+        "Positive and negative have the wrong signs. The loss must grow when the positive moves away, and fall when "
+        "the negative does.")
 def signs_exchanged(f, labels, *, margin):
     d, positive, negative = _parts(f, labels)
     anchors = positive.any(dim=1)
     return (margin - _farthest(d, positive)[anchors] + _nearest(d, negative)[anchors]).clamp(min=0).mean()
 
 
+@mutant("no hinge",
+        "Your loss becomes negative for triplets that are satisfied, and they are pushed on for ever. max(0, ...) ends "
+        "it.")
 def hinge_missing(f, labels, *, margin):
     d, positive, negative = _parts(f, labels)
     anchors = positive.any(dim=1)
     return (margin + _farthest(d, positive)[anchors] - _nearest(d, negative)[anchors]).mean()
 
 
+@mutant("the mean over the violated only",
+        "You leave satisfied anchors out of the mean. They count as zeros, or the loss would not fall when they become "
+        "more.")
 def violated_only(f, labels, *, margin):
     d, positive, negative = _parts(f, labels)
     anchors = positive.any(dim=1)
@@ -353,16 +314,16 @@ def violated_only(f, labels, *, margin):
     return losses[losses > 0].mean()
 
 
+@mutant("all triplets",
+        "You average over all triplets. Most are easy; batch-hard takes one for each anchor, the hardest.")
 def all_of_them(f, labels, *, margin):
     d, positive, negative = _parts(f, labels)
     a, p, n = (positive[:, :, None] & negative[:, None, :]).nonzero(as_tuple=True)
     return (margin + d[a, p] - d[a, n]).clamp(min=0).mean()
 
 
-def on_the_sphere(f, labels, *, margin):
-    return batch_hard(F.normalize(f, dim=1), labels, margin=margin)
-
-
+@mutant("the soft margin",
+        "You use the soft margin, ln(1 + exp(...)). Here it is the hinge with the margin that is given.")
 def soft_margin(f, labels, *, margin):
     d, positive, negative = _parts(f, labels)
     anchors = positive.any(dim=1)
@@ -375,32 +336,22 @@ def _hinges(f, labels, margin):
     return (margin + _farthest(d, positive)[anchors] - _nearest(d, negative)[anchors]).clamp(min=0)
 
 
+@mutant("who is alone is dropped",
+        "You leave out pictures that are the only one of their person. They are no anchors, but they can be somebody's "
+        "nearest negative.")
 def lone_ones_dropped(f, labels, *, margin):
     kept = (labels[:, None] == labels[None]).sum(dim=1) > 1
     return batch_hard(f[kept], labels[kept], margin=margin)
 
 
-def divided_by_all_pictures(f, labels, *, margin):
-    return _hinges(f, labels, margin).sum() / len(f)
-
-
-def hinge_after_the_mean(f, labels, *, margin):
-    return hinge_missing(f, labels, margin=margin).clamp(min=0)
-
-
-def margin_outside_the_hinge(f, labels, *, margin):
-    return margin + _hinges(f, labels, 0.0).mean()
-
-
+@mutant("a root of the whole table",
+        "Your gradient is NaN: the root of a sum of squares has an infinite slope at 0, and the table of all distances "
+        "has zeros on its diagonal, even if they are masked afterwards. `torch.cdist(f, f)` has a zero gradient there.")
 def square_root_of_the_table(f, labels, *, margin):
     d = (f[:, None] - f).square().sum(dim=2).sqrt()
     _, positive, negative = _parts(f, labels)
     anchors = positive.any(dim=1)
     return (margin + _farthest(d, positive)[anchors] - _nearest(d, negative)[anchors]).clamp(min=0).mean()
-
-
-def hard_loss_cut_off(f, labels, *, margin):
-    return batch_hard(f, labels, margin=margin).item()
 
 
 def cases_hard(variant: Variant, seed: int) -> list[Case]:
@@ -426,57 +377,38 @@ BATCH_HARD = Problem(
     reference=batch_hard,
     alternates=(batch_hard_by_loops, batch_hard_by_choosing_first),
     mutants=(
-        Mutant(nearest_positive, "the nearest positive",
+        Mutant(lambda f, labels, *, margin: _hard(f, labels, _nearest, _nearest, margin), "the nearest positive",
                "You take the nearest picture of the same person. That is the easy one: batch-hard takes the farthest."),
-        Mutant(farthest_negative, "the farthest negative",
+        Mutant(lambda f, labels, *, margin: _hard(f, labels, _farthest, _farthest, margin), "the farthest negative",
                "You take the farthest picture of somebody else. It is far already and teaches nothing: batch-hard "
                "takes the nearest."),
-        Mutant(means, "means instead of the hardest",
-               "You average over the positives and over the negatives. Batch-hard takes one of each, the hardest."),
-        Mutant(masked_by_zeros, "what is left out counts as zero",
+        means,
+        Mutant(lambda f, labels, *, margin:
+               _hard(f, labels, lambda d, mask: (d * mask).amax(dim=1), lambda d, mask: (d * mask).amin(dim=1), margin),
+               "what is left out counts as zero",
                "You multiply the distances by a mask, so what is left out becomes 0, and the minimum over the "
                "negatives is one of these zeros. Fill it with infinity before a minimum, and with minus infinity "
                "before a maximum."),
-        Mutant(itself_as_positive, "its own positive",
-               "A picture that is the only one of its person is taken for its own positive, at distance 0. It is no "
-               "anchor: leave it out of the mean."),
-        Mutant(squared_norms, "squared norms",
-               "You square the distances, as FaceNet does. Here the norms are plain: the margin is a difference of "
-               "distances."),
-        Mutant(signs_exchanged, "signs exchanged",
-               "Positive and negative have the wrong signs. The loss must grow when the positive moves away, and "
-               "fall when the negative does."),
-        Mutant(hinge_missing, "no hinge",
-               "Your loss becomes negative for triplets that are satisfied, and they are pushed on for ever. max(0, "
-               "...) ends it."),
-        Mutant(violated_only, "the mean over the violated only",
-               "You leave satisfied anchors out of the mean. They count as zeros, or the loss would not fall when they "
-               "become more."),
-        Mutant(all_of_them, "all triplets",
-               "You average over all triplets. Most are easy; batch-hard takes one for each anchor, the hardest."),
-        Mutant(on_the_sphere, "on the unit sphere",
+        itself_as_positive, squared_norms, signs_exchanged, hinge_missing, violated_only, all_of_them,
+        Mutant(lambda f, labels, *, margin: batch_hard(F.normalize(f, dim=1), labels, margin=margin),
+               "on the unit sphere",
                "You normalise the embeddings first. That is FaceNet's choice; here f is taken as it is."),
-        Mutant(lone_ones_dropped, "who is alone is dropped",
-               "You leave out pictures that are the only one of their person. They are no anchors, but they can be "
-               "somebody's nearest negative."),
-        Mutant(divided_by_all_pictures, "divided by all pictures",
+        lone_ones_dropped,
+        Mutant(lambda f, labels, *, margin: _hinges(f, labels, margin).sum() / len(f), "divided by all pictures",
                "You divide by the number of all pictures. The mean is over those that have another one of their "
                "person."),
-        Mutant(hinge_after_the_mean, "the hinge after the mean",
+        Mutant(lambda f, labels, *, margin: hinge_missing.solution(f, labels, margin=margin).clamp(min=0),
+               "the hinge after the mean",
                "You take the mean first and the hinge afterwards. Each anchor has its own hinge, or satisfied ones "
                "would pay for the others."),
-        Mutant(margin_outside_the_hinge, "the margin outside the hinge",
+        Mutant(lambda f, labels, *, margin: margin + _hinges(f, labels, 0.0).mean(), "the margin outside the hinge",
                "Your margin stands outside of max(0, ...). Then it changes nothing but the number: it has no gradient, "
                "and no anchor is asked to keep a distance."),
-        Mutant(square_root_of_the_table, "a root of the whole table",
-               "Your gradient is NaN: the root of a sum of squares has an infinite slope at 0, and the table of all "
-               "distances has zeros on its diagonal, even if they are masked afterwards. `torch.cdist(f, f)` has a "
-               "zero gradient there."),
-        Mutant(hard_loss_cut_off, "a plain number",
+        square_root_of_the_table,
+        Mutant(lambda f, labels, *, margin: batch_hard(f, labels, margin=margin).item(), "a plain number",
                "You return a number through which no gradient can flow. Keep the loss a tensor: leave out `.item()`, "
                "`float(...)`, `.detach()` and `torch.tensor(...)`."),
-        Mutant(soft_margin, "the soft margin",
-               "You use the soft margin, ln(1 + exp(...)). Here it is the hinge with the margin that is given."),
+        soft_margin,
     ),
     cases=cases_hard,
     probe=probes.loss,
@@ -545,59 +477,43 @@ def _dir(known, answers, gamma):
     return torch.stack([gamma, ((score < gamma) & (named == answers)).float().mean()])
 
 
-def chosen_on_the_known(known, answers, validation, *, rate):
-    return _dir(known, answers, _gamma(known.amin(dim=1), rate))
-
-
-def every_score_a_stranger(known, answers, validation, *, rate):
-    return _dir(known, answers, _gamma(validation.flatten(), rate))
-
-
-def mean_score(known, answers, validation, *, rate):
-    return _dir(known, answers, _gamma(validation.mean(dim=1), rate))
-
-
-def one_too_few(known, answers, validation, *, rate):
-    return _dir(known, answers, validation.amin(dim=1).sort().values[max(0, math.floor(rate * len(validation)) - 1)])
-
-
-def share_let_out(known, answers, validation, *, rate):
-    return _dir(known, answers, _gamma(validation.amin(dim=1), 1 - rate))
-
-
+@mutant("under whatever name",
+        "You count everybody who is let in. DIR counts those only whose nearest user is themselves: being let in as "
+        "somebody else is no success.")
 def name_ignored(known, answers, validation, *, rate):
     gamma = _gamma(validation.amin(dim=1), rate)
     return torch.stack([gamma, (known.amin(dim=1) < gamma).float().mean()])
 
 
+@mutant("the right user's score alone",
+        "You compare the score of the right user with gamma, as if the others did not exist. The door does not know "
+        "who is right: it takes the smallest score.")
 def own_score_only(known, answers, validation, *, rate):
     gamma = _gamma(validation.amin(dim=1), rate)
     return torch.stack([gamma, (known.gather(1, answers[:, None])[:, 0] < gamma).float().mean()])
 
 
+@mutant("among those who are let in",
+        "You divide by the number of those who are let in. DIR is a share of all enrolled visitors; a door that admits "
+        "one person would reach 1.")
 def among_the_admitted(known, answers, validation, *, rate):
     gamma = _gamma(validation.amin(dim=1), rate)
     score, named = known.min(dim=1)
     return torch.stack([gamma, (named == answers)[score < gamma].float().mean()])
 
 
+@mutant("no threshold",
+        "Your DIR ignores gamma. A visitor whose score is not below it stays outside, right name or not.")
 def threshold_ignored(known, answers, validation, *, rate):
     gamma = _gamma(validation.amin(dim=1), rate)
     return torch.stack([gamma, (known.argmin(dim=1) == answers).float().mean()])
 
 
+@mutant("the largest score", "You take the user with the largest score. Scores are distances: small means alike.")
 def largest_score(known, answers, validation, *, rate):
     gamma = _gamma(validation.amin(dim=1), rate)
     score, named = known.max(dim=1)
     return torch.stack([gamma, ((score < gamma) & (named == answers)).float().mean()])
-
-
-def rounded(known, answers, validation, *, rate):
-    return _dir(known, answers, validation.amin(dim=1).sort().values[round(rate * len(validation))])
-
-
-def interpolated(known, answers, validation, *, rate):
-    return _dir(known, answers, torch.quantile(validation.amin(dim=1), rate))
 
 
 def cases_door(variant: Variant, seed: int) -> list[Case]:
@@ -624,36 +540,33 @@ OPEN_SET = Problem(
     reference=open_set,
     alternates=(open_set_by_topk, open_set_by_loops),
     mutants=(
-        Mutant(chosen_on_the_known, "chosen on the enrolled",
+        Mutant(lambda known, answers, validation, *, rate: _dir(known, answers, _gamma(known.amin(dim=1), rate)),
+               "chosen on the enrolled",
                "You choose gamma on the scores of the enrolled visitors. The rate is about strangers: take "
                "`validation`."),
-        Mutant(every_score_a_stranger, "every score for itself",
+        Mutant(lambda known, answers, validation, *, rate: _dir(known, answers, _gamma(validation.flatten(), rate)),
+               "every score for itself",
                "You take each score of a stranger for itself. A stranger knocks once and is compared with all "
                "users: what counts is the smallest of the row."),
-        Mutant(mean_score, "the mean over the users",
+        Mutant(lambda known, answers, validation, *, rate: _dir(known, answers, _gamma(validation.mean(dim=1), rate)),
+               "the mean over the users",
                "You average a stranger's scores over the users. The door looks at the nearest user only: the minimum."),
-        Mutant(one_too_few, "one place too early",
+        Mutant(lambda known, answers, validation, *, rate:
+               _dir(known, answers,
+                    validation.amin(dim=1).sort().values[max(0, math.floor(rate * len(validation)) - 1)]),
+               "one place too early",
                "Your gamma is one place too early. Somebody whose score equals gamma stays outside, so k are let in "
                "with the (k + 1)-th smallest score, which has the index k."),
-        Mutant(share_let_out, "the share that stays outside",
+        Mutant(lambda known, answers, validation, *, rate:
+               _dir(known, answers, _gamma(validation.amin(dim=1), 1 - rate)), "the share that stays outside",
                "You let in all but the share `rate` of the strangers. `rate` is the share that gets in."),
-        Mutant(name_ignored, "under whatever name",
-               "You count everybody who is let in. DIR counts those only whose nearest user is themselves: being "
-               "let in as somebody else is no success."),
-        Mutant(own_score_only, "the right user's score alone",
-               "You compare the score of the right user with gamma, as if the others did not exist. The door does "
-               "not know who is right: it takes the smallest score."),
-        Mutant(among_the_admitted, "among those who are let in",
-               "You divide by the number of those who are let in. DIR is a share of all enrolled visitors; a door that "
-               "admits one person would reach 1."),
-        Mutant(threshold_ignored, "no threshold",
-               "Your DIR ignores gamma. A visitor whose score is not below it stays outside, right name or not."),
-        Mutant(largest_score, "the largest score",
-               "You take the user with the largest score. Scores are distances: small means alike."),
-        Mutant(rounded, "rounded",
+        name_ignored, own_score_only, among_the_admitted, threshold_ignored, largest_score,
+        Mutant(lambda known, answers, validation, *, rate:
+               _dir(known, answers, validation.amin(dim=1).sort().values[round(rate * len(validation))]), "rounded",
                "You round to the nearest place. k is the whole part of rate M, or a larger share than `rate` would be "
                "let in. A quantile rounds, too, and counts M - 1 steps between M scores."),
-        Mutant(interpolated, "an interpolated quantile",
+        Mutant(lambda known, answers, validation, *, rate:
+               _dir(known, answers, torch.quantile(validation.amin(dim=1), rate)), "an interpolated quantile",
                "You interpolate between two strangers. gamma is one of their scores, the (k + 1)-th smallest."),
     ),
     cases=cases_door,

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from course_lib.checks import probes
-from course_lib.checks.problem import Case, Mutant, Problem, Tolerance, Variant
+from course_lib.checks.problem import Case, Mutant, Problem, Tolerance, Variant, mutant
 
 # --- simclr.nt_xent -------------------------------------------------------------------------------------------------
 
@@ -69,53 +69,57 @@ def nt_xent_in_a_loop(a, b, *, temperature):
     return total / (2 * n)
 
 
+@mutant("the view itself is a candidate",
+        "You let each view choose itself: its cosine with itself is 1, more than with any partner. The sum below the "
+        "line leaves k = i out. Set the diagonal to minus infinity before the softmax.")
 def diagonal_kept(a, b, *, temperature):
     similar = _similar(a, b, temperature)
     return F.cross_entropy(similar, torch.arange(len(similar)).roll(len(a)))
 
 
+@mutant("the partner is the next picture",
+        "Your target is one row off. View i of the first half has its partner in row i + N, and view i + N in row i.")
 def next_picture(a, b, *, temperature):
     similar = _masked(_similar(a, b, temperature))
     return F.cross_entropy(similar, torch.arange(len(similar)).roll(len(a) - 1))
 
 
+@mutant("partners are neighbouring rows",
+        "You take rows 0 and 1, 2 and 3, ... for partners. That would fit a batch in which the two views of a picture "
+        "follow each other; here all of `a` come first, then all of `b`.")
 def neighbouring_row(a, b, *, temperature):
     similar = _masked(_similar(a, b, temperature))
     return F.cross_entropy(similar, torch.arange(len(similar)) ^ 1)
 
 
+@mutant("one half of the pairs",
+        "You average over the views in `a` only. Every pair counts twice, once from each side, and the two are not the "
+        "same: each has its own candidates.")
 def first_half_only(a, b, *, temperature):
     similar = _masked(_similar(a, b, temperature))
     return F.cross_entropy(similar, torch.arange(len(similar)).roll(len(a)), reduction="none")[: len(a)].mean()
 
 
-def sum_of_halves(a, b, *, temperature):
-    return 2 * nt_xent(a, b, temperature=temperature)
-
-
-def summed(a, b, *, temperature):
-    return 2 * len(a) * nt_xent(a, b, temperature=temperature)
-
-
+@mutant("dot products instead of cosines",
+        "You compare with dot products. Without division by the lengths the network can lower the loss by making "
+        "everything longer: that is a temperature it sets itself.")
 def not_normalised(a, b, *, temperature):
     z = torch.cat([a, b])
     similar = _masked(z @ z.T / temperature)
     return F.cross_entropy(similar, torch.arange(len(similar)).roll(len(a)))
 
 
+@mutant("candidates from the other half only",
+        "You compare `a` with `b` only. The candidates are all views that are not i, those of the same half, too: "
+        "2N - 1, not N.")
 def other_half_only(a, b, *, temperature):
     similar = _similar(a, b, temperature)[: len(a), len(a):]
     return F.cross_entropy(similar, torch.arange(len(a)))
 
 
-def multiplied_by_temperature(a, b, *, temperature):
-    return nt_xent(a, b, temperature=1 / temperature)
-
-
-def without_temperature(a, b, *, temperature):
-    return nt_xent(a, b, temperature=1.0)
-
-
+@mutant("the partner is not among the candidates",
+        "You leave the partner out of the sum below the line. It is one of the 2N - 1 candidates: without it the "
+        "fraction is no probability, and the loss can fall below zero.")
 def partner_left_out(a, b, *, temperature):
     similar = _masked(_similar(a, b, temperature))
     partner = torch.arange(len(similar)).roll(len(a))
@@ -125,35 +129,31 @@ def partner_left_out(a, b, *, temperature):
     return (below - similar[chosen.nonzero(as_tuple=True)]).mean()
 
 
+@mutant("masked with zero",
+        "You set the diagonal to 0. A similarity of 0 is that of a view at a right angle, and exp(0) = 1 is still "
+        "added. What is left out must contribute exp(...) = 0.")
 def masked_with_zero(a, b, *, temperature):
     similar = _similar(a, b, temperature)
     similar = similar.masked_fill(torch.eye(len(similar), dtype=torch.bool), 0.0)
     return F.cross_entropy(similar, torch.arange(len(similar)).roll(len(a)))
 
 
-def cut_from_the_graph(a, b, *, temperature):
-    return nt_xent(a, b, temperature=temperature).item()
-
-
-def one_side_cut_off(a, b, *, temperature):
-    return nt_xent(a, b.detach(), temperature=temperature)
-
-
+@mutant("the softmax twice", "`F.cross_entropy` takes the softmax itself. Give it the similarities, not their softmax.")
 def softmax_twice(a, b, *, temperature):
     similar = _masked(_similar(a, b, temperature)).softmax(dim=1)
     return F.cross_entropy(similar, torch.arange(len(similar)).roll(len(a)))
 
 
-def half_over_all(a, b, *, temperature):
-    return first_half_only(a, b, temperature=temperature) / 2
-
-
+@mutant("columns of length 1", "You normalised the columns. A view is a row: `F.normalize(z, dim=1)`.")
 def columns_of_length_one(a, b, *, temperature):
     z = F.normalize(torch.cat([a, b]), dim=0)
     similar = _masked(z @ z.T / temperature)
     return F.cross_entropy(similar, torch.arange(len(similar)).roll(len(a)))
 
 
+@mutant("each view its own partner",
+        "Your target is the view itself, which the mask has taken out: the loss is infinite. The partner of row i is "
+        "row i + N, and that of row i + N is row i.")
 def its_own_partner(a, b, *, temperature):
     similar = _masked(_similar(a, b, temperature))
     return F.cross_entropy(similar, torch.arange(len(similar)))
@@ -179,55 +179,30 @@ NT_XENT = Problem(
     reference=nt_xent,
     alternates=(nt_xent_by_logsumexp, nt_xent_in_a_loop),
     mutants=(
-        Mutant(diagonal_kept, "the view itself is a candidate",
-               "You let each view choose itself: its cosine with itself is 1, more than with any partner. The sum "
-               "below the line leaves k = i out. Set the diagonal to minus infinity before the softmax."),
-        Mutant(next_picture, "the partner is the next picture",
-               "Your target is one row off. View i of the first half has its partner in row i + N, and view i + N in "
-               "row i."),
-        Mutant(neighbouring_row, "partners are neighbouring rows",
-               "You take rows 0 and 1, 2 and 3, ... for partners. That would fit a batch in which the two views of a "
-               "picture follow each other; here all of `a` come first, then all of `b`."),
-        Mutant(first_half_only, "one half of the pairs",
-               "You average over the views in `a` only. Every pair counts twice, once from each side, and the two are "
-               "not the same: each has its own candidates."),
-        Mutant(sum_of_halves, "the sum of the two halves",
+        diagonal_kept, next_picture, neighbouring_row, first_half_only,
+        Mutant(lambda a, b, *, temperature: 2 * nt_xent(a, b, temperature=temperature), "the sum of the two halves",
                "Your loss is twice too large. You add the mean over `a` to the mean over `b`, as the authors' code "
                "does; the equation is the mean over all 2N."),
-        Mutant(summed, "not divided by 2N",
+        Mutant(lambda a, b, *, temperature: 2 * len(a) * nt_xent(a, b, temperature=temperature), "not divided by 2N",
                "You sum over the views. Divide by 2N, or the loss of a larger batch is larger for that alone."),
-        Mutant(not_normalised, "dot products instead of cosines",
-               "You compare with dot products. Without division by the lengths the network can lower the loss by "
-               "making everything longer: that is a temperature it sets itself."),
-        Mutant(other_half_only, "candidates from the other half only",
-               "You compare `a` with `b` only. The candidates are all views that are not i, those of the same half, "
-               "too: 2N - 1, not N."),
-        Mutant(multiplied_by_temperature, "multiplied by the temperature",
+        not_normalised, other_half_only,
+        Mutant(lambda a, b, *, temperature: nt_xent(a, b, temperature=1 / temperature), "multiplied by the temperature",
                "You multiply by tau. A low temperature has to make the softmax sharper: divide."),
-        Mutant(without_temperature, "the temperature is not used",
+        Mutant(lambda a, b, *, temperature: nt_xent(a, b, temperature=1.0), "the temperature is not used",
                "Your answer does not depend on `temperature`. Divide every cosine by it."),
-        Mutant(partner_left_out, "the partner is not among the candidates",
-               "You leave the partner out of the sum below the line. It is one of the 2N - 1 candidates: without it "
-               "the fraction is no probability, and the loss can fall below zero."),
-        Mutant(masked_with_zero, "masked with zero",
-               "You set the diagonal to 0. A similarity of 0 is that of a view at a right angle, and exp(0) = 1 is "
-               "still added. What is left out must contribute exp(...) = 0."),
-        Mutant(cut_from_the_graph, "a plain number",
+        partner_left_out, masked_with_zero,
+        Mutant(lambda a, b, *, temperature: nt_xent(a, b, temperature=temperature).item(), "a plain number",
                "You return a number through which no gradient can flow. Keep the loss a tensor: leave out `.item()`, "
                "`float(...)`, `.detach()` and `torch.tensor(...)`."),
-        Mutant(one_side_cut_off, "one side is cut off",
+        Mutant(lambda a, b, *, temperature: nt_xent(a, b.detach(), temperature=temperature), "one side is cut off",
                "No gradient flows into `b`. Here both views teach the network; a side that is cut off belongs to other "
                "methods, such as SimSiam."),
-        Mutant(softmax_twice, "the softmax twice",
-               "`F.cross_entropy` takes the softmax itself. Give it the similarities, not their softmax."),
-        Mutant(half_over_all, "half of the views, divided by all",
+        softmax_twice,
+        Mutant(lambda a, b, *, temperature: first_half_only.solution(a, b, temperature=temperature) / 2,
+               "half of the views, divided by all",
                "You add the losses of the views in `a` only and divide by 2N. Each view of `b` looks for its partner, "
                "too."),
-        Mutant(columns_of_length_one, "columns of length 1",
-               "You normalised the columns. A view is a row: `F.normalize(z, dim=1)`."),
-        Mutant(its_own_partner, "each view its own partner",
-               "Your target is the view itself, which the mask has taken out: the loss is infinite. The partner of row "
-               "i is row i + N, and that of row i + N is row i."),
+        columns_of_length_one, its_own_partner,
     ),
     cases=cases_loss,
     probe=probes.loss_of_two,
@@ -288,52 +263,20 @@ def contrast_by_lerp(batch, factor):
     return flat.reshape(batch.shape).clamp(0, 1)
 
 
-def one_factor(batch, factor):
-    return contrast(batch, factor[:1].expand(len(batch)))
-
-
-def mean_factor(batch, factor):
-    return contrast(batch, factor.mean().expand(len(batch)))
-
-
 def _towards(batch, factor, mean):
     c = factor[:, None, None, None]
     return (c * batch + (1 - c) * mean).clamp(0, 1)
 
 
-def mean_of_the_batch(batch, factor):
-    return _towards(batch, factor, _gray(batch).mean())
-
-
-def channel_means(batch, factor):
-    return _towards(batch, factor, batch.mean(dim=(2, 3), keepdim=True))
-
-
-def plain_mean(batch, factor):
-    return _towards(batch, factor, batch.mean(dim=(1, 2, 3), keepdim=True))
-
-
-def towards_gray(batch, factor):
-    return _towards(batch, factor, _gray(batch))
-
-
-def towards_a_half(batch, factor):
-    return _towards(batch, factor, 0.5)
-
-
-def factor_exchanged(batch, factor):
-    return contrast(batch, 1 - factor)
-
-
-def brightness_only(batch, factor):
-    return (factor[:, None, None, None] * batch).clamp(0, 1)
-
-
+@mutant("not clipped", "Values leave [0, 1]. Images end there: clip them.")
 def not_clipped(batch, factor):
     c = factor[:, None, None, None]
     return c * batch + (1 - c) * _gray(batch).mean(dim=(1, 2, 3), keepdim=True)
 
 
+@mutant("the factors lie along the columns",
+        "Your factors go along the columns of the image. A tensor (N,) meets the last axis of (N, 3, H, W): give it "
+        "three axes more, `factor[:, None, None, None]`.")
 def factor_along_the_rows(batch, factor):
     c = factor.repeat(batch.shape[-1] // len(factor) + 1)[: batch.shape[-1]]
     mean = _gray(batch).mean(dim=(1, 2, 3), keepdim=True)
@@ -361,37 +304,35 @@ CONTRAST = Problem(
     reference=contrast,
     alternates=(contrast_in_a_loop, contrast_by_lerp),
     mutants=(
-        Mutant(one_factor, "the first factor for all",
+        Mutant(lambda batch, factor: contrast(batch, factor[:1].expand(len(batch))), "the first factor for all",
                "All images get the factor of the first one. Views of a batch that change together leave a trace by "
                "which they can be told from another batch, but not from each other."),
-        Mutant(mean_factor, "the mean factor for all",
+        Mutant(lambda batch, factor: contrast(batch, factor.mean().expand(len(batch))), "the mean factor for all",
                "All images get the same factor, the mean of the given ones. Give each its own: `factor[:, None, None, "
                "None]` stands beside the images."),
-        Mutant(mean_of_the_batch, "the mean of the batch",
+        Mutant(lambda batch, factor: _towards(batch, factor, _gray(batch).mean()), "the mean of the batch",
                "You pull every image towards the mean of all images. Then what an image becomes depends on those "
                "beside it. Take a mean for each: over all axes but the first."),
-        Mutant(channel_means, "a mean for each channel",
+        Mutant(lambda batch, factor: _towards(batch, factor, batch.mean(dim=(2, 3), keepdim=True)),
+               "a mean for each channel",
                "You pull each channel towards its own mean. That changes the contrast of colours, too: a reddish image "
                "stays reddish all over, where it should become gray. There is one mean for each image."),
-        Mutant(plain_mean, "the plain mean of the channels",
+        Mutant(lambda batch, factor: _towards(batch, factor, batch.mean(dim=(1, 2, 3), keepdim=True)),
+               "the plain mean of the channels",
                "You average red, green and blue alike. Gray is weighted, 0.299, 0.587 and 0.114, as the eye weighs "
                "them."),
-        Mutant(towards_gray, "saturation",
+        Mutant(lambda batch, factor: _towards(batch, factor, _gray(batch)), "saturation",
                "You pull each pixel towards its own gray. That is the saturation. The contrast pulls towards one "
                "number for the image, the mean of its gray picture."),
-        Mutant(towards_a_half, "towards one half",
+        Mutant(lambda batch, factor: _towards(batch, factor, 0.5), "towards one half",
                "You pull towards 0.5. Then a dark image becomes brighter, too; its own mean keeps the brightness as it "
                "is."),
-        Mutant(factor_exchanged, "the factor belongs to the mean",
+        Mutant(lambda batch, factor: contrast(batch, 1 - factor), "the factor belongs to the mean",
                "You have exchanged the two parts. With a factor of 1 the image has to stay as it is."),
-        Mutant(brightness_only, "brightness",
+        Mutant(lambda batch, factor: (factor[:, None, None, None] * batch).clamp(0, 1), "brightness",
                "You multiply by the factor and add nothing: that is the brightness. The part (1 - c) of the mean keeps "
                "the image as bright as it was."),
-        Mutant(not_clipped, "not clipped",
-               "Values leave [0, 1]. Images end there: clip them."),
-        Mutant(factor_along_the_rows, "the factors lie along the columns",
-               "Your factors go along the columns of the image. A tensor (N,) meets the last axis of (N, 3, H, W): "
-               "give it three axes more, `factor[:, None, None, None]`."),
+        not_clipped, factor_along_the_rows,
     ),
     cases=cases_contrast,
     probe=probes.result,
@@ -453,66 +394,6 @@ def _both(a, b, *, near=None, spread=None, normal=True):
     return torch.stack([near(a, b), spread(a)])
 
 
-def lengths_left_in(a, b):
-    return _both(a, b, normal=False)
-
-
-def distance_not_squared(a, b):
-    return _both(a, b, near=lambda a, b: (a - b).norm(dim=1).mean())
-
-
-def mean_over_numbers(a, b):
-    return _both(a, b, near=lambda a, b: (a - b).square().mean())
-
-
-def cosine_itself(a, b):
-    return _both(a, b, near=lambda a, b: (a * b).sum(dim=1).mean())
-
-
-def exponent_not_squared(a, b):
-    return _both(a, b, spread=lambda a: torch.pdist(a).mul(-2).exp().mean().log())
-
-
-def with_itself(a, b):
-    return _both(a, b, spread=lambda a: torch.cdist(a, a).square().mul(-2).exp().mean().log())
-
-
-def mean_of_logs(a, b):
-    return _both(a, b, spread=lambda a: torch.pdist(a).square().mul(-2).mean())
-
-
-def no_log(a, b):
-    return _both(a, b, spread=lambda a: torch.pdist(a).square().mul(-2).exp().mean())
-
-
-def exponent_one(a, b):
-    return _both(a, b, spread=lambda a: torch.pdist(a).square().neg().exp().mean().log())
-
-
-def sum_of_pairs(a, b):
-    return _both(a, b, spread=lambda a: torch.pdist(a).square().mul(-2).exp().sum().log())
-
-
-def exchanged(a, b):
-    return geometry(a, b).flip(0)
-
-
-def spread_of_the_other(a, b):
-    return torch.stack([geometry(a, b)[0], geometry(b, a)[1]])
-
-
-def spread_of_both(a, b):
-    return (geometry(a, b) + geometry(b, a)) / 2
-
-
-def half_of_the_mean(a, b):
-    return _both(a, b, spread=lambda a: (torch.pdist(a).square().mul(-2).exp().mean() / 2).log())
-
-
-def normalised_columns(a, b):
-    return _both(F.normalize(a, dim=0), F.normalize(b, dim=0), normal=False)
-
-
 def cases_geometry(variant: Variant, seed: int) -> list[Case]:
     def case(name: str, n: int, d: int, moved: float) -> Case:
         stream = variant.numbers(seed, "geometry", name)
@@ -533,40 +414,47 @@ GEOMETRY = Problem(
     reference=geometry,
     alternates=(geometry_from_cosines, geometry_in_a_loop),
     mutants=(
-        Mutant(lengths_left_in, "not on the sphere",
+        Mutant(lambda a, b: _both(a, b, normal=False), "not on the sphere",
                "You measure the rows as they came. The loss sees directions only, so bring every row to length 1 "
                "first; otherwise a network twice as large would look less aligned."),
-        Mutant(distance_not_squared, "the distance is not squared",
+        Mutant(lambda a, b: _both(a, b, near=lambda a, b: (a - b).norm(dim=1).mean()), "the distance is not squared",
                "Your alignment averages distances; the formula averages their squares."),
-        Mutant(mean_over_numbers, "a mean over all numbers",
+        Mutant(lambda a, b: _both(a, b, near=lambda a, b: (a - b).square().mean()), "a mean over all numbers",
                "You average over the D numbers of a row, too. A squared distance is a sum over them: sum along the "
                "rows, then take the mean over the pictures."),
-        Mutant(cosine_itself, "the cosine",
+        Mutant(lambda a, b: _both(a, b, near=lambda a, b: (a * b).sum(dim=1).mean()), "the cosine",
                "You return the mean cosine. It says the same the other way round: the squared distance is 2 minus "
                "twice the cosine, and smaller is better."),
-        Mutant(exponent_not_squared, "the exponent is not squared",
+        Mutant(lambda a, b: _both(a, b, spread=lambda a: torch.pdist(a).mul(-2).exp().mean().log()),
+               "the exponent is not squared",
                "In your exponent stands the distance; it has to be its square."),
-        Mutant(with_itself, "each with itself",
+        Mutant(lambda a, b: _both(a, b, spread=lambda a: torch.cdist(a, a).square().mul(-2).exp().mean().log()),
+               "each with itself",
                "You average over all i and j. Each row is at distance 0 from itself and adds exp(0) = 1, which hides "
                "how the others lie. Count pairs i < j only: `torch.pdist` gives those."),
-        Mutant(mean_of_logs, "the mean of the logarithms",
+        Mutant(lambda a, b: _both(a, b, spread=lambda a: torch.pdist(a).square().mul(-2).mean()),
+               "the mean of the logarithms",
                "You take the mean of the exponents. First the exponential, then the mean, then the logarithm: pairs "
                "that lie close count most."),
-        Mutant(no_log, "the logarithm is missing",
+        Mutant(lambda a, b: _both(a, b, spread=lambda a: torch.pdist(a).square().mul(-2).exp().mean()),
+               "the logarithm is missing",
                "You return the mean of the exponentials. The uniformity is its logarithm, which is never above 0."),
-        Mutant(exponent_one, "a factor of 1 in the exponent",
+        Mutant(lambda a, b: _both(a, b, spread=lambda a: torch.pdist(a).square().neg().exp().mean().log()),
+               "a factor of 1 in the exponent",
                "The factor in the exponent is 2."),
-        Mutant(sum_of_pairs, "not divided by the pairs",
+        Mutant(lambda a, b: _both(a, b, spread=lambda a: torch.pdist(a).square().mul(-2).exp().sum().log()),
+               "not divided by the pairs",
                "You add up the pairs. Divide by their number, N (N - 1) / 2, or more pictures look less uniform."),
-        Mutant(half_of_the_mean, "divided by twice the pairs",
+        Mutant(lambda a, b: _both(a, b, spread=lambda a: (torch.pdist(a).square().mul(-2).exp().mean() / 2).log()),
+               "divided by twice the pairs",
                "You add the pairs i < j and divide by N (N - 1). That is twice their number."),
-        Mutant(spread_of_the_other, "the uniformity of b",
+        Mutant(lambda a, b: torch.stack([geometry(a, b)[0], geometry(b, a)[1]]), "the uniformity of b",
                "Your uniformity is that of `b`. It is asked of `a`."),
-        Mutant(spread_of_both, "the uniformity of both",
+        Mutant(lambda a, b: (geometry(a, b) + geometry(b, a)) / 2, "the uniformity of both",
                "You average the uniformities of `a` and `b`. It is asked of `a` alone."),
-        Mutant(exchanged, "exchanged",
+        Mutant(lambda a, b: geometry(a, b).flip(0), "exchanged",
                "The two numbers are exchanged: alignment comes first."),
-        Mutant(normalised_columns, "columns of length 1",
+        Mutant(lambda a, b: _both(F.normalize(a, dim=0), F.normalize(b, dim=0), normal=False), "columns of length 1",
                "You normalised the columns. A picture is a row: `F.normalize(a, dim=1)`."),
     ),
     cases=cases_geometry,

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from course_lib.checks import probes
-from course_lib.checks.problem import Case, Mutant, Problem, Tolerance, Variant
+from course_lib.checks.problem import Case, Mutant, Problem, Tolerance, Variant, mutant
 
 # --- denoising.psnr -------------------------------------------------------------------------------------------------
 
@@ -50,54 +50,9 @@ def mean_psnr_by_norms(estimate, y):
     return -20 * root.log().mean() / math.log(10)
 
 
-def of_the_mean_error(estimate, y):
-    return -10 * torch.log10((estimate.clamp(0, 1) - y).square().mean())
-
-
-def not_clipped(estimate, y):
-    return (-10 * torch.log10((estimate - y).square().mean(dim=(1, 2, 3)))).mean()
-
-
-def natural_logarithm(estimate, y):
-    return (-10 * (estimate.clamp(0, 1) - y).square().mean(dim=(1, 2, 3)).log()).mean()
-
-
-def of_the_root(estimate, y):
-    return (-10 * torch.log10((estimate.clamp(0, 1) - y).square().mean(dim=(1, 2, 3)).sqrt())).mean()
-
-
-def twice(estimate, y):
-    return (-20 * torch.log10((estimate.clamp(0, 1) - y).square().mean(dim=(1, 2, 3)))).mean()
-
-
-def upside_down(estimate, y):
-    return (10 * torch.log10((estimate.clamp(0, 1) - y).square().mean(dim=(1, 2, 3)))).mean()
-
-
-def peak_255(estimate, y):
-    return (10 * torch.log10(255**2 / (estimate.clamp(0, 1) - y).square().mean(dim=(1, 2, 3)))).mean()
-
-
-def absolute_error(estimate, y):
-    return (-10 * torch.log10((estimate.clamp(0, 1) - y).abs().mean(dim=(1, 2, 3)))).mean()
-
-
-def summed_error(estimate, y):
-    return (-10 * torch.log10((estimate.clamp(0, 1) - y).square().sum(dim=(1, 2, 3)))).mean()
-
-
-def one_for_each_channel(estimate, y):
-    return (-10 * torch.log10((estimate.clamp(0, 1) - y).square().mean(dim=(2, 3)))).mean()
-
-
-def one_for_each_image(estimate, y):
-    return -10 * torch.log10((estimate.clamp(0, 1) - y).square().mean(dim=(1, 2, 3)))
-
-
-def clipped_error(estimate, y):
-    return (-10 * torch.log10((estimate - y).clamp(0, 1).square().mean(dim=(1, 2, 3)))).mean()
-
-
+@mutant("signal instead of peak",
+        "You divide the mean square of y by the error: that is the signal-to-noise ratio, SNR. In PSNR the P stands "
+        "for peak: the largest possible value, 1, is above the fraction line, whatever the image.")
 def signal_to_noise(estimate, y):
     mse = (estimate.clamp(0, 1) - y).square().mean(dim=(1, 2, 3))
     return (10 * torch.log10(y.square().mean(dim=(1, 2, 3)) / mse)).mean()
@@ -124,43 +79,55 @@ PSNR = Problem(
     reference=mean_psnr,
     alternates=(mean_psnr_by_image, mean_psnr_by_norms),
     mutants=(
-        Mutant(of_the_mean_error, "PSNR of the mean error",
+        Mutant(lambda estimate, y: -10 * torch.log10((estimate.clamp(0, 1) - y).square().mean()),
+               "PSNR of the mean error",
                "You average the squared errors of all images and take one logarithm. Papers take the logarithm for "
                "each image and average the decibels; the two differ by tenths of a decibel or more when some images "
                "are harder than others."),
-        Mutant(not_clipped, "not clipped",
+        Mutant(lambda estimate, y: (-10 * torch.log10((estimate - y).square().mean(dim=(1, 2, 3)))).mean(),
+               "not clipped",
                "You did not clip the estimate to [0, 1] before comparing. A value of 1.2 is shown as white, so it "
                "counts as 1. Clip the estimate only, not the difference."),
-        Mutant(clipped_error, "the difference is clipped",
+        Mutant(lambda estimate, y: (-10 * torch.log10((estimate - y).clamp(0, 1).square().mean(dim=(1, 2, 3)))).mean(),
+               "the difference is clipped",
                "You clip the difference instead of the estimate. That throws away every error below zero, half of "
                "them all."),
-        Mutant(natural_logarithm, "natural logarithm",
+        Mutant(lambda estimate, y: (-10 * (estimate.clamp(0, 1) - y).square().mean(dim=(1, 2, 3)).log()).mean(),
+               "natural logarithm",
                "You use the natural logarithm: `torch.log` has base e. Decibels have base 10."),
-        Mutant(of_the_root, "the root of the error",
+        Mutant(lambda estimate, y:
+               (-10 * torch.log10((estimate.clamp(0, 1) - y).square().mean(dim=(1, 2, 3)).sqrt())).mean(),
+               "the root of the error",
                "Your value is half of what it should be: you took the root of the mean squared error and multiplied "
                "by 10. It is 10 times the logarithm of the squared error, or 20 times that of its root."),
-        Mutant(twice, "20 with the squared error",
+        Mutant(lambda estimate, y: (-20 * torch.log10((estimate.clamp(0, 1) - y).square().mean(dim=(1, 2, 3)))).mean(),
+               "20 with the squared error",
                "Your value is twice too large. The factor 20 belongs to the *root* of the mean squared error; with "
                "the squared error itself it is 10."),
-        Mutant(upside_down, "the sign is wrong",
+        Mutant(lambda estimate, y: (10 * torch.log10((estimate.clamp(0, 1) - y).square().mean(dim=(1, 2, 3)))).mean(),
+               "the sign is wrong",
                "Your value has the wrong sign, so a better estimate scores lower. The error stands below the fraction "
                "line: 10 log10(1 / MSE)."),
-        Mutant(peak_255, "the peak is 255",
+        Mutant(lambda estimate, y:
+               (10 * torch.log10(255**2 / (estimate.clamp(0, 1) - y).square().mean(dim=(1, 2, 3)))).mean(),
+               "the peak is 255",
                "You take 255 as the largest pixel, but these images lie in [0, 1]. That adds 48.13 dB to every "
                "score, for nothing."),
-        Mutant(absolute_error, "absolute errors",
+        Mutant(lambda estimate, y: (-10 * torch.log10((estimate.clamp(0, 1) - y).abs().mean(dim=(1, 2, 3)))).mean(),
+               "absolute errors",
                "You average absolute errors; PSNR is made of squared ones, in which a few large errors weigh more."),
-        Mutant(summed_error, "summed over pixels",
+        Mutant(lambda estimate, y: (-10 * torch.log10((estimate.clamp(0, 1) - y).square().sum(dim=(1, 2, 3)))).mean(),
+               "summed over pixels",
                "You add the squared errors of an image instead of averaging them. The same error would then score "
                "lower in a larger image."),
-        Mutant(one_for_each_channel, "one value for each channel",
+        Mutant(lambda estimate, y: (-10 * torch.log10((estimate.clamp(0, 1) - y).square().mean(dim=(2, 3)))).mean(),
+               "one value for each channel",
                "You take a logarithm for each channel. The mean squared error of a colour image runs over its pixels "
                "and channels together."),
-        Mutant(one_for_each_image, "the mean is missing",
+        Mutant(lambda estimate, y: -10 * torch.log10((estimate.clamp(0, 1) - y).square().mean(dim=(1, 2, 3))),
+               "the mean is missing",
                "You return one PSNR for each image, and each is right. The score of the batch is their mean."),
-        Mutant(signal_to_noise, "signal instead of peak",
-               "You divide the mean square of y by the error: that is the signal-to-noise ratio, SNR. In PSNR the "
-               "P stands for peak: the largest possible value, 1, is above the fraction line, whatever the image."),
+        signal_to_noise,
     ),
     cases=cases_psnr,
     probe=probes.result,
@@ -219,62 +186,44 @@ def levels_of(variance, y):
     return torch.stack([variance.sqrt(), variance.mean(dim=(1, 2, 3), keepdim=True).sqrt().expand_as(y)])
 
 
+@mutant("variances for deviations",
+        "Both of your maps are variances. A denoiser wants deviations, in the unit of the image: take the root, of the "
+        "level after averaging.")
 def variance_for_deviation(y, *, gain, sigma):
     variance = gain * y + sigma**2
     return torch.stack([variance, variance.mean(dim=(1, 2, 3), keepdim=True).expand_as(y)])
 
 
+@mutant("the mean of the deviations",
+        "The map is right. Your level is the mean of the deviations, but variances are what averages: the mean squared "
+        "error of z is the mean of Var[z], and the level is its root.")
 def mean_of_deviations(y, *, gain, sigma):
     deviation = (gain * y + sigma**2).sqrt()
     return torch.stack([deviation, deviation.mean(dim=(1, 2, 3), keepdim=True).expand_as(y)])
 
 
-def gain_once(y, *, gain, sigma):
-    return levels_of(y + sigma**2, y)
-
-
-def gain_squared(y, *, gain, sigma):
-    return levels_of(gain**2 * y + sigma**2, y)
-
-
-def gain_forgotten(y, *, gain, sigma):
-    return levels_of(y / gain + sigma**2, y)
-
-
-def sigma_not_squared(y, *, gain, sigma):
-    return levels_of(gain * y + sigma, y)
-
-
-def deviations_added(y, *, gain, sigma):
-    return levels_of(((gain * y).sqrt() + sigma) ** 2, y)
-
-
-def read_noise_amplified(y, *, gain, sigma):
-    return levels_of(gain * y + (gain * sigma) ** 2, y)
-
-
-def no_read_noise(y, *, gain, sigma):
-    return levels_of(gain * y, y)
-
-
+@mutant("one level for the batch",
+        "The map is right. Your level is averaged over the whole batch; each image has one of its own.")
 def one_for_the_batch(y, *, gain, sigma):
     variance = gain * y + sigma**2
     return torch.stack([variance.sqrt(), variance.mean().sqrt().expand_as(y)])
 
 
+@mutant("one level for each channel",
+        "The map is right. Your level is averaged over each channel by itself; an image has one level, over its pixels "
+        "and channels.")
 def one_for_each_channel_of_a_sensor(y, *, gain, sigma):
     variance = gain * y + sigma**2
     return torch.stack([variance.sqrt(), variance.mean(dim=(2, 3), keepdim=True).sqrt().expand_as(y)])
 
 
+@mutant("the image counts as noise",
+        "The map is right. Your level also holds the variance of y over the image, that is, its content. Noise is what "
+        "z has more than y.")
 def of_the_image_too(y, *, gain, sigma):
     variance = gain * y + sigma**2
     level = (variance.mean(dim=(1, 2, 3), keepdim=True) + y.var(dim=(1, 2, 3), keepdim=True, correction=0)).sqrt()
     return torch.stack([variance.sqrt(), level.expand_as(y)])
-
-
-def other_way_round(y, *, gain, sigma):
-    return sensor_levels(y, gain=gain, sigma=sigma).flip(0)
 
 
 def cases_sensor(variant: Variant, seed: int) -> list[Case]:
@@ -297,38 +246,26 @@ SENSOR = Problem(
     reference=sensor_levels,
     alternates=(sensor_levels_by_image, sensor_levels_by_squares),
     mutants=(
-        Mutant(variance_for_deviation, "variances for deviations",
-               "Both of your maps are variances. A denoiser wants deviations, in the unit of the image: take the root, "
-               "of the level after averaging."),
-        Mutant(mean_of_deviations, "the mean of the deviations",
-               "The map is right. Your level is the mean of the deviations, but variances are what averages: the mean "
-               "squared error of z is the mean of Var[z], and the level is its root."),
-        Mutant(gain_squared, "gain squared, rate not divided",
+        variance_for_deviation, mean_of_deviations,
+        Mutant(lambda y, *, gain, sigma: levels_of(gain**2 * y + sigma**2, y), "gain squared, rate not divided",
                "Your variance of the photons is gain^2 y. Amplifying does multiply the variance by gain^2, but the "
                "variance of K is y / gain, not y. What is left of the two?"),
-        Mutant(gain_once, "the gain cancels",
+        Mutant(lambda y, *, gain, sigma: levels_of(y + sigma**2, y), "the gain cancels",
                "Your photons have the variance y, whatever the gain. You multiply the variance of K by the gain; a "
                "factor on a number multiplies its variance by the factor squared."),
-        Mutant(gain_forgotten, "not amplified",
+        Mutant(lambda y, *, gain, sigma: levels_of(y / gain + sigma**2, y), "not amplified",
                "Your photons have the variance y / gain, which is that of K. The sensor multiplies K by the gain; what "
                "does that do to a variance?"),
-        Mutant(sigma_not_squared, "sigma not squared",
+        Mutant(lambda y, *, gain, sigma: levels_of(gain * y + sigma, y), "sigma not squared",
                "You add sigma to a variance. It is a deviation; its variance is sigma^2."),
-        Mutant(deviations_added, "deviations added",
+        Mutant(lambda y, *, gain, sigma: levels_of(((gain * y).sqrt() + sigma) ** 2, y), "deviations added",
                "You add the two deviations. For independent noises the variances add, the deviations do not."),
-        Mutant(read_noise_amplified, "read noise amplified",
+        Mutant(lambda y, *, gain, sigma: levels_of(gain * y + (gain * sigma) ** 2, y), "read noise amplified",
                "You amplify the read noise too. In the equation the gain stands before K only."),
-        Mutant(no_read_noise, "no read noise",
+        Mutant(lambda y, *, gain, sigma: levels_of(gain * y, y), "no read noise",
                "Where y = 0 your sensor has no noise at all: the read noise is missing."),
-        Mutant(one_for_the_batch, "one level for the batch",
-               "The map is right. Your level is averaged over the whole batch; each image has one of its own."),
-        Mutant(one_for_each_channel_of_a_sensor, "one level for each channel",
-               "The map is right. Your level is averaged over each channel by itself; an image has one level, over its "
-               "pixels and channels."),
-        Mutant(of_the_image_too, "the image counts as noise",
-               "The map is right. Your level also holds the variance of y over the image, that is, its content. "
-               "Noise is what z has more than y."),
-        Mutant(other_way_round, "in the wrong order",
+        one_for_the_batch, one_for_each_channel_of_a_sensor, of_the_image_too,
+        Mutant(lambda y, *, gain, sigma: sensor_levels(y, gain=gain, sigma=sigma).flip(0), "in the wrong order",
                "Both maps are right, but in the wrong order: the deviation of each pixel comes first."),
     ),
     cases=cases_sensor,
@@ -396,54 +333,18 @@ def denoise_photons_flat(z, *, peak):
     return mean.reshape(-1, 1, 1, 1) * torch.ones_like(z)
 
 
-def plain_mean(z, *, peak):
-    return evened(z)
-
-
-def offset_forgotten_on_the_way_back(z, *, peak):
-    return (evened(stabilised(peak * z)) / 2) ** 2 / peak
-
-
-def offset_forgotten_on_the_way_there(z, *, peak):
-    return ((evened(2 * (peak * z).clamp(min=0).sqrt()) / 2) ** 2 - 3 / 8) / peak
-
-
-def no_offset(z, *, peak):
-    return (evened(2 * (peak * z).clamp(min=0).sqrt()) / 2) ** 2 / peak
-
-
+@mutant("3/8 outside the root", "You add the 3/8 after the root. It belongs under it, next to K.")
 def offset_outside_the_root(z, *, peak):
     t = evened(2 * (peak * z).clamp(min=0).sqrt() + 3 / 8)
     return ((t / 2) ** 2 - 3 / 8) / peak
 
 
-def two_forgotten(z, *, peak):
-    return (evened(stabilised(peak * z)) ** 2 - 3 / 8) / peak
-
-
-def not_counted(z, *, peak):
-    return (evened(stabilised(z)) / 2) ** 2 - 3 / 8
-
-
-def not_divided(z, *, peak):
-    return denoise_photons(z, peak=peak) * peak
-
-
-def peak_inverted(z, *, peak):
-    return ((evened(stabilised(z / peak)) / 2) ** 2 - 3 / 8) * peak
-
-
-def transformed_only(z, *, peak):
-    return evened(stabilised(peak * z))
-
-
+@mutant("the mean over the batch",
+        "You average over all images of the batch at once. Each image has a mean of its own: dim=(1, 2, 3) with "
+        "keepdim=True.")
 def over_the_batch(z, *, peak):
     t = stabilised(peak * z)
     return ((t.mean().expand_as(t) / 2) ** 2 - 3 / 8) / peak
-
-
-def counts_clamped(z, *, peak):
-    return ((evened(2 * ((peak * z).clamp(min=0) + 3 / 8).sqrt()) / 2) ** 2 - 3 / 8) / peak
 
 
 def cases_anscombe(variant: Variant, seed: int) -> list[Case]:
@@ -467,33 +368,32 @@ ANSCOMBE = Problem(
     reference=denoise_photons,
     alternates=(denoise_photons_by_image, denoise_photons_flat),
     mutants=(
-        Mutant(plain_mean, "no transform",
+        Mutant(lambda z, *, peak: evened(z), "no transform",
                "You average z itself. The mean has to be taken of the transformed counts; bright pixels, whose noise "
                "is strong, then weigh less."),
-        Mutant(offset_forgotten_on_the_way_back, "3/8 stays on the way back",
+        Mutant(lambda z, *, peak: (evened(stabilised(peak * z)) / 2) ** 2 / peak, "3/8 stays on the way back",
                "Your estimates are 3/8 of a photon too bright: the inverse of t takes the 3/8 away again."),
-        Mutant(offset_forgotten_on_the_way_there, "3/8 only on the way back",
+        Mutant(lambda z, *, peak: ((evened(2 * (peak * z).clamp(min=0).sqrt()) / 2) ** 2 - 3 / 8) / peak,
+               "3/8 only on the way back",
                "You subtract 3/8 on the way back without having added it before the root."),
-        Mutant(no_offset, "without 3/8",
+        Mutant(lambda z, *, peak: (evened(2 * (peak * z).clamp(min=0).sqrt()) / 2) ** 2 / peak, "without 3/8",
                "Your transform is 2 sqrt(K), without the 3/8. With few photons its variance falls well below 1; the "
                "offset is what keeps it even."),
-        Mutant(offset_outside_the_root, "3/8 outside the root",
-               "You add the 3/8 after the root. It belongs under it, next to K."),
-        Mutant(two_forgotten, "the 2 is not undone",
+        offset_outside_the_root,
+        Mutant(lambda z, *, peak: (evened(stabilised(peak * z)) ** 2 - 3 / 8) / peak, "the 2 is not undone",
                "On the way back you square t without halving it first: your estimates are about four times too large."),
-        Mutant(not_counted, "z taken for counts",
+        Mutant(lambda z, *, peak: (evened(stabilised(z)) / 2) ** 2 - 3 / 8, "z taken for counts",
                "You transform z as it is. The transform is for photon counts: multiply z by the peak first."),
-        Mutant(not_divided, "counts returned",
+        Mutant(lambda z, *, peak: denoise_photons(z, peak=peak) * peak, "counts returned",
                "You return photon counts. Divide by the peak, so that white is 1 again."),
-        Mutant(peak_inverted, "the peak upside down",
+        Mutant(lambda z, *, peak: ((evened(stabilised(z / peak)) / 2) ** 2 - 3 / 8) * peak, "the peak upside down",
                "You divide by the peak where you should multiply, and the other way round: z = K / peak, so "
                "K = peak z."),
-        Mutant(transformed_only, "not transformed back",
+        Mutant(lambda z, *, peak: evened(stabilised(peak * z)), "not transformed back",
                "You return t itself, in units of the noise. The estimate of y needs the way back."),
-        Mutant(over_the_batch, "the mean over the batch",
-               "You average over all images of the batch at once. Each image has a mean of its own: "
-               "dim=(1, 2, 3) with keepdim=True."),
-        Mutant(counts_clamped, "counts clipped at zero",
+        over_the_batch,
+        Mutant(lambda z, *, peak: ((evened(2 * ((peak * z).clamp(min=0) + 3 / 8).sqrt()) / 2) ** 2 - 3 / 8) / peak,
+               "counts clipped at zero",
                "You set negative counts to 0 before adding 3/8. Only what stands under the root must not be negative: "
                "a count of -0.2 still gives 2 sqrt(0.175). Clipping counts would make dark places too bright."),
     ),

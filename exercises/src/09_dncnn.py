@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from course_lib.checks import probes
-from course_lib.checks.problem import Case, Mutant, Problem, Tolerance, Variant
+from course_lib.checks.problem import Case, Mutant, Problem, Tolerance, Variant, mutant
 
 # --- dncnn.residual_loss --------------------------------------------------------------------------------------------
 
@@ -56,50 +56,6 @@ def residual_loss_in_a_loop(estimate, z, y):
     return total / 2 / len(estimate)
 
 
-def pixel_mean(estimate, z, y):
-    return F.mse_loss(estimate, z - y)
-
-
-def half_pixel_mean(estimate, z, y):
-    return 0.5 * torch.mean((estimate - (z - y)) ** 2)
-
-
-def not_halved(estimate, z, y):
-    return F.mse_loss(estimate, z - y, reduction="sum") / len(z)
-
-
-def summed_over_images(estimate, z, y):
-    return 0.5 * torch.sum((estimate - (z - y)) ** 2)
-
-
-def target_is_clean(estimate, z, y):
-    return ((estimate - y) ** 2).sum() / (2 * len(y))
-
-
-def target_is_noisy(estimate, z, y):
-    return ((estimate - z) ** 2).sum() / (2 * len(y))
-
-
-def target_is_minus_noise(estimate, z, y):
-    return ((estimate - (y - z)) ** 2).sum() / (2 * len(y))
-
-
-def absolute_error(estimate, z, y):
-    return (estimate - (z - y)).abs().sum() / (2 * len(y))
-
-
-def norm_not_squared(estimate, z, y):
-    return torch.linalg.vector_norm(estimate - (z - y), dim=(1, 2, 3)).mean() / 2
-
-
-def one_for_each_image(estimate, z, y):
-    return 0.5 * ((estimate - (z - y)) ** 2).sum(dim=(1, 2, 3))
-
-
-def cut_from_the_graph(estimate, z, y):
-    return residual_loss(estimate, z, y).item()
-
-
 def cases_loss(variant: Variant, seed: int) -> list[Case]:
     def case(name: str, *shape: int) -> Case:
         numbers = variant.numbers(seed, "residual_loss", name)
@@ -122,39 +78,41 @@ RESIDUAL_LOSS = Problem(
     reference=residual_loss,
     alternates=(residual_loss_of_torch, residual_loss_by_image, residual_loss_in_a_loop),
     mutants=(
-        Mutant(pixel_mean, "mean over pixels",
+        Mutant(lambda estimate, z, y: F.mse_loss(estimate, z - y), "mean over pixels",
                "You take the mean over all pixels; the equation sums the pixels of an image, halves, and only the "
                "images are averaged. Both have the same minimum, but your gradients are smaller by the number of "
                "pixels, so a learning rate published for SGD would hardly move your network."),
-        Mutant(half_pixel_mean, "half the mean over pixels",
+        Mutant(lambda estimate, z, y: 0.5 * torch.mean((estimate - (z - y)) ** 2), "half the mean over pixels",
                "The half is there, but you average over pixels as well. In the equation only N, the number of images, "
                "divides: the norm is a sum over pixels and channels. The course's own training divides as you do, on "
                "purpose, so that one learning rate fits all patch sizes; here write the paper's loss."),
-        Mutant(not_halved, "the half is missing",
+        Mutant(lambda estimate, z, y: F.mse_loss(estimate, z - y, reduction="sum") / len(z), "the half is missing",
                "Your loss is twice too large: the equation divides by 2N, not by N. The 2 cancels the one that "
                "differentiating the square brings down."),
-        Mutant(summed_over_images, "not divided by N",
+        Mutant(lambda estimate, z, y: 0.5 * torch.sum((estimate - (z - y)) ** 2), "not divided by N",
                "Your loss grows with the batch: the sum over images is not divided by N. Then a batch twice as large "
                "would act like a learning rate twice as large."),
-        Mutant(target_is_clean, "the target is the clean image",
+        Mutant(lambda estimate, z, y: ((estimate - y) ** 2).sum() / (2 * len(y)), "the target is the clean image",
                "You compare R(z) with the clean image y. That trains a network to output the image itself; residual "
                "learning wants the noise from it. Which part of z is noise?"),
-        Mutant(target_is_noisy, "the target is the noisy image",
+        Mutant(lambda estimate, z, y: ((estimate - z) ** 2).sum() / (2 * len(y)), "the target is the noisy image",
                "You compare R(z) with z, which the network already sees as its input: copying it would make this loss "
                "zero. The target is only the noise in z."),
-        Mutant(target_is_minus_noise, "the noise has the wrong sign",
+        Mutant(lambda estimate, z, y: ((estimate - (y - z)) ** 2).sum() / (2 * len(y)), "the noise has the wrong sign",
                "Your target is y - z, the noise with the wrong sign. Since z = y + noise, and the clean estimate is "
                "z - R(z), what should R(z) be?"),
-        Mutant(absolute_error, "absolute values instead of squares",
+        Mutant(lambda estimate, z, y: (estimate - (z - y)).abs().sum() / (2 * len(y)),
+               "absolute values instead of squares",
                "You add absolute values; the equation adds squares. Squares lead to the mean of the possible clean "
                "images, absolute values to their median."),
-        Mutant(norm_not_squared, "the norm is not squared",
+        Mutant(lambda estimate, z, y: torch.linalg.vector_norm(estimate - (z - y), dim=(1, 2, 3)).mean() / 2,
+               "the norm is not squared",
                "You average the norms of the errors; the equation averages their squares. The root makes every "
                "image pull equally hard, however wrong its estimate is."),
-        Mutant(one_for_each_image, "a loss for each image",
+        Mutant(lambda estimate, z, y: 0.5 * ((estimate - (z - y)) ** 2).sum(dim=(1, 2, 3)), "a loss for each image",
                "You return one number for each image, and the half of it is right. Gradient descent needs one number "
                "for the whole batch: the mean of yours."),
-        Mutant(cut_from_the_graph, "the graph is cut",
+        Mutant(lambda estimate, z, y: residual_loss(estimate, z, y).item(), "the graph is cut",
                "The value is right, but it is a plain number: `.item()`, `float(...)` and `.detach()` cut it from the "
                "graph, so no gradient would reach the network. Return the tensor."),
     ),
@@ -267,50 +225,40 @@ class Wrong(DnCNN):
         return [conv(width, width, padding, bias), nn.BatchNorm2d(width), nn.ReLU()]
 
 
+@mutant("returns the noise",
+        "You return R(z), which is the noise. The layers are right; what is left to do in `forward` to get the clean "
+        "estimate from the noisy image?")
 class ReturnsNoise(DnCNN):
     def forward(self, z):
         return self.residual(z)
 
 
+@mutant("adds the noise", "You add R(z) to the noisy image. R(z) is the noise that is in z already: take it away.")
 class AddsNoise(DnCNN):
     def forward(self, z):
         return z + self.residual(z)
 
 
-def norm_everywhere(*, depth, width):
-    return Wrong(depth=depth, width=width, first_norm=True)
-
-
-def noise_only_positive(*, depth, width):
-    return Wrong(depth=depth, width=width, last_relu=True)
-
-
-def with_biases(*, depth, width):
-    return Wrong(depth=depth, width=width, bias=True)
-
-
-def too_deep(*, depth, width):
-    return Wrong(depth=depth, width=width, blocks=depth)
-
-
-def too_shallow(*, depth, width):
-    return Wrong(depth=depth, width=width, blocks=depth - 3)
-
-
-def one_too_deep(*, depth, width):
-    return Wrong(depth=depth, width=width, blocks=depth - 1)
-
-
+@mutant("output clamped to [0, 1]",
+        "You clamp the clean estimate to [0, 1]. Where it is clamped no gradient flows back, so a network that is "
+        "wrong there is never corrected; and the statement asks for z - R(z) as it is. Clip pictures where they are "
+        "shown, not in the network.")
 class Clamped(DnCNN):
     def forward(self, z):
         return super().forward(z).clamp(0, 1)
 
 
+@mutant("ReLU on the output",
+        "Your output is never negative: there is a ReLU, or a clamp at 0, behind z - R(z). Where it cuts, no gradient "
+        "flows back and nothing is learned. ReLUs belong between the layers; the subtraction comes last.")
 class NeverNegative(DnCNN):
     def forward(self, z):
         return F.relu(super().forward(z))
 
 
+@mutant("biases in the first and the last layer",
+        "Your first and your last convolution have a bias; PyTorch adds one unless told otherwise. The table wants "
+        "none in any layer: also the two layers that no batch norm follows do without.")
 class BiasAtTheEnds(DnCNN):
     def __init__(self, *, depth, width):
         super().__init__(depth=depth, width=width)
@@ -318,28 +266,42 @@ class BiasAtTheEnds(DnCNN):
         self.residual[-1] = conv(width, 1, bias=True)
 
 
+@mutant("a bias in the first layer",
+        "Your first convolution has a bias; PyTorch adds one unless told otherwise. The table wants none in any layer, "
+        "the first one included, although no batch norm follows it.")
 class BiasAtTheStart(DnCNN):
     def __init__(self, *, depth, width):
         super().__init__(depth=depth, width=width)
         self.residual[0] = conv(1, width, bias=True)
 
 
+@mutant("batch norm after the last layer",
+        "There is a batch norm behind the last convolution. It would rescale R(z) by the statistics of the batch, but "
+        "the strength of the noise is what R(z) has to say: the last layer is a bare convolution.")
 class NormAtTheEnd(DnCNN):
     def __init__(self, *, depth, width):
         super().__init__(depth=depth, width=width)
         self.residual.append(nn.BatchNorm2d(1))
 
 
+@mutant("no batch norm",
+        "The batch norms are missing. Each of the D - 2 middle layers is convolution, batch norm, ReLU.")
 class WithoutNorm(Wrong):
     def block(self, width, padding, bias):
         return [conv(width, width), nn.ReLU()]
 
 
+@mutant("ReLU before batch norm",
+        "Your middle layers are convolution, ReLU, batch norm. In DnCNN the batch norm comes before the ReLU: it "
+        "centres the channel, so that the ReLU cuts about half of it.")
 class NormAfterRelu(Wrong):
     def block(self, width, padding, bias):
         return [conv(width, width), nn.ReLU(), nn.BatchNorm2d(width)]
 
 
+@mutant("one block, used again and again",
+        "Your middle layers all share one set of weights. A list times a number repeats the same objects; it makes no "
+        "new ones. Make new layers in every round of a loop.")
 class SharedBlock(nn.Module):
     def __init__(self, *, depth, width):
         super().__init__()
@@ -350,6 +312,9 @@ class SharedBlock(nn.Module):
         return z - self.residual(z)
 
 
+@mutant("layers in a plain list",
+        "Your network holds layers that PyTorch does not find among its `parameters()`, so an optimiser would never "
+        "train them. A plain Python list hides its layers: put them into `nn.Sequential` or `nn.ModuleList`.")
 class PlainList(NamedLayers):
     def __init__(self, *, depth, width):
         super().__init__(depth=depth, width=width)
@@ -358,10 +323,9 @@ class PlainList(NamedLayers):
         self.middle = middle
 
 
-def without_padding(*, depth, width):
-    return Wrong(depth=depth, width=width, padding=0)
-
-
+@mutant("cropped instead of padded",
+        "You crop the image to the size of R(z). The clean estimate should be as large as the image: let the "
+        "convolutions pad with zeros instead.")
 class CroppedResidual(DnCNN):
     def __init__(self, *, depth, width):
         super().__init__(depth=depth, width=width)
@@ -391,65 +355,33 @@ NETWORK = Problem(
     reference=DnCNN,
     alternates=(NamedLayers, Blocks),
     mutants=(
-        Mutant(ReturnsNoise, "returns the noise",
-               "You return R(z), which is the noise. The layers are right; what is left to do in `forward` to get the "
-               "clean estimate from the noisy image?"),
-        Mutant(AddsNoise, "adds the noise",
-               "You add R(z) to the noisy image. R(z) is the noise that is in z already: take it away."),
-        Mutant(norm_everywhere, "batch norm after the first layer",
+        ReturnsNoise, AddsNoise,
+        Mutant(lambda *, depth, width: Wrong(depth=depth, width=width, first_norm=True),
+               "batch norm after the first layer",
                "There is a batch norm behind the first convolution too. Only the D - 2 middle layers have one: the "
                "first layer reads the noisy image, and the last writes the noise, as they are."),
-        Mutant(noise_only_positive, "ReLU after the last layer",
+        Mutant(lambda *, depth, width: Wrong(depth=depth, width=width, last_relu=True), "ReLU after the last layer",
                "There is a ReLU behind the last convolution, so R(z) is never negative. Noise is negative half of the "
                "time: the last layer has to be a bare convolution."),
-        Mutant(with_biases, "convolutions with biases",
+        Mutant(lambda *, depth, width: Wrong(depth=depth, width=width, bias=True), "convolutions with biases",
                "Your convolutions have biases, as they do in PyTorch unless told otherwise. Batch norm subtracts the "
                "mean of a channel, so a bias in front of it changes nothing at all. The first and the "
                "last layer go without one as well."),
-        Mutant(BiasAtTheEnds, "biases in the first and the last layer",
-               "Your first and your last convolution have a bias; PyTorch adds one unless told otherwise. The table "
-               "wants none in any layer: also the two layers that no batch norm follows do without."),
-        Mutant(BiasAtTheStart, "a bias in the first layer",
-               "Your first convolution has a bias; PyTorch adds one unless told otherwise. The table wants none in any "
-               "layer, the first one included, although no batch norm follows it."),
-        Mutant(NormAtTheEnd, "batch norm after the last layer",
-               "There is a batch norm behind the last convolution. It would rescale R(z) by the statistics of the "
-               "batch, but the strength of the noise is what R(z) has to say: the last layer is a bare convolution."),
-        Mutant(Clamped, "output clamped to [0, 1]",
-               "You clamp the clean estimate to [0, 1]. Where it is clamped no gradient flows back, so a network that "
-               "is wrong there is never corrected; and the statement asks for z - R(z) as it is. Clip pictures where "
-               "they are shown, not in the network."),
-        Mutant(NeverNegative, "ReLU on the output",
-               "Your output is never negative: there is a ReLU, or a clamp at 0, behind z - R(z). Where it cuts, no "
-               "gradient flows back and nothing is learned. ReLUs belong between the layers; the subtraction comes "
-               "last."),
-        Mutant(too_deep, "D middle layers",
+        BiasAtTheEnds, BiasAtTheStart, NormAtTheEnd, Clamped, NeverNegative,
+        Mutant(lambda *, depth, width: Wrong(depth=depth, width=width, blocks=depth), "D middle layers",
                "You have D middle layers. D counts all convolutions, the first and the last too. The receptive field "
                "shows it: each 3 x 3 layer adds 2 pixels, and yours is 4 too large."),
-        Mutant(one_too_deep, "D - 1 middle layers",
+        Mutant(lambda *, depth, width: Wrong(depth=depth, width=width, blocks=depth - 1), "D - 1 middle layers",
                "There is one middle layer too many. D counts all convolutions, and both the first and the last are "
                "among them."),
-        Mutant(too_shallow, "D - 3 middle layers",
+        Mutant(lambda *, depth, width: Wrong(depth=depth, width=width, blocks=depth - 3), "D - 3 middle layers",
                "There is one middle layer too few: with a first and a last convolution, D - 2 are between them. "
                "Does your loop begin at 1 and stop early?"),
-        Mutant(WithoutNorm, "no batch norm",
-               "The batch norms are missing. Each of the D - 2 middle layers is convolution, batch norm, ReLU."),
-        Mutant(NormAfterRelu, "ReLU before batch norm",
-               "Your middle layers are convolution, ReLU, batch norm. In DnCNN the batch norm comes before the ReLU: "
-               "it centres the channel, so that the ReLU cuts about half of it."),
-        Mutant(SharedBlock, "one block, used again and again",
-               "Your middle layers all share one set of weights. A list times a number repeats the same objects; it "
-               "makes no new ones. Make new layers in every round of a loop."),
-        Mutant(PlainList, "layers in a plain list",
-               "Your network holds layers that PyTorch does not find among its `parameters()`, so an optimiser would "
-               "never train them. A plain Python list hides its layers: put them into `nn.Sequential` or "
-               "`nn.ModuleList`."),
-        Mutant(without_padding, "no padding",
+        WithoutNorm, NormAfterRelu, SharedBlock, PlainList,
+        Mutant(lambda *, depth, width: Wrong(depth=depth, width=width, padding=0), "no padding",
                "Your convolutions have no padding: each of them loses a pixel on every side, so R(z) is smaller than z "
                "and cannot be subtracted from it. How much padding does a 3 x 3 kernel need to keep the size?"),
-        Mutant(CroppedResidual, "cropped instead of padded",
-               "You crop the image to the size of R(z). The clean estimate should be as large as the image: let "
-               "the convolutions pad with zeros instead."),
+        CroppedResidual,
     ),
     cases=cases_network,
     probe=probes.network,
@@ -505,91 +437,119 @@ def blind_batch_by_image(y, *, low, high, generator):
     return torch.stack(noisy)
 
 
+@mutant("one level for the batch",
+        "All images of a batch get the same noise level. Then every step of the training pulls the network towards one "
+        "level only. Draw N levels, in a shape that broadcasts against (N, C, H, "
+        "W).", decisive=("repeatable", "tails", "stuck", "channels", "rows", "columns", "within"))
 def one_level(y, *, low, high, generator):
     sigma = low + (high - low) * torch.rand(1, generator=generator)
     return y + sigma * torch.randn(y.shape, generator=generator)
 
 
+@mutant("a level for each pixel",
+        "Every pixel gets a level of its own. A network cannot read a level from one pixel; the mixture merely looks "
+        "like one heavy-tailed noise of a single level. Draw one level for each image.")
 def level_of_each_pixel(y, *, low, high, generator):
     sigma = low + (high - low) * torch.rand(y.shape, generator=generator)
     return y + sigma * torch.randn(y.shape, generator=generator)
 
 
+@mutant("a level for each channel",
+        "The channels of one image get different levels. In the equation sigma has the index n only: one level for "
+        "each image.")
 def level_of_each_channel(y, *, low, high, generator):
     sigma = low + (high - low) * torch.rand(*y.shape[:2], 1, 1, generator=generator)
     return y + sigma * torch.randn(y.shape, generator=generator)
 
 
+@mutant("a level for each row",
+        "Every row of pixels gets a level of its own. In the equation sigma has the index n only: one level for a "
+        "whole image. Which axes of (N, C, H, W) must have length 1 in the tensor of the "
+        "levels?", decisive=("repeatable", "tails", "stuck", "rows", "columns"))
 def level_of_each_row(y, *, low, high, generator):
     sigma = low + (high - low) * torch.rand(len(y), 1, y.shape[2], 1, generator=generator)
     return y + sigma * torch.randn(y.shape, generator=generator)
 
 
+@mutant("a level for each column",
+        "Every column of pixels gets a level of its own. In the equation sigma has the index n only: one level for a "
+        "whole image. The levels stand along the last axis of (N, C, H, W) and belong along the "
+        "first.", decisive=("repeatable", "tails", "stuck", "rows", "columns"))
 def level_of_each_column(y, *, low, high, generator):
     sigma = low + (high - low) * torch.rand(len(y), 1, 1, y.shape[3], generator=generator)
     return y + sigma * torch.randn(y.shape, generator=generator)
 
 
+@mutant("levels along the width",
+        "You draw N levels, but a tensor of shape (N,) is matched with the last axis: here every column of pixels gets "
+        "a level, and where N differs from the width it would be an error. Give the levels the shape (N, 1, 1, 1).")
 def levels_along_the_width(y, *, low, high, generator):
     sigma = low + (high - low) * torch.rand(len(y), generator=generator)
     return y + sigma * torch.randn(y.shape, generator=generator)
 
 
-def clipped(y, *, low, high, generator):
-    return blind_batch(y, low=low, high=high, generator=generator).clamp(0, 1)
-
-
+@mutant("global random state",
+        "Two calls with equal generators give different noise: some numbers do not come from `generator`. Hand it to "
+        "every function that draws.", decisive=("repeatable",))
 def global_numbers(y, *, low, high, generator):
     sigma = low + (high - low) * torch.rand(len(y), 1, 1, 1)
     return y + sigma * torch.randn_like(y)
 
 
-def seeded_inside(y, *, low, high, generator):
-    return blind_batch(y, low=low, high=high, generator=torch.Generator().manual_seed(0))
-
-
+@mutant("the same levels in every batch",
+        "Every batch gets the very same levels: the first image always has the same one, and so on. They do not come "
+        "from `generator` but from one that your function seeds itself, or from no chance at all. A whole training "
+        "would then see N levels only. Draw the levels from `generator`, as the "
+        "noise.", decisive=("repeatable", "tails", "common", "stuck", "channels", "rows", "columns", "across"))
 def levels_seeded_inside(y, *, low, high, generator):
     own = torch.Generator().manual_seed(0)
     sigma = low + (high - low) * torch.rand(len(y), 1, 1, 1, generator=own)
     return y + sigma * torch.randn(y.shape, generator=generator)
 
 
+@mutant("the images share their noise",
+        "The images of a batch share one noise pattern, only scaled. Draw the noise in the full shape of `y`.")
 def same_noise(y, *, low, high, generator):
     sigma = low + (high - low) * torch.rand(len(y), 1, 1, 1, generator=generator)
     return y + sigma * torch.randn(y.shape[1:], generator=generator)
 
 
+@mutant("one number for an image",
+        "You draw one random number for each image, so the whole image is shifted and has no grain. The level has the "
+        "shape (N, 1, 1, 1); the noise has the full shape of `y`.")
 def one_number_for_an_image(y, *, low, high, generator):
     sigma = low + (high - low) * torch.rand(len(y), 1, 1, 1, generator=generator)
     return y + sigma * torch.randn(len(y), 1, 1, 1, generator=generator)
 
 
+@mutant("uniform noise",
+        "Your noise is uniform on [0, 1] and never negative: `torch.rand` where `torch.randn` is meant. The level is "
+        "uniform, the noise itself is normal.")
 def uniform_noise(y, *, low, high, generator):
     sigma = low + (high - low) * torch.rand(len(y), 1, 1, 1, generator=generator)
     return y + sigma * torch.rand(y.shape, generator=generator)
 
 
+@mutant("starts at zero",
+        "Your levels begin at 0, not at `low`. Stretch numbers from [0, 1] to the length of the range, then shift them "
+        "to where it begins.")
 def low_ignored(y, *, low, high, generator):
     sigma = high * torch.rand(len(y), 1, 1, 1, generator=generator)
     return y + sigma * torch.randn(y.shape, generator=generator)
 
 
+@mutant("ends above high", "Your levels go up to `low + high`. The range is `high - low` long, and begins at `low`.")
 def low_added(y, *, low, high, generator):
     sigma = low + high * torch.rand(len(y), 1, 1, 1, generator=generator)
     return y + sigma * torch.randn(y.shape, generator=generator)
 
 
+@mutant("sigma taken as a variance",
+        "Your noise levels are the square roots of what they should be: you use sigma as a variance. In z = y + sigma "
+        "n, sigma is a standard deviation.")
 def variance_for_level(y, *, low, high, generator):
     sigma = low + (high - low) * torch.rand(len(y), 1, 1, 1, generator=generator)
     return y + sigma**0.5 * torch.randn(y.shape, generator=generator)
-
-
-def divided_again(y, *, low, high, generator):
-    return blind_batch(y, low=low / 255, high=high / 255, generator=generator)
-
-
-def noise_alone(y, *, low, high, generator):
-    return blind_batch(torch.zeros_like(y), low=low, high=high, generator=generator)
 
 
 def cases_batch(variant: Variant, seed: int) -> list[Case]:
@@ -618,64 +578,27 @@ BLIND_BATCH = Problem(
     reference=blind_batch,
     alternates=(blind_batch_noise_first, blind_batch_by_image),
     mutants=(
-        Mutant(level_of_each_pixel, "a level for each pixel",
-               "Every pixel gets a level of its own. A network cannot read a level from one pixel; the mixture merely "
-               "looks like one heavy-tailed noise of a single level. Draw one level for each image."),
-        Mutant(level_of_each_channel, "a level for each channel",
-               "The channels of one image get different levels. In the equation sigma has the index n only: one level "
-               "for each image."),
-        Mutant(level_of_each_row, "a level for each row",
-               "Every row of pixels gets a level of its own. In the equation sigma has the index n only: one level "
-               "for a whole image. Which axes of (N, C, H, W) must have length 1 in the tensor of the levels?",
-               decisive=("repeatable", "tails", "stuck", "rows", "columns")),
-        Mutant(levels_along_the_width, "levels along the width",
-               "You draw N levels, but a tensor of shape (N,) is matched with the last axis: here every column of "
-               "pixels gets a level, and where N differs from the width it would be an error. Give the levels the "
-               "shape (N, 1, 1, 1)."),
-        Mutant(level_of_each_column, "a level for each column",
-               "Every column of pixels gets a level of its own. In the equation sigma has the index n only: one level "
-               "for a whole image. The levels stand along the last axis of (N, C, H, W) and belong along the first.",
-               decisive=("repeatable", "tails", "stuck", "rows", "columns")),
-        Mutant(clipped, "clipped",
+        level_of_each_pixel, level_of_each_channel, level_of_each_row, levels_along_the_width, level_of_each_column,
+        Mutant(lambda y, *, low, high, generator: blind_batch(y, low=low, high=high, generator=generator).clamp(0, 1),
+               "clipped",
                "You clip the noisy images. Near black the noise can then only go up, so it is no longer zero on "
                "average and the network would learn that shift. Leave values below 0 and above 1 as they are."),
-        Mutant(global_numbers, "global random state",
-               "Two calls with equal generators give different noise: some numbers do not come from `generator`. "
-               "Hand it to every function that draws.", decisive=("repeatable",)),
-        Mutant(seeded_inside, "a new generator in each call",
+        global_numbers,
+        Mutant(lambda y, *, low, high, generator:
+               blind_batch(y, low=low, high=high, generator=torch.Generator().manual_seed(0)),
+               "a new generator in each call",
                "Every batch gets the very same noise, since your function makes or seeds a generator by itself. A "
                "network can learn such a pattern by heart and then fails on any other. Draw on from `generator`.",
                decisive=("repeatable", "stuck")),
-        Mutant(same_noise, "the images share their noise",
-               "The images of a batch share one noise pattern, only scaled. Draw the noise in the full shape of `y`."),
-        Mutant(one_number_for_an_image, "one number for an image",
-               "You draw one random number for each image, so the whole image is shifted and has no grain. The level "
-               "has the shape (N, 1, 1, 1); the noise has the full shape of `y`."),
-        Mutant(uniform_noise, "uniform noise",
-               "Your noise is uniform on [0, 1] and never negative: `torch.rand` where `torch.randn` is meant. The "
-               "level is uniform, the noise itself is normal."),
-        Mutant(low_ignored, "starts at zero",
-               "Your levels begin at 0, not at `low`. Stretch numbers from [0, 1] to the length of the range, then "
-               "shift them to where it begins."),
-        Mutant(low_added, "ends above high",
-               "Your levels go up to `low + high`. The range is `high - low` long, and begins at `low`."),
-        Mutant(variance_for_level, "sigma taken as a variance",
-               "Your noise levels are the square roots of what they should be: you use sigma as a variance. In "
-               "z = y + sigma n, sigma is a standard deviation."),
-        Mutant(divided_again, "divided by 255 again",
+        same_noise, one_number_for_an_image, uniform_noise, low_ignored, low_added, variance_for_level,
+        Mutant(lambda y, *, low, high, generator: blind_batch(y, low=low / 255, high=high / 255, generator=generator),
+               "divided by 255 again",
                "Your noise is 255 times too weak. `low` and `high` are already in the unit of the images, which "
                "lie in [0, 1]."),
-        Mutant(noise_alone, "the image is missing",
+        Mutant(lambda y, *, low, high, generator:
+               blind_batch(torch.zeros_like(y), low=low, high=high, generator=generator), "the image is missing",
                "You return the noise alone. The noisy image is the clean one plus the noise."),
-        Mutant(one_level, "one level for the batch",
-               "All images of a batch get the same noise level. Then every step of the training pulls the network "
-               "towards one level only. Draw N levels, in a shape that broadcasts against (N, C, H, W).",
-               decisive=("repeatable", "tails", "stuck", "channels", "rows", "columns", "within")),
-        Mutant(levels_seeded_inside, "the same levels in every batch",
-               "Every batch gets the very same levels: the first image always has the same one, and so on. They do "
-               "not come from `generator` but from one that your function seeds itself, or from no chance at all. "
-               "A whole training would then see N levels only. Draw the levels from `generator`, as the noise.",
-               decisive=("repeatable", "tails", "common", "stuck", "channels", "rows", "columns", "across")),
+        one_level, levels_seeded_inside,
     ),
     cases=cases_batch,
     probe=probes.noise,

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from course_lib.checks import probes
-from course_lib.checks.problem import Case, Mutant, Problem, Tolerance, Variant
+from course_lib.checks.problem import Case, Mutant, Problem, Tolerance, Variant, mutant
 
 # --- ffdnet.sub_images ----------------------------------------------------------------------------------------------
 
@@ -57,42 +57,40 @@ def sub_images_in_loops(z):
     return out
 
 
+@mutant("numbered by columns",
+        "Your second and third sub-images are exchanged: you number the pixels of a block by columns. MATLAB counts "
+        "like that, so the published weights of FFDNet have to be permuted before PyTorch can use them; without it "
+        "they lose more than two decibels.")
 def by_columns(z):
     four = [z[:, :, down::2, right::2] for right in (0, 1) for down in (0, 1)]
     return torch.stack(four, dim=2).flatten(1, 2)
 
 
-def sub_image_by_sub_image(z):
-    return torch.cat([z[:, :, down::2, right::2] for down in (0, 1) for right in (0, 1)], dim=1)
-
-
+@mutant("quarters of the image",
+        "You cut the image into its four quarters. A sub-image shows the whole scene, from every second pixel of every "
+        "second row: neighbouring pixels of z belong to different sub-images.")
 def quarters(z):
     h, w = z.shape[2] // 2, z.shape[3] // 2
     four = [z[:, :, top : top + h, left : left + w] for top in (0, h) for left in (0, w)]
     return torch.stack(four, dim=2).flatten(1, 2)
 
 
+@mutant("only reshaped",
+        "A reshape alone keeps the pixels in the order of the memory, so pieces of rows end up under each other. "
+        "Slices with a step of 2 or a permutation of axes bring every second pixel together.")
 def only_reshaped(z):
     n, c, height, width = z.shape
     return z.reshape(n, 4 * c, height // 2, width // 2)
 
 
-def averaged(z):
-    return F.avg_pool2d(z, 2).repeat_interleave(4, dim=1)
-
-
-def one_of_four(z):
-    return z[:, :, ::2, ::2].repeat_interleave(4, dim=1)
-
-
+@mutant("axes in the wrong order",
+        "You split the rows and the columns into blocks, which is right, but after the permutation the rows and the "
+        "columns are still mixed. In the order of your axes, the two positions in a block must come before both of i "
+        "and j.")
 def without_permuting(z):
     n, c, height, width = z.shape
     return z.reshape(n, c, height // 2, 2, width // 2, 2).permute(0, 1, 3, 2, 5, 4).reshape(
         n, 4 * c, height // 2, width // 2)
-
-
-def three_axes(z):
-    return sub_images(z).squeeze(0)
 
 
 def cases_sub(variant: Variant, seed: int) -> list[Case]:
@@ -112,30 +110,20 @@ SUB_IMAGES = Problem(
     reference=sub_images,
     alternates=(sub_images_by_slices, sub_images_of_torch, sub_images_in_loops),
     mutants=(
-        Mutant(by_columns, "numbered by columns",
-               "Your second and third sub-images are exchanged: you number the pixels of a block by columns. MATLAB "
-               "counts like that, so the published weights of FFDNet have to be permuted before PyTorch can use them; "
-               "without it they lose more than two decibels."),
-        Mutant(sub_image_by_sub_image, "sub-image by sub-image",
+        by_columns,
+        Mutant(lambda z: torch.cat([z[:, :, down::2, right::2] for down in (0, 1) for right in (0, 1)], dim=1),
+               "sub-image by sub-image",
                "For gray images you are right. With several colours you put all colours of the first sub-image first; "
                "here the four sub-images of the first colour come first."),
-        Mutant(quarters, "quarters of the image",
-               "You cut the image into its four quarters. A sub-image shows the whole scene, from every second pixel "
-               "of every second row: neighbouring pixels of z belong to different sub-images."),
-        Mutant(only_reshaped, "only reshaped",
-               "A reshape alone keeps the pixels in the order of the memory, so pieces of rows end up under each "
-               "other. Slices with a step of 2 or a permutation of axes bring every second pixel together."),
-        Mutant(averaged, "averages of the blocks",
+        quarters, only_reshaped,
+        Mutant(lambda z: F.avg_pool2d(z, 2).repeat_interleave(4, dim=1), "averages of the blocks",
                "You average each block. Then the fine detail is lost before the network has seen it: sub-images keep "
                "all the pixels and only sort them."),
-        Mutant(one_of_four, "the same sub-image four times",
+        Mutant(lambda z: z[:, :, ::2, ::2].repeat_interleave(4, dim=1), "the same sub-image four times",
                "All your four sub-images are the first one. Three quarters of the pixels are missing: begin the slices "
                "at 0 and at 1, in both directions."),
-        Mutant(without_permuting, "axes in the wrong order",
-               "You split the rows and the columns into blocks, which is right, but after the permutation the rows and "
-               "the columns are still mixed. In the order of your axes, the two positions in a block must come before "
-               "both of i and j."),
-        Mutant(three_axes, "the batch is squeezed away",
+        without_permuting,
+        Mutant(lambda z: sub_images(z).squeeze(0), "the batch is squeezed away",
                "A batch of one image loses its first axis. Keep (N, 4C, H/2, W/2) for every N: `squeeze` removes what "
                "happens to be one."),
     ),
@@ -196,51 +184,28 @@ def network_input_image_by_image(z, level):
     return torch.stack(made)
 
 
+@mutant("the map comes first",
+        "Your map is the first channel; it should be the last. A network trained from the start would not mind, but "
+        "published weights expect the map behind the sub-images. (One well-known port has it first.)")
 def map_first(z, level):
     made = network_input(z, level)
     return made[:, [4, 0, 1, 2, 3]]
 
 
-def padded_with_zeros(z, level):
-    return network_input(even(z, "constant"), even(level, "constant"))
-
-
-def map_padded_with_zeros(z, level):
-    return network_input(even(z), even(level, "constant"))
-
-
+@mutant("padded above and to the left",
+        "You repeat the first row and column. Then all blocks are shifted by a pixel, and the output would have to be "
+        "cropped at the other side. Repeat the last ones.")
 def padded_before(z, level):
     down, right = z.shape[2] % 2, z.shape[3] % 2
     return network_input(*(F.pad(images, (right, 0, down, 0), mode="replicate") for images in (z, level)))
 
 
+@mutant("the odd row is cut off",
+        "You cut the last row or column off where a side is odd. The network could never estimate those pixels. Make "
+        "the image larger, not smaller.")
 def cut_to_even(z, level):
     height, width = (side - side % 2 for side in z.shape[2:])
     return network_input(z[..., :height, :width], level[..., :height, :width])
-
-
-def map_subsampled(z, level):
-    return torch.cat([F.pixel_unshuffle(even(z), 2), even(level)[..., ::2, ::2]], dim=1)
-
-
-def map_unshuffled(z, level):
-    return torch.cat([F.pixel_unshuffle(even(z), 2), F.pixel_unshuffle(even(level), 2)], dim=1)
-
-
-def divided_by_255(z, level):
-    return network_input(z, level / 255)
-
-
-def variance_averaged(z, level):
-    return network_input(z, level**2)
-
-
-def one_level_for_all(z, level):
-    return network_input(z, level.mean(dim=(2, 3), keepdim=True).expand_as(level))
-
-
-def map_added(z, level):
-    return F.pixel_unshuffle(even(z), 2) + F.avg_pool2d(even(level), 2)
 
 
 def cases_input(variant: Variant, seed: int) -> list[Case]:
@@ -263,36 +228,32 @@ NETWORK_INPUT = Problem(
     reference=network_input,
     alternates=(network_input_by_index, network_input_image_by_image),
     mutants=(
-        Mutant(map_first, "the map comes first",
-               "Your map is the first channel; it should be the last. A network trained from the start would not mind, "
-               "but published weights expect the map behind the sub-images. (One well-known port has it first.)"),
-        Mutant(padded_with_zeros, "padded with zeros",
+        map_first,
+        Mutant(lambda z, level: network_input(even(z, "constant"), even(level, "constant")), "padded with zeros",
                "You fill the missing row or column with zeros: a black line that the network takes for an edge. Repeat "
                "the last row and the last column instead; `F.pad` has a mode for it."),
-        Mutant(map_padded_with_zeros, "the map is padded with zeros",
+        Mutant(lambda z, level: network_input(even(z), even(level, "constant")), "the map is padded with zeros",
                "The image is right, but the missing row or column of the map is zero, so along that border the "
                "network is told half of the noise. Repeat the map's last row and column too."),
-        Mutant(padded_before, "padded above and to the left",
-               "You repeat the first row and column. Then all blocks are shifted by a pixel, and the output would have "
-               "to be cropped at the other side. Repeat the last ones."),
-        Mutant(cut_to_even, "the odd row is cut off",
-               "You cut the last row or column off where a side is odd. The network could never estimate those pixels. "
-               "Make the image larger, not smaller."),
-        Mutant(map_subsampled, "the map is subsampled",
+        padded_before, cut_to_even,
+        Mutant(lambda z, level: torch.cat([F.pixel_unshuffle(even(z), 2), even(level)[..., ::2, ::2]], dim=1),
+               "the map is subsampled",
                "Your map keeps one pixel of four. Each position of the sub-images stands for four pixels of z, and the "
                "map should speak for all of them: average the block."),
-        Mutant(map_unshuffled, "four maps",
+        Mutant(lambda z, level: torch.cat([F.pixel_unshuffle(even(z), 2), F.pixel_unshuffle(even(level), 2)], dim=1),
+               "four maps",
                "You cut the map into sub-images too and have 8 channels. It is an idea, but not FFDNet's: one channel "
                "with the average of each block."),
-        Mutant(divided_by_255, "divided by 255 again",
+        Mutant(lambda z, level: network_input(z, level / 255), "divided by 255 again",
                "Your map is 255 times too small: it is in the unit of the image already. A network told so would leave "
                "all the noise where it is."),
-        Mutant(variance_averaged, "squared levels",
+        Mutant(lambda z, level: network_input(z, level**2), "squared levels",
                "Your map holds squares. The network was trained with standard deviations: average them as they are."),
-        Mutant(one_level_for_all, "one level for the whole image",
+        Mutant(lambda z, level: network_input(z, level.mean(dim=(2, 3), keepdim=True).expand_as(level)),
+               "one level for the whole image",
                "You average the map over the whole image. Then it could no longer say where the noise is: average only "
                "within each block of 2 x 2 pixels."),
-        Mutant(map_added, "the map is added",
+        Mutant(lambda z, level: F.pixel_unshuffle(even(z), 2) + F.avg_pool2d(even(level), 2), "the map is added",
                "You add the map to the sub-images; it should be a channel of its own. Added, the network could not "
                "tell a noisy dark place from a quiet bright one."),
     ),
@@ -360,54 +321,19 @@ def sensor_map_by_convolution(z, *, gain, read):
     return torch.hypot(shot.sqrt(), torch.full_like(z, read))
 
 
-def variance_returned(z, *, gain, read):
-    return gain * local_mean(z).clamp(min=0) + read**2
-
-
-def read_not_squared(z, *, gain, read):
-    return torch.sqrt(gain * local_mean(z).clamp(min=0) + read)
-
-
-def deviations_added(z, *, gain, read):
-    return torch.sqrt(gain * local_mean(z).clamp(min=0)) + read
-
-
-def gain_outside(z, *, gain, read):
-    return torch.sqrt(gain**2 * local_mean(z).clamp(min=0) + read**2)
-
-
+@mutant("noise in proportion to the light",
+        "Your noise grows in proportion to the light. Counting photons, its variance does; the standard deviation "
+        "grows with the root.")
 def proportional(z, *, gain, read):
     mean = local_mean(z).clamp(min=0)
     return torch.sqrt((gain * mean) ** 2 + read**2)
 
 
-def not_smoothed(z, *, gain, read):
-    return torch.sqrt(gain * z.clamp(min=0) + read**2)
-
-
-def clipped_before(z, *, gain, read):
-    return torch.sqrt(gain * local_mean(z.clamp(min=0)) + read**2)
-
-
-def not_clipped(z, *, gain, read):
-    return torch.sqrt((gain * local_mean(z) + read**2).clamp(min=0))
-
-
-def absolute_value(z, *, gain, read):
-    return torch.sqrt(gain * local_mean(z).abs() + read**2)
-
-
-def zeros_outside(z, *, gain, read):
-    return torch.sqrt(gain * local_mean(z, "constant").clamp(min=0) + read**2)
-
-
+@mutant("one level for the whole image",
+        "Your map is the same everywhere. The point of it is to say that bright places are noisier: use a local mean.")
 def one_level_for_the_image(z, *, gain, read):
     mean = z.mean(dim=(2, 3), keepdim=True).clamp(min=0)
     return torch.sqrt(gain * mean + read**2).expand_as(z)
-
-
-def without_read_noise(z, *, gain, read):
-    return torch.sqrt(gain * local_mean(z).clamp(min=0))
 
 
 def cases_sensor(variant: Variant, seed: int) -> list[Case]:
@@ -432,38 +358,41 @@ SENSOR_MAP = Problem(
     reference=sensor_map,
     alternates=(sensor_map_by_shifts, sensor_map_by_convolution),
     mutants=(
-        Mutant(variance_returned, "a map of variances",
+        Mutant(lambda z, *, gain, read: gain * local_mean(z).clamp(min=0) + read**2, "a map of variances",
                "You return variances. FFDNet was trained with standard deviations: one root is missing."),
-        Mutant(read_not_squared, "the read noise is not squared",
+        Mutant(lambda z, *, gain, read: torch.sqrt(gain * local_mean(z).clamp(min=0) + read),
+               "the read noise is not squared",
                "You add b, where the law has its square: b is a standard deviation, and variances are what adds up."),
-        Mutant(deviations_added, "standard deviations added",
+        Mutant(lambda z, *, gain, read: torch.sqrt(gain * local_mean(z).clamp(min=0)) + read,
+               "standard deviations added",
                "You add two standard deviations. Of independent noises the variances add: take the root of the sum, "
                "not the sum of the roots."),
-        Mutant(gain_outside, "the gain is squared",
+        Mutant(lambda z, *, gain, read: torch.sqrt(gain**2 * local_mean(z).clamp(min=0) + read**2),
+               "the gain is squared",
                "You square the gain. In the law it multiplies the brightness as it is: a count of photons has a "
                "variance equal to its mean, not to its square."),
-        Mutant(proportional, "noise in proportion to the light",
-               "Your noise grows in proportion to the light. Counting photons, its variance does; the standard "
-               "deviation grows with the root."),
-        Mutant(not_smoothed, "the noisy pixel itself",
+        proportional,
+        Mutant(lambda z, *, gain, read: torch.sqrt(gain * z.clamp(min=0) + read**2), "the noisy pixel itself",
                "You use each noisy pixel as its own brightness. Then the map is noisy too, and pixels that noise has "
                "brightened are told to be noisier: average over 3 x 3 first."),
-        Mutant(clipped_before, "clipped before averaging",
+        Mutant(lambda z, *, gain, read: torch.sqrt(gain * local_mean(z.clamp(min=0)) + read**2),
+               "clipped before averaging",
                "You cut negative pixels off before averaging. In the dark that leaves only the positive half of the "
                "noise, and the mean comes out too bright. Average first."),
-        Mutant(not_clipped, "negative brightness",
+        Mutant(lambda z, *, gain, read: torch.sqrt((gain * local_mean(z) + read**2).clamp(min=0)),
+               "negative brightness",
                "Where the local mean is negative, your map falls below the read noise. No pixel has less noise than "
                "that: replace negative means by 0 before you use the law."),
-        Mutant(absolute_value, "absolute value of the brightness",
+        Mutant(lambda z, *, gain, read: torch.sqrt(gain * local_mean(z).abs() + read**2),
+               "absolute value of the brightness",
                "You take the absolute value of negative means, so a pixel far below black counts as bright. "
                "Replace them by 0."),
-        Mutant(zeros_outside, "black outside the image",
+        Mutant(lambda z, *, gain, read: torch.sqrt(gain * local_mean(z, "constant").clamp(min=0) + read**2),
+               "black outside the image",
                "Near the border your averages include zeros from outside, so the map is too low there. Let the nearest "
                "pixel count: pad by replication before averaging."),
-        Mutant(one_level_for_the_image, "one level for the whole image",
-               "Your map is the same everywhere. The point of it is to say that bright places are noisier: use a local "
-               "mean."),
-        Mutant(without_read_noise, "the read noise is missing",
+        one_level_for_the_image,
+        Mutant(lambda z, *, gain, read: torch.sqrt(gain * local_mean(z).clamp(min=0)), "the read noise is missing",
                "In the dark your map goes to zero, but reading the sensor adds noise there too. The law has two "
                "terms."),
     ),

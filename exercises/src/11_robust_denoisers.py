@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from course_lib.checks import probes
-from course_lib.checks.problem import Case, Mutant, Problem, Tolerance, Variant
+from course_lib.checks.problem import Case, Mutant, Problem, Tolerance, Variant, mutant
 
 # --- bias_free.normalise --------------------------------------------------------------------------------------------
 
@@ -50,57 +50,13 @@ def normalise_by_moments(x, gamma, *, eps):
     return gamma.view(1, -1, 1, 1) * x / (torch.sqrt(variance) + eps)
 
 
-def normalise_as_batch_norm(x, gamma, *, eps):
-    return F.batch_norm(x, None, None, gamma, training=True, eps=eps)
-
-
+@mutant("the mean is subtracted",
+        "You subtract the mean of the channel before you divide. That is the additive constant which must go: twice "
+        "the input would no longer give twice the output in eval mode. The mean is needed for the variance only; x "
+        "itself stays where it is.")
 def mean_subtracted(x, gamma, *, eps):
     deviation = x.std(dim=(0, 2, 3), keepdim=True)
     return gamma.view(1, -1, 1, 1) * (x - x.mean(dim=(0, 2, 3), keepdim=True)) / (deviation + eps)
-
-
-def eps_inside(x, gamma, *, eps):
-    return gamma.view(1, -1, 1, 1) * x / (x.var(dim=(0, 2, 3), keepdim=True) + eps).sqrt()
-
-
-def divided_by_variance(x, gamma, *, eps):
-    return gamma.view(1, -1, 1, 1) * x / (x.var(dim=(0, 2, 3), keepdim=True) + eps)
-
-
-def second_moment(x, gamma, *, eps):
-    return gamma.view(1, -1, 1, 1) * x / (x.square().mean(dim=(0, 2, 3), keepdim=True).sqrt() + eps)
-
-
-def divided_by_n(x, gamma, *, eps):
-    return gamma.view(1, -1, 1, 1) * x / (x.std(dim=(0, 2, 3), keepdim=True, correction=0) + eps)
-
-
-def each_image_alone(x, gamma, *, eps):
-    return gamma.view(1, -1, 1, 1) * x / (x.std(dim=(2, 3), keepdim=True) + eps)
-
-
-def each_pixel_alone(x, gamma, *, eps):
-    return gamma.view(1, -1, 1, 1) * x / (x.std(dim=0, keepdim=True) + eps)
-
-
-def channels_together(x, gamma, *, eps):
-    return gamma.view(1, -1, 1, 1) * x / (x.std() + eps)
-
-
-def across_channels(x, gamma, *, eps):
-    return gamma.view(1, -1, 1, 1) * x / (x.std(dim=(1, 2, 3), keepdim=True) + eps)
-
-
-def gain_left_out(x, gamma, *, eps):
-    return x / (x.std(dim=(0, 2, 3), keepdim=True) + eps)
-
-
-def gain_along_the_width(x, gamma, *, eps):
-    return gamma * x / (x.std(dim=(0, 2, 3), keepdim=True) + eps)
-
-
-def all_along_the_width(x, gamma, *, eps):
-    return x * (gamma / (x.std(dim=(0, 2, 3)) + eps))
 
 
 def cases_normalise(variant: Variant, seed: int) -> list[Case]:
@@ -129,44 +85,52 @@ NORMALISE = Problem(
     reference=normalise,
     alternates=(normalise_in_a_loop, normalise_by_moments),
     mutants=(
-        Mutant(mean_subtracted, "the mean is subtracted",
-               "You subtract the mean of the channel before you divide. That is the additive constant which must go: "
-               "twice the input would no longer give twice the output in eval mode. The mean is needed for the "
-               "variance only; x itself stays where it is."),
-        Mutant(normalise_as_batch_norm, "ordinary batch normalisation",
+        mean_subtracted,
+        Mutant(lambda x, gamma, *, eps: F.batch_norm(x, None, None, gamma, training=True, eps=eps),
+               "ordinary batch normalisation",
                "This is ordinary batch normalisation: `F.batch_norm` and `nn.BatchNorm2d` subtract the mean and take "
                "the root of v + eps. Here nothing is subtracted, and eps is added to the root."),
-        Mutant(eps_inside, "eps under the root",
+        Mutant(lambda x, gamma, *, eps: gamma.view(1, -1, 1, 1) * x / (x.var(dim=(0, 2, 3), keepdim=True) + eps).sqrt(),
+               "eps under the root",
                "Your eps stands under the root, as in ordinary batch normalisation. Here it is added to the root: "
                "sqrt(v) + eps. For faint channels this makes a difference."),
-        Mutant(divided_by_variance, "divided by the variance",
+        Mutant(lambda x, gamma, *, eps: gamma.view(1, -1, 1, 1) * x / (x.var(dim=(0, 2, 3), keepdim=True) + eps),
+               "divided by the variance",
                "You divide by the variance; the formula divides by its root. With the variance, a channel twice as "
                "strong would come out half as strong."),
-        Mutant(second_moment, "mean square instead of variance",
+        Mutant(lambda x, gamma, *, eps:
+               gamma.view(1, -1, 1, 1) * x / (x.square().mean(dim=(0, 2, 3), keepdim=True).sqrt() + eps),
+               "mean square instead of variance",
                "You divide by the root of the mean square. The variance is taken around the mean of the channel: the "
                "mean is subtracted there, and only there."),
-        Mutant(divided_by_n, "variance divided by n",
+        Mutant(lambda x, gamma, *, eps:
+               gamma.view(1, -1, 1, 1) * x / (x.std(dim=(0, 2, 3), keepdim=True, correction=0) + eps),
+               "variance divided by n",
                "Your variance divides by the number of values; the unbiased one divides by that number minus one, "
                "which is what `torch.var` does unless told otherwise."),
-        Mutant(each_image_alone, "each image by itself",
+        Mutant(lambda x, gamma, *, eps: gamma.view(1, -1, 1, 1) * x / (x.std(dim=(2, 3), keepdim=True) + eps),
+               "each image by itself",
                "You take the deviation of each image by itself. That is instance normalisation, which takes away how "
                "strong an image is. The variance runs over the images of the batch too."),
-        Mutant(each_pixel_alone, "each pixel by itself",
+        Mutant(lambda x, gamma, *, eps: gamma.view(1, -1, 1, 1) * x / (x.std(dim=0, keepdim=True) + eps),
+               "each pixel by itself",
                "You take the deviation over the batch at each pixel by itself. A convolution treats all pixels alike, "
                "so the variance runs over them too."),
-        Mutant(channels_together, "one deviation for all channels",
+        Mutant(lambda x, gamma, *, eps: gamma.view(1, -1, 1, 1) * x / (x.std() + eps), "one deviation for all channels",
                "You divide all channels by one deviation. Each channel has its own: leave the channel's axis out of "
                "those that you take the variance over."),
-        Mutant(across_channels, "over the channels instead of the images",
+        Mutant(lambda x, gamma, *, eps: gamma.view(1, -1, 1, 1) * x / (x.std(dim=(1, 2, 3), keepdim=True) + eps),
+               "over the channels instead of the images",
                "You take the variance over the channels and keep the images apart. It is the other way round: one "
                "number for each channel, over all images."),
-        Mutant(gain_left_out, "the gain is missing",
+        Mutant(lambda x, gamma, *, eps: x / (x.std(dim=(0, 2, 3), keepdim=True) + eps), "the gain is missing",
                "The division is right, but gamma does not appear. It is what lets the network choose how strong each "
                "channel comes out."),
-        Mutant(gain_along_the_width, "the gain runs along the width",
+        Mutant(lambda x, gamma, *, eps: gamma * x / (x.std(dim=(0, 2, 3), keepdim=True) + eps),
+               "the gain runs along the width",
                "gamma has the shape (C,), and PyTorch lines it up with the last axis, which is the width. Give it two "
                "axes more: `gamma[:, None, None]`."),
-        Mutant(all_along_the_width, "all of it runs along the width",
+        Mutant(lambda x, gamma, *, eps: x * (gamma / (x.std(dim=(0, 2, 3)) + eps)), "all of it runs along the width",
                "gamma and the deviations have the shape (C,), and PyTorch lines them up with the last axis, which is "
                "the width. Give their quotient two axes more: `[:, None, None]`."),
     ),
@@ -228,49 +192,12 @@ def asymmetric_in_a_loop(estimate, level, *, alpha):
     return total / estimate.numel()
 
 
-def sign_exchanged(estimate, level, *, alpha):
-    return asymmetric_loss(estimate, level, alpha=1 - alpha)
-
-
-def symmetric(estimate, level, *, alpha):
-    return F.mse_loss(estimate, level)
-
-
-def half_of_symmetric(estimate, level, *, alpha):
-    return 0.5 * F.mse_loss(estimate, level)
-
-
-def only_below(estimate, level, *, alpha):
-    return (1 - alpha) * (F.relu(level - estimate) ** 2).mean()
-
-
-def without_absolute_value(estimate, level, *, alpha):
-    return ((alpha - (estimate < level).to(estimate.dtype)) * (estimate - level) ** 2).mean()
-
-
-def weight_inside_the_square(estimate, level, *, alpha):
-    return (((alpha - (estimate < level).to(estimate.dtype)) * (estimate - level)) ** 2).mean()
-
-
-def not_squared(estimate, level, *, alpha):
-    return ((alpha - (estimate < level).to(estimate.dtype)).abs() * (estimate - level).abs()).mean()
-
-
-def summed(estimate, level, *, alpha):
-    return asymmetric_loss(estimate, level, alpha=alpha) * estimate.numel()
-
-
+@mutant("one weight for the batch",
+        "You compare the means and take one weight for all. Each pixel has its own indicator: one may be too low where "
+        "another is too high.")
 def by_the_mean(estimate, level, *, alpha):
     weight = 1 - alpha if estimate.mean() < level.mean() else alpha
     return weight * ((estimate - level) ** 2).mean()
-
-
-def alpha_fixed(estimate, level, *, alpha):
-    return asymmetric_loss(estimate, level, alpha=0.3)
-
-
-def asymmetric_cut(estimate, level, *, alpha):
-    return asymmetric_loss(estimate, level, alpha=alpha).detach()
 
 
 def cases_asymmetric(variant: Variant, seed: int) -> list[Case]:
@@ -294,36 +221,44 @@ ASYMMETRIC_LOSS = Problem(
     reference=asymmetric_loss,
     alternates=(asymmetric_by_where, asymmetric_in_two_parts, asymmetric_in_a_loop),
     mutants=(
-        Mutant(sign_exchanged, "the wrong side is punished",
+        Mutant(lambda estimate, level, *, alpha: asymmetric_loss(estimate, level, alpha=1 - alpha),
+               "the wrong side is punished",
                "Your two weights are exchanged: with alpha = 0.3 a level that is too low weighs 0.3 in your loss and "
                "should weigh 0.7. Published code has this mistake. Put in numbers: where the estimate is below the "
                "level the indicator is 1, and |0.3 - 1| is 0.7."),
-        Mutant(symmetric, "both sides weigh one",
+        Mutant(lambda estimate, level, *, alpha: F.mse_loss(estimate, level), "both sides weigh one",
                "You return the plain mean squared error: both directions cost the same, and alpha is not used. The "
                "weight depends on the sign of estimate - level."),
-        Mutant(half_of_symmetric, "both sides weigh a half",
+        Mutant(lambda estimate, level, *, alpha: 0.5 * F.mse_loss(estimate, level), "both sides weigh a half",
                "Both directions cost the same in your loss, and alpha is not used. The weight depends on the sign of "
                "estimate - level."),
-        Mutant(only_below, "levels that are too high are free",
+        Mutant(lambda estimate, level, *, alpha: (1 - alpha) * (F.relu(level - estimate) ** 2).mean(),
+               "levels that are too high are free",
                "A level that is too high costs nothing in your loss, so the network could estimate any large number. "
                "It weighs alpha: less than one that is too low, but not nothing."),
-        Mutant(without_absolute_value, "the absolute value is missing",
+        Mutant(lambda estimate, level, *, alpha:
+               ((alpha - (estimate < level).to(estimate.dtype)) * (estimate - level) ** 2).mean(),
+               "the absolute value is missing",
                "Where the estimate is too low your weight is alpha - 1, a negative number: being wrong is rewarded "
                "there. Take the absolute value of the weight."),
-        Mutant(weight_inside_the_square, "the weight is squared",
+        Mutant(lambda estimate, level, *, alpha:
+               (((alpha - (estimate < level).to(estimate.dtype)) * (estimate - level)) ** 2).mean(),
+               "the weight is squared",
                "You multiply first and square then, so the weights become 0.49 and 0.09 instead of 0.7 and 0.3. Only "
                "the error is squared in the equation."),
-        Mutant(not_squared, "absolute errors",
+        Mutant(lambda estimate, level, *, alpha:
+               ((alpha - (estimate < level).to(estimate.dtype)).abs() * (estimate - level).abs()).mean(),
+               "absolute errors",
                "You weigh the absolute errors; the equation weighs their squares. (Yours is the pinball loss, whose "
                "minimum is a quantile. Squares lead to an expectile.)"),
-        Mutant(summed, "summed instead of averaged",
+        Mutant(lambda estimate, level, *, alpha: asymmetric_loss(estimate, level, alpha=alpha) * estimate.numel(),
+               "summed instead of averaged",
                "Your loss grows with the number of pixels: the sum is not divided by it."),
-        Mutant(by_the_mean, "one weight for the batch",
-               "You compare the means and take one weight for all. Each pixel has its own indicator: one may be too "
-               "low where another is too high."),
-        Mutant(alpha_fixed, "alpha is always 0.3",
+        by_the_mean,
+        Mutant(lambda estimate, level, *, alpha: asymmetric_loss(estimate, level, alpha=0.3), "alpha is always 0.3",
                "Your loss is right at alpha = 0.3 only. Use the argument."),
-        Mutant(asymmetric_cut, "the graph is cut",
+        Mutant(lambda estimate, level, *, alpha: asymmetric_loss(estimate, level, alpha=alpha).detach(),
+               "the graph is cut",
                "The value is right, but no gradient can flow back: `.item()`, `float(...)` and `.detach()` cut the "
                "graph. Return the tensor."),
     ),
@@ -410,54 +345,6 @@ def _images(z, found):
     return z - torch.stack(found).cumsum(dim=0)
 
 
-def split_after_relu(z, first, middle, last):
-    return _images(z, _run(z, first, middle, last, relu_before=True))
-
-
-def relu_to_the_end(z, first, middle, last):
-    return _images(z, _run(z, first, middle, last, relu_on_last_middle=True))
-
-
-def no_relu(z, first, middle, last):
-    return _images(z, _run(z, first, middle, last, relu=False))
-
-
-def last_channel(z, first, middle, last):
-    return _images(z, _run(z, first, middle, last, channel=-1))
-
-
-def sign_wrong(z, first, middle, last):
-    return _images(z, _run(z, first, middle, last, sign=1))
-
-
-def not_a_tenth(z, first, middle, last):
-    return _images(z, _run(z, first, middle, last, share=1.0))
-
-
-def not_centred(z, first, middle, last):
-    return _images(z, _run(z, first, middle, last, centre=0.0))
-
-
-def from_the_centred_image(z, first, middle, last):
-    return _images(z - 0.5, _run(z, first, middle, last))
-
-
-def estimates_only(z, first, middle, last):
-    return torch.stack(_run(z, first, middle, last))
-
-
-def each_from_the_input(z, first, middle, last):
-    return z - torch.stack(_run(z, first, middle, last))
-
-
-def estimate_only(z, first, middle, last):
-    return gradually(z, first, middle, last)[-1]
-
-
-def with_the_input(z, first, middle, last):
-    return torch.cat([z[None], gradually(z, first, middle, last)])
-
-
 def cases_gradually(variant: Variant, seed: int) -> list[Case]:
     def case(name: str, depth: int, width: int, *shape: int) -> Case:
         numbers = variant.numbers(seed, "gradually", name)
@@ -481,35 +368,41 @@ GRADUALLY = Problem(
     reference=gradually,
     alternates=(gradually_by_cumsum, gradually_backwards),
     mutants=(
-        Mutant(split_after_relu, "split after the ReLU",
+        Mutant(lambda z, first, middle, last: _images(z, _run(z, first, middle, last, relu_before=True)),
+               "split after the ReLU",
                "You split channel 0 off after the ReLU, so it is never negative: a layer could only ever brighten the "
                "image. Noise has both signs. Split first; only what goes on passes the ReLU."),
-        Mutant(relu_to_the_end, "a ReLU too many",
+        Mutant(lambda z, first, middle, last: _images(z, _run(z, first, middle, last, relu_on_last_middle=True)),
+               "a ReLU too many",
                "What layer D - 1 passes on goes through a ReLU in your code. In this network only layers 1 to D - 2 "
                "have one."),
-        Mutant(no_relu, "no ReLU",
+        Mutant(lambda z, first, middle, last: _images(z, _run(z, first, middle, last, relu=False)), "no ReLU",
                "There is no ReLU between your layers. Then all of them together are one linear filter."),
-        Mutant(last_channel, "another channel",
+        Mutant(lambda z, first, middle, last: _images(z, _run(z, first, middle, last, channel=-1)), "another channel",
                "You split off the last channel. It is channel 0 that is the layer's estimate; the others keep their "
                "order."),
-        Mutant(sign_wrong, "the wrong sign",
+        Mutant(lambda z, first, middle, last: _images(z, _run(z, first, middle, last, sign=1)), "the wrong sign",
                "Your noise estimates have the wrong sign. They are MINUS a tenth of channel 0, and they are "
                "subtracted: together a tenth of channel 0 is added to the image."),
-        Mutant(not_a_tenth, "not divided by ten",
+        Mutant(lambda z, first, middle, last: _images(z, _run(z, first, middle, last, share=1.0)), "not divided by ten",
                "You subtract the whole channel. A noise estimate is a tenth of it."),
-        Mutant(not_centred, "the image is not centred",
+        Mutant(lambda z, first, middle, last: _images(z, _run(z, first, middle, last, centre=0.0)),
+               "the image is not centred",
                "Your first layer sees z. It should see z - 0.5, so that gray is zero, also in the padding."),
-        Mutant(from_the_centred_image, "subtracted from the centred image",
+        Mutant(lambda z, first, middle, last: _images(z - 0.5, _run(z, first, middle, last)),
+               "subtracted from the centred image",
                "Your images are too dark by 0.5 everywhere: only the layers see the centred image; the noise estimates "
                "are subtracted from z."),
-        Mutant(estimates_only, "the noise estimates",
+        Mutant(lambda z, first, middle, last: torch.stack(_run(z, first, middle, last)), "the noise estimates",
                "You return the noise estimates themselves. Asked for are the images: z minus all estimates so far."),
-        Mutant(each_from_the_input, "only the last estimate is subtracted",
+        Mutant(lambda z, first, middle, last: z - torch.stack(_run(z, first, middle, last)),
+               "only the last estimate is subtracted",
                "From z you subtract the estimate of one layer only. After layer d all the estimates from 1 to d are "
                "gone: keep the image and go on from it."),
-        Mutant(estimate_only, "only the end",
+        Mutant(lambda z, first, middle, last: gradually(z, first, middle, last)[-1], "only the end",
                "You return the image after the last layer only. Keep the one after each layer, and stack them."),
-        Mutant(with_the_input, "the input is in the stack",
+        Mutant(lambda z, first, middle, last: torch.cat([z[None], gradually(z, first, middle, last)]),
+               "the input is in the stack",
                "You return D + 1 images, with z first. Asked for is the image after each of the D layers."),
     ),
     cases=cases_gradually,

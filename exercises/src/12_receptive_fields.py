@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from course_lib.checks import probes
-from course_lib.checks.problem import Case, Mutant, Problem, Tolerance, Variant
+from course_lib.checks.problem import Case, Mutant, Problem, Tolerance, Variant, mutant
 
 # --- receptive_field.arithmetic -------------------------------------------------------------------------------------
 
@@ -53,39 +53,16 @@ def receptive_field_from_behind(kernels, dilations, strides):
     return field
 
 
-def own_stride(kernels, dilations, strides):
-    return 1 + ((kernels - 1) * dilations * strides.cumprod(0)).sum()
-
-
-def without_strides(kernels, dilations, strides):
-    return 1 + ((kernels - 1) * dilations).sum()
-
-
-def without_dilations(kernels, dilations, strides):
-    return receptive_field(kernels, torch.ones_like(dilations), strides)
-
-
-def kernel_not_less_one(kernels, dilations, strides):
-    return receptive_field(kernels + 1, dilations, strides)
-
-
-def starts_at_zero(kernels, dilations, strides):
-    return receptive_field(kernels, dilations, strides) - 1
-
-
-def strides_of_later_layers(kernels, dilations, strides):
-    return receptive_field(kernels.flip(0), dilations.flip(0), strides.flip(0))
-
-
+@mutant("only the previous layer's stride counts",
+        "You use the stride of the layer just before. Strides multiply: after two layers with stride 2 a step is four "
+        "pixels.")
 def previous_stride_only(kernels, dilations, strides):
     previous = torch.cat([strides.new_ones(1), strides[:-1]])
     return 1 + ((kernels - 1) * dilations * previous).sum()
 
 
-def dilation_kept_as_a_step(kernels, dilations, strides):
-    return receptive_field(kernels, dilations, strides * dilations)
-
-
+@mutant("strides are added",
+        "You add the strides up. They multiply: two layers with stride 2 make a step of 4, three one of 8.")
 def strides_added(kernels, dilations, strides):
     steps = 1 + torch.cat([strides.new_zeros(1), (strides - 1).cumsum(0)[:-1]])
     return 1 + ((kernels - 1) * dilations * steps).sum()
@@ -111,30 +88,32 @@ ARITHMETIC = Problem(
     reference=receptive_field,
     alternates=(receptive_field_at_once, receptive_field_from_behind),
     mutants=(
-        Mutant(own_stride, "the layer's own stride counts too",
+        Mutant(lambda kernels, dilations, strides: 1 + ((kernels - 1) * dilations * strides.cumprod(0)).sum(),
+               "the layer's own stride counts too",
                "You multiply by the stride of the layer itself, too. A stride makes the steps of the layers *after* it "
                "longer; the taps of its own kernel are still one step of the layer before apart."),
-        Mutant(without_strides, "strides are left out",
+        Mutant(lambda kernels, dilations, strides: 1 + ((kernels - 1) * dilations).sum(), "strides are left out",
                "Your field ignores the strides. After a layer with stride 2, one step is two pixels of the image."),
-        Mutant(without_dilations, "dilations are left out",
+        Mutant(lambda kernels, dilations, strides: receptive_field(kernels, torch.ones_like(dilations), strides),
+               "dilations are left out",
                "Your field ignores the dilations. A kernel of 3 with dilation d reaches d positions to each side."),
-        Mutant(kernel_not_less_one, "k instead of k - 1",
+        Mutant(lambda kernels, dilations, strides: receptive_field(kernels + 1, dilations, strides),
+               "k instead of k - 1",
                "A kernel of 3 adds two steps, not three: its middle tap is already in the field."),
-        Mutant(starts_at_zero, "the pixel itself is forgotten",
+        Mutant(lambda kernels, dilations, strides: receptive_field(kernels, dilations, strides) - 1,
+               "the pixel itself is forgotten",
                "You are one pixel short. Without any layer an output pixel is the input pixel: the field starts at 1."),
-        Mutant(strides_of_later_layers, "the layers are taken from the wrong end",
+        Mutant(lambda kernels, dilations, strides: receptive_field(kernels.flip(0), dilations.flip(0), strides.flip(0)),
+               "the layers are taken from the wrong end",
                "You multiply by the strides of the layers that come after. The first entry of the tensors is the layer "
                "that reads the image, whose steps are pixels."),
-        Mutant(previous_stride_only, "only the previous layer's stride counts",
-               "You use the stride of the layer just before. Strides multiply: after two layers with stride 2 a step "
-               "is "
-               "four pixels."),
-        Mutant(dilation_kept_as_a_step, "a dilation lengthens later steps",
+        previous_stride_only,
+        Mutant(lambda kernels, dilations, strides: receptive_field(kernels, dilations, strides * dilations),
+               "a dilation lengthens later steps",
                "You let the dilation lengthen the steps of the later layers. It spreads the taps of its own layer "
                "only; "
                "the outputs of that layer are still one position apart."),
-        Mutant(strides_added, "strides are added",
-               "You add the strides up. They multiply: two layers with stride 2 make a step of 4, three one of 8."),
+        strides_added,
     ),
     cases=cases_arithmetic,
     probe=probes.result,
@@ -204,57 +183,54 @@ def effective_field_by_spectra(kernels):
     return (energy / energy.sum((-2, -1), keepdim=True)).mean(0).to(kernels.dtype)
 
 
+@mutant("the mean before the square",
+        "You average the gradients first and square then. Random gradients have both signs and cancel; the effective "
+        "field averages their energy.")
 def mean_first(kernels):
     squares = gradients(kernels).mean(0).square()
     return squares / squares.sum()
 
 
+@mutant("absolute values instead of squares",
+        "You average |g|. For squares the variances of the steps add up, which is what gives the law of the walk; with "
+        "absolute values the map is wider.")
 def magnitudes(kernels):
     g = gradients(kernels).abs()
     return (g / g.sum((1, 2), keepdim=True)).mean(0)
 
 
+@mutant("a few networks count for all",
+        "You normalise once, after the mean, so a network with large gradients outweighs the others. Divide each "
+        "network's energy by its own sum first.")
 def lucky_ones(kernels):
     squares = gradients(kernels).square().mean(0)
     return squares / squares.sum()
 
 
-def not_normalised(kernels):
-    return gradients(kernels).square().mean(0)
-
-
+@mutant("divided by the peak",
+        "You divide by the largest value of each network. The map is to sum to one: divide by the sum.")
 def peak_is_one(kernels):
     squares = gradients(kernels).square()
     return (squares / squares.amax((1, 2), keepdim=True)).mean(0)
 
 
-def mirrored(kernels):
-    return effective_field(kernels.flip(-1, -2))
-
-
-def one_layer_missing(kernels):
-    return F.pad(effective_field(kernels[:, 1:]), (kernels.shape[-1] // 2,) * 4)
-
-
-def root_of_energy(kernels):
-    return effective_field(kernels).sqrt()
-
-
-def sum_of_all(kernels):
-    return effective_field(kernels) * len(kernels)
-
-
+@mutant("a map for each network", "You return a map for each network. The effective field is their mean.")
 def each_network(kernels):
     squares = gradients(kernels) ** 2
     return squares / squares.sum(dim=(1, 2), keepdim=True)
 
 
+@mutant("kernels are added",
+        "You add the kernels. Layers follow one another: a path multiplies one weight of each, and offsets add up. "
+        "That is a convolution of the kernels.")
 def kernels_added(kernels):
     rim = (kernels.shape[1] - 1) * (kernels.shape[-1] // 2)
     squares = F.pad(kernels.sum(1), (rim,) * 4).square()
     return (squares / squares.sum((1, 2), keepdim=True)).mean(0)
 
 
+@mutant("cut to one kernel",
+        "Your map has the size of one kernel: it was cut on the way. An impulse grows by k - 1 pixels in each layer.")
 def cropped(kernels):
     rim = (kernels.shape[1] - 1) * (kernels.shape[-1] // 2)
     return effective_field(kernels)[rim : -rim or None, rim : -rim or None]
@@ -281,39 +257,22 @@ EFFECTIVE = Problem(
     reference=effective_field,
     alternates=(effective_field_by_autograd, effective_field_by_spectra),
     mutants=(
-        Mutant(mean_first, "the mean before the square",
-               "You average the gradients first and square then. Random gradients have both signs and cancel; the "
-               "effective field averages their energy."),
-        Mutant(magnitudes, "absolute values instead of squares",
-               "You average |g|. For squares the variances of the steps add up, which is what gives the law of the "
-               "walk; "
-               "with absolute values the map is wider."),
-        Mutant(lucky_ones, "a few networks count for all",
-               "You normalise once, after the mean, so a network with large gradients outweighs the others. Divide "
-               "each network's energy by its own sum first."),
-        Mutant(not_normalised, "nothing is normalised",
+        mean_first, magnitudes, lucky_ones,
+        Mutant(lambda kernels: gradients(kernels).square().mean(0), "nothing is normalised",
                "Your map does not sum to one: each network's energy has to be divided by its own sum."),
-        Mutant(peak_is_one, "divided by the peak",
-               "You divide by the largest value of each network. The map is to sum to one: divide by the sum."),
-        Mutant(mirrored, "the kernels are mirrored",
+        peak_is_one,
+        Mutant(lambda kernels: effective_field(kernels.flip(-1, -2)), "the kernels are mirrored",
                "Your map is mirrored. The output at the origin reads x(o + j): the weight at offset j belongs to the "
                "input "
                "pixel at offset +j. `F.conv_transpose2d` puts it there; a `conv2d` of an impulse puts it at -j."),
-        Mutant(one_layer_missing, "a layer is missing",
+        Mutant(lambda kernels: F.pad(effective_field(kernels[:, 1:]), (kernels.shape[-1] // 2,) * 4),
+               "a layer is missing",
                "The values fit a stack without its first layer. The impulse goes through all n kernels."),
-        Mutant(root_of_energy, "a root at the end",
+        Mutant(lambda kernels: effective_field(kernels).sqrt(), "a root at the end",
                "You take the root at the end. That is handy for pictures; the effective field is the energy itself."),
-        Mutant(sum_of_all, "the sum over networks",
+        Mutant(lambda kernels: effective_field(kernels) * len(kernels), "the sum over networks",
                "You add the maps of the networks; the field is their mean and sums to one."),
-        Mutant(each_network, "a map for each network",
-               "You return a map for each network. The effective field is their mean."),
-        Mutant(kernels_added, "kernels are added",
-               "You add the kernels. Layers follow one another: a path multiplies one weight of each, and offsets add "
-               "up. "
-               "That is a convolution of the kernels."),
-        Mutant(cropped, "cut to one kernel",
-               "Your map has the size of one kernel: it was cut on the way. An impulse grows by k - 1 pixels in each "
-               "layer."),
+        each_network, kernels_added, cropped,
     ),
     cases=cases_effective,
     probe=probes.result,
@@ -380,26 +339,8 @@ def _factors(weight, strength, *, centre=None, squared=None, root=True, mean=Non
     return weight * (values.sqrt() if root else values)
 
 
-def no_root(weight, *, strength):
-    return _factors(weight, strength, root=False)
-
-
-def from_the_corner(weight, *, strength):
-    return _factors(weight, strength, centre=0)
-
-
-def plain_distance(weight, *, strength):
-    return _factors(weight, strength, squared=lambda a, b: (a**2 + b**2).sqrt())
-
-
-def not_divided(weight, *, strength):
-    return _factors(weight, strength, mean=lambda distance: 1.0)
-
-
-def by_the_largest(weight, *, strength):
-    return _factors(weight, strength, mean=lambda distance: distance.max())
-
-
+@mutant("the middle grows",
+        "Your weights are largest in the middle: that makes the field narrower. Factors should grow with the distance.")
 def concentrated(weight, *, strength):
     k = weight.shape[-1]
     place = torch.arange(k, dtype=weight.dtype) - k // 2
@@ -408,18 +349,9 @@ def concentrated(weight, *, strength):
     return weight * (1 - strength + strength * distance / distance.mean()).sqrt()
 
 
-def rows_only(weight, *, strength):
-    return _factors(weight, strength, squared=lambda a, b: a**2 + 0 * b)
-
-
-def ring_distance(weight, *, strength):
-    return _factors(weight, strength, squared=lambda a, b: torch.maximum(a.abs(), b.abs()) ** 2)
-
-
-def strength_forgotten(weight, *, strength):
-    return _factors(weight, 1.0)
-
-
+@mutant("the old weights are changed",
+        "The values are right, but you changed the weights that you were given. Return new ones: whoever called you "
+        "may want to compare.")
 def in_place(weight, *, strength):
     weight.copy_(diffused(weight, strength=strength))
     return weight
@@ -443,37 +375,38 @@ DIFFUSED = Problem(
     reference=diffused,
     alternates=(diffused_by_loops, diffused_by_closed_form),
     mutants=(
-        Mutant(no_root, "the root is left out",
+        Mutant(lambda weight, *, strength: _factors(weight, strength, root=False), "the root is left out",
                "Your factors are squared: the root is missing. It is the *variances*, the squares of the weights, "
                "whose "
                "factors have mean one."),
-        Mutant(from_the_corner, "distances from the corner",
+        Mutant(lambda weight, *, strength: _factors(weight, strength, centre=0), "distances from the corner",
                "You measure the distance from the top left entry. The middle of a kernel of side k is at k // 2."),
-        Mutant(plain_distance, "the distance is not squared",
+        Mutant(lambda weight, *, strength: _factors(weight, strength, squared=lambda a, b: (a**2 + b**2).sqrt()),
+               "the distance is not squared",
                "You use |m| where the formula has its square."),
-        Mutant(not_divided, "not divided by the mean",
+        Mutant(lambda weight, *, strength: _factors(weight, strength, mean=lambda distance: 1.0),
+               "not divided by the mean",
                "You do not divide by the mean of |m|^2, so the weights grow as a whole and you would measure the "
                "effect of "
                "larger weights."),
-        Mutant(by_the_largest, "divided by the largest",
+        Mutant(lambda weight, *, strength: _factors(weight, strength, mean=lambda distance: distance.max()),
+               "divided by the largest",
                "You divide by the largest |m|^2; then all factors are at most one and the layer's variance shrinks. "
                "Divide by "
                "the mean."),
-        Mutant(concentrated, "the middle grows",
-               "Your weights are largest in the middle: that makes the field narrower. Factors should grow with the "
-               "distance."),
-        Mutant(rows_only, "one axis only",
+        concentrated,
+        Mutant(lambda weight, *, strength: _factors(weight, strength, squared=lambda a, b: a**2 + 0 * b),
+               "one axis only",
                "Your factors change along one axis only. The squared distance adds the squares of both offsets."),
-        Mutant(ring_distance, "rings instead of circles",
+        Mutant(lambda weight, *, strength:
+               _factors(weight, strength, squared=lambda a, b: torch.maximum(a.abs(), b.abs()) ** 2),
+               "rings instead of circles",
                "You take the larger of the two offsets. |m|^2 is the sum of their squares, so corners are twice as far "
                "as "
                "edges."),
-        Mutant(strength_forgotten, "the strength is not used",
+        Mutant(lambda weight, *, strength: _factors(weight, 1.0), "the strength is not used",
                "Your result does not depend on the strength. At 0 nothing should change."),
-        Mutant(in_place, "the old weights are changed",
-               "The values are right, but you changed the weights that you were given. Return new ones: whoever called "
-               "you "
-               "may want to compare."),
+        in_place,
     ),
     cases=cases_diffused,
     probe=probes.result,

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from course_lib.checks import probes
-from course_lib.checks.problem import Case, Mutant, Problem, Tolerance, Variant
+from course_lib.checks.problem import Case, Mutant, Problem, Tolerance, Variant, mutant
 
 # --- nn3d.block_matching --------------------------------------------------------------------------------------------
 
@@ -83,34 +83,9 @@ def mean_squared(difference):
     return difference.square().mean()
 
 
-def farthest(z, **how):
-    return _ordered(z, lambda difference: -mean_squared(difference), **how)
-
-
-def absolute_distance(z, **how):
-    return _ordered(z, lambda difference: difference.abs().mean(), **how)
-
-
-def squared_mean(z, **how):
-    return _ordered(z, lambda difference: difference.mean() ** 2, **how)
-
-
-def one_pixel(z, **how):
-    return _ordered(z, lambda difference: difference[0, 0] ** 2, **how)
-
-
-def whole_image(z, *, top, left, patch, reach, count):
-    return block_matching(z, top=top, left=left, patch=patch, reach=max(z.shape), count=count)
-
-
-def reach_excluded(z, *, top, left, patch, reach, count):
-    return block_matching(z, top=top, left=left, patch=patch, reach=reach - 1, count=count)
-
-
-def reach_halved(z, *, top, left, patch, reach, count):
-    return block_matching(z, top=top, left=left, patch=patch, reach=reach // 2, count=count)
-
-
+@mutant("the last patch is left out",
+        "Where the window meets the lower or right border you leave out the last patch. A patch fits at row H - patch "
+        "too: there are H - patch + 1 places, and `range` ends before its second number.")
 def last_row_left_out(z, *, top, left, patch, reach, count):
     rows = range(max(0, top - reach), min(z.shape[0] - patch, top + reach + 1))
     columns = range(max(0, left - reach), min(z.shape[1] - patch, left + reach + 1))
@@ -118,18 +93,9 @@ def last_row_left_out(z, *, top, left, patch, reach, count):
                     columns=columns)
 
 
-def without_itself(z, *, top, left, patch, reach, count):
-    return block_matching(z, top=top, left=left, patch=patch, reach=reach, count=count + 1)[1:]
-
-
-def columns_first(z, **how):
-    return block_matching(z, **how).flip(1)
-
-
-def relative(z, *, top, left, **how):
-    return block_matching(z, top=top, left=left, **how) - torch.tensor([top, left])
-
-
+@mutant("around the border",
+        "Your patches run over the border and come in again at the opposite side. Compare only with patches that lie "
+        "wholly in the image; `torch.roll` and negative indices wrap around.")
 def wrapped(z, *, top, left, patch, reach, count):
     reference = z[top : top + patch, left : left + patch]
     found = []
@@ -164,41 +130,46 @@ BLOCK_MATCHING = Problem(
     reference=block_matching,
     alternates=(block_matching_unfolded, block_matching_by_shifts),
     mutants=(
-        Mutant(farthest, "the farthest",
+        Mutant(lambda z, **how: _ordered(z, lambda difference: -mean_squared(difference), **how), "the farthest",
                "You return the patches that are least like the reference. A small distance means alike: sort from "
                "small to large."),
-        Mutant(absolute_distance, "absolute differences",
+        Mutant(lambda z, **how: _ordered(z, lambda difference: difference.abs().mean(), **how), "absolute differences",
                "You average absolute differences; the distance here is the mean of the squares. Both are in use, but "
                "only for the squares is the share of Gaussian noise a constant, 2 sigma^2, that keeps the order."),
-        Mutant(squared_mean, "the mean before the square",
+        Mutant(lambda z, **how: _ordered(z, lambda difference: difference.mean() ** 2, **how),
+               "the mean before the square",
                "You square the mean of the differences. Positive and negative ones cancel, so every patch of the same "
                "brightness looks alike, whatever it shows. Square first, then average."),
-        Mutant(one_pixel, "only the corner",
+        Mutant(lambda z, **how: _ordered(z, lambda difference: difference[0, 0] ** 2, **how), "only the corner",
                "You compare the corner pixels only. Two noisy pixels agree by chance all the time; a whole patch does "
                "not. Average over all its pixels."),
-        Mutant(whole_image, "the whole image",
+        Mutant(lambda z, *, top, left, patch, reach, count:
+               block_matching(z, top=top, left=left, patch=patch, reach=max(z.shape), count=count), "the whole image",
                "You search the whole image. The corner may be at most `reach` rows and columns away: a window keeps "
                "the search short, and fewer patches means fewer that are alike by chance."),
-        Mutant(reach_excluded, "the end of the window is left out",
+        Mutant(lambda z, *, top, left, patch, reach, count:
+               block_matching(z, top=top, left=left, patch=patch, reach=reach - 1, count=count),
+               "the end of the window is left out",
                "Your window ends one row and one column too early: corners exactly `reach` away belong to it. "
                "`range(a, b)` ends before b."),
-        Mutant(reach_halved, "reach taken for a width",
+        Mutant(lambda z, *, top, left, patch, reach, count:
+               block_matching(z, top=top, left=left, patch=patch, reach=reach // 2, count=count),
+               "reach taken for a width",
                "Your window is half as large: `reach` goes in each direction, so the window has 2 reach + 1 corners a "
                "side."),
-        Mutant(last_row_left_out, "the last patch is left out",
-               "Where the window meets the lower or right border you leave out the last patch. A patch fits at row "
-               "H - patch too: there are H - patch + 1 places, and `range` ends before its second number."),
-        Mutant(without_itself, "without the reference",
+        last_row_left_out,
+        Mutant(lambda z, *, top, left, patch, reach, count:
+               block_matching(z, top=top, left=left, patch=patch, reach=reach, count=count + 1)[1:],
+               "without the reference",
                "You leave out the reference itself. It belongs to its group, at distance 0: the group is filtered as a "
                "whole, and the reference should gain from it."),
-        Mutant(columns_first, "columns first",
+        Mutant(lambda z, **how: block_matching(z, **how).flip(1), "columns first",
                "Row and column are exchanged in your answer. As in an array, the row comes first."),
-        Mutant(relative, "relative to the reference",
+        Mutant(lambda z, *, top, left, **how: block_matching(z, top=top, left=left, **how) - torch.tensor([top, left]),
+               "relative to the reference",
                "You return how far away the patches are. Add the corner of the reference: the answer is where they lie "
                "in the image."),
-        Mutant(wrapped, "around the border",
-               "Your patches run over the border and come in again at the opposite side. Compare only with patches "
-               "that lie wholly in the image; `torch.roll` and negative indices wrap around."),
+        wrapped,
     ),
     cases=cases_match,
     probe=probes.result,
@@ -289,6 +260,10 @@ def group_filter_coefficient_by_coefficient(g, *, tau):
     return filtered
 
 
+@mutant("along the patch",
+        "You transform the pixels of each patch, not the K values of each pixel. In NN3D the network has dealt with "
+        "what is inside a patch; the filter compares the patches. The transform multiplies from the left: (K, K) times "
+        "(K, D).")
 def along_the_patch(g, *, tau):
     side = 2 ** int(math.log2(g.shape[1]))
     transform = _haar(side, g)
@@ -297,44 +272,54 @@ def along_the_patch(g, *, tau):
     return out
 
 
+@mutant("rows of another length",
+        "Your rows hold ones and minus ones but do not have length 1. Then the noise of a coefficient depends on how "
+        "many values it adds, and one tau cannot suit all of them. Divide each row by its length.")
 def not_normalised(g, *, tau):
     rows = _haar(len(g), g)
     rows = rows / rows.abs().amax(dim=1, keepdim=True)
     return torch.linalg.inv(rows) @ _gamma(rows @ g, tau)
 
 
-def not_transformed_back(g, *, tau):
-    return _gamma(_haar(len(g), g) @ g, tau)
-
-
+@mutant("a hard threshold",
+        "You keep a coefficient above tau as it is and set the others to zero, as the first stage of BM3D does. Gamma "
+        "is gradual: at q = tau a half is kept.")
 def hard_threshold(g, *, tau):
     transform = _haar(len(g), g)
     q = transform @ g
     return transform.T @ (q * (q.abs() > tau))
 
 
+@mutant("tau is not squared",
+        "You add tau to q squared; it has to be squared too. Otherwise images twice as bright would be filtered in "
+        "another way.")
 def tau_not_squared(g, *, tau):
     transform = _haar(len(g), g)
     q = transform @ g
     return transform.T @ torch.where(q == 0, 0.0, q**3 / (q**2 + tau))
 
 
+@mutant("the factor alone",
+        "You return q^2 / (q^2 + tau^2), the share that is kept, and not the coefficient times it. Gamma(q) has q to "
+        "the power of three.")
 def factor_only(g, *, tau):
     transform = _haar(len(g), g)
     q = transform @ g
     return transform.T @ torch.where(q == 0, 0.0, q**2 / (q**2 + tau**2))
 
 
-def only_the_mean(g, *, tau):
-    return g.mean(dim=0, keepdim=True).expand_as(g).clone()
-
-
+@mutant("the mean is spared",
+        "You leave the first coefficient as it is. That would be reasonable, since it is mostly far above tau; in NN3D "
+        "Gamma acts on all coefficients, the first one too.")
 def mean_spared(g, *, tau):
     transform = _haar(len(g), g)
     q = transform @ g
     return transform.T @ torch.cat([q[:1], _gamma(q[1:], tau)])
 
 
+@mutant("one level only",
+        "You take sums and differences of pairs and stop there. The sums are split again, and again, until one is "
+        "left: the mean of the whole group.")
 def one_level_only(g, *, tau):
     if len(g) == 1:
         return _gamma(g, tau)
@@ -342,10 +327,9 @@ def one_level_only(g, *, tau):
     return torch.stack([sums + differences, sums - differences], dim=1).flatten(0, 1) / 2**0.5
 
 
-def pixels_alone(g, *, tau):
-    return _gamma(g, tau)
-
-
+@mutant("zero by zero",
+        "With tau = 0 and a coefficient that is 0 you divide zero by zero, and NaN spreads over the group. Equal "
+        "patches have such coefficients. What should Gamma(0) be?")
 def divides_by_zero(g, *, tau):
     transform = _haar(len(g), g)
     q = transform @ g
@@ -374,39 +358,18 @@ GROUP_FILTER = Problem(
     reference=group_filter,
     alternates=(group_filter_by_halving, group_filter_coefficient_by_coefficient),
     mutants=(
-        Mutant(along_the_patch, "along the patch",
-               "You transform the pixels of each patch, not the K values of each pixel. In NN3D the network has dealt "
-               "with what is inside a patch; the filter compares the patches. The transform multiplies from the left: "
-               "(K, K) times (K, D)."),
-        Mutant(not_normalised, "rows of another length",
-               "Your rows hold ones and minus ones but do not have length 1. Then the noise of a coefficient depends "
-               "on how many values it adds, and one tau cannot suit all of them. Divide each row by its length."),
-        Mutant(not_transformed_back, "not transformed back",
+        along_the_patch, not_normalised,
+        Mutant(lambda g, *, tau: _gamma(_haar(len(g), g) @ g, tau), "not transformed back",
                "You return coefficients. The transpose of an orthonormal matrix brings them back to patches."),
-        Mutant(hard_threshold, "a hard threshold",
-               "You keep a coefficient above tau as it is and set the others to zero, as the first stage of BM3D does. "
-               "Gamma is gradual: at q = tau a half is kept."),
-        Mutant(tau_not_squared, "tau is not squared",
-               "You add tau to q squared; it has to be squared too. Otherwise images twice as bright would be "
-               "filtered in another way."),
-        Mutant(factor_only, "the factor alone",
-               "You return q^2 / (q^2 + tau^2), the share that is kept, and not the coefficient times it. Gamma(q) has "
-               "q to the power of three."),
-        Mutant(only_the_mean, "the mean of the group",
+        hard_threshold, tau_not_squared, factor_only,
+        Mutant(lambda g, *, tau: g.mean(dim=0, keepdim=True).expand_as(g).clone(), "the mean of the group",
                "You replace every patch by the mean of its group. That is the limit where all differences are taken "
                "for noise; Gamma keeps those that are larger than tau."),
-        Mutant(mean_spared, "the mean is spared",
-               "You leave the first coefficient as it is. That would be reasonable, since it is mostly far above tau; "
-               "in NN3D Gamma acts on all coefficients, the first one too."),
-        Mutant(one_level_only, "one level only",
-               "You take sums and differences of pairs and stop there. The sums are split again, and again, until one "
-               "is left: the mean of the whole group."),
-        Mutant(pixels_alone, "without a transform",
+        mean_spared, one_level_only,
+        Mutant(lambda g, *, tau: _gamma(g, tau), "without a transform",
                "You shrink the pixels themselves. What the patches share then counts no more than what only one of "
                "them has: it is the transform that separates the two."),
-        Mutant(divides_by_zero, "zero by zero",
-               "With tau = 0 and a coefficient that is 0 you divide zero by zero, and NaN spreads over the group. "
-               "Equal patches have such coefficients. What should Gamma(0) be?"),
+        divides_by_zero,
     ),
     cases=cases_filter,
     probe=probes.result,
@@ -497,14 +460,9 @@ def _loop(z, sigma, iterations, *, mixed=None, told=None, tau=None, last=None):
     return estimate
 
 
-def shares_exchanged(z, *, sigma, iterations):
-    return _loop(z, sigma, iterations, mixed=lambda a, z, y: z if a == 1 else (1 - a) * z + a * y)
-
-
-def nothing_comes_back(z, *, sigma, iterations):
-    return _loop(z, sigma, iterations, mixed=lambda a, z, y: z if a == 1 else y)
-
-
+@mutant("always a half",
+        "From the second iteration on you always mix half and half. lambda_k = 1/k goes on falling: a third, a "
+        "quarter, ...")
 def always_a_half(z, *, sigma, iterations):
     estimate = groups(network(z, sigma), sigma / 4)
     for _ in range(iterations - 1):
@@ -512,26 +470,9 @@ def always_a_half(z, *, sigma, iterations):
     return estimate
 
 
-def told_the_first_level(z, *, sigma, iterations):
-    return _loop(z, sigma, iterations, told=lambda a: sigma)
-
-
-def told_the_variance(z, *, sigma, iterations):
-    return _loop(z, sigma, iterations, told=lambda a: a**0.5 * sigma)
-
-
-def filter_stays_strong(z, *, sigma, iterations):
-    return _loop(z, sigma, iterations, tau=lambda a: sigma / 4)
-
-
-def quarter_forgotten(z, *, sigma, iterations):
-    return _loop(z, sigma, iterations, tau=lambda a: a * sigma)
-
-
-def without_the_filter(z, *, sigma, iterations):
-    return _loop(z, sigma, iterations, last=lambda k, denoised, filtered: denoised)
-
-
+@mutant("the filter comes first",
+        "You filter the groups before the network. While the noise is there, the groups agree on noise: first D, then "
+        "F.")
 def filter_before_the_network(z, *, sigma, iterations):
     estimate = z
     for k in range(1, iterations + 1):
@@ -541,6 +482,9 @@ def filter_before_the_network(z, *, sigma, iterations):
     return estimate
 
 
+@mutant("the network's estimate is fed back",
+        "You mix the noisy image with what the network made. The filter then acts on the last estimate only, and the "
+        "network never sees its work: y_hat is what goes round.")
 def feeds_the_networks_estimate(z, *, sigma, iterations):
     denoised = filtered = z
     for k in range(1, iterations + 1):
@@ -550,10 +494,9 @@ def feeds_the_networks_estimate(z, *, sigma, iterations):
     return filtered
 
 
-def one_iteration_less(z, *, sigma, iterations):
-    return nn3d(z, sigma=sigma, iterations=max(1, iterations - 1))
-
-
+@mutant("the first share is a half",
+        "Your first iteration mixes the noisy image with zeros. lambda_1 = 1: the network sees z itself first. Does "
+        "your k begin at 1?")
 def counts_from_zero(z, *, sigma, iterations):
     estimate = torch.zeros_like(z)
     for k in range(iterations):
@@ -581,40 +524,40 @@ ITERATIONS = Problem(
     reference=nn3d,
     alternates=(nn3d_recursive, nn3d_listed),
     mutants=(
-        Mutant(nothing_comes_back, "nothing comes back",
+        Mutant(lambda z, *, sigma, iterations: _loop(z, sigma, iterations, mixed=lambda a, z, y: z if a == 1 else y),
+               "nothing comes back",
                "You hand the last estimate to the network and never the noisy image again. What was lost once is then "
                "lost for good: mix lambda_k of z in."),
-        Mutant(shares_exchanged, "the shares are exchanged",
+        Mutant(lambda z, *, sigma, iterations:
+               _loop(z, sigma, iterations, mixed=lambda a, z, y: z if a == 1 else (1 - a) * z + a * y),
+               "the shares are exchanged",
                "You mix with the shares exchanged. The noisy image gets lambda_k, which falls from iteration to "
                "iteration, and the estimate gets the rest. In the second iteration both are a half: no difference."),
-        Mutant(always_a_half, "always a half",
-               "From the second iteration on you always mix half and half. lambda_k = 1/k goes on falling: a third, "
-               "a quarter, ..."),
-        Mutant(told_the_first_level, "the network is always told sigma",
+        always_a_half,
+        Mutant(lambda z, *, sigma, iterations: _loop(z, sigma, iterations, told=lambda a: sigma),
+               "the network is always told sigma",
                "You tell the network sigma in every iteration. In the mixture only lambda_k of the noise is left; told "
                "too much, the network smooths detail away."),
-        Mutant(told_the_variance, "a level taken for a variance",
+        Mutant(lambda z, *, sigma, iterations: _loop(z, sigma, iterations, told=lambda a: a**0.5 * sigma),
+               "a level taken for a variance",
                "You tell the network the root of lambda_k times sigma. The mixture holds lambda_k times the noise, so "
                "the deviation falls by lambda_k; the variance falls by its square."),
-        Mutant(filter_stays_strong, "the filter stays strong",
+        Mutant(lambda z, *, sigma, iterations: _loop(z, sigma, iterations, tau=lambda a: sigma / 4),
+               "the filter stays strong",
                "Your tau is the same in every iteration. It falls with lambda_k, as the mistakes of the network do."),
-        Mutant(quarter_forgotten, "the quarter is forgotten",
+        Mutant(lambda z, *, sigma, iterations: _loop(z, sigma, iterations, tau=lambda a: a * sigma),
+               "the quarter is forgotten",
                "Your tau is four times too large. What the network leaves is much weaker than the noise was: the paper "
                "takes a quarter of the level."),
-        Mutant(without_the_filter, "without the filter",
+        Mutant(lambda z, *, sigma, iterations: _loop(z, sigma, iterations, last=lambda k, denoised, filtered: denoised),
+               "without the filter",
                "You never use the group filter. The same iterations of the network alone hardly gain anything: that "
                "is the lecture's control experiment."),
-        Mutant(filter_before_the_network, "the filter comes first",
-               "You filter the groups before the network. While the noise is there, the groups agree on noise: first "
-               "D, then F."),
-        Mutant(feeds_the_networks_estimate, "the network's estimate is fed back",
-               "You mix the noisy image with what the network made. The filter then acts on the last estimate only, "
-               "and the network never sees its work: y_hat is what goes round."),
-        Mutant(one_iteration_less, "one iteration too few",
+        filter_before_the_network, feeds_the_networks_estimate,
+        Mutant(lambda z, *, sigma, iterations: nn3d(z, sigma=sigma, iterations=max(1, iterations - 1)),
+               "one iteration too few",
                "You stop one iteration too early: k runs from 1 to K, and `range(1, K)` ends at K - 1."),
-        Mutant(counts_from_zero, "the first share is a half",
-               "Your first iteration mixes the noisy image with zeros. lambda_1 = 1: the network sees z itself first. "
-               "Does your k begin at 1?"),
+        counts_from_zero,
     ),
     cases=cases_loop,
     probe=probes.result,

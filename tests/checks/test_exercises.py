@@ -52,7 +52,7 @@ PLANTED = {
     "cases blind to a misconception": (
         lambda p: {"cases": only_one_image(p)}, "do not tell 'not divided by N'"),
     "an alternate that is wrong": (
-        lambda p: {"alternates": (*p.alternates, p.mutants[0].solution)}, "pixel_mean counts as right"),
+        lambda p: {"alternates": (*p.alternates, p.mutants[0].solution)}, "<lambda> counts as right"),
     "an alternate at the edge of the tolerance": (
         lambda p: {"alternates": (*p.alternates, lambda estimate, z, y: 1.0001 * p.reference(estimate, z, y))},
         "counts as right but is"),
@@ -192,6 +192,7 @@ def solution_lines(root):
 def test_neither_the_package_nor_the_student_notebook_holds_a_line_of_a_solution(root):
     lines = solution_lines(root)
     assert len(lines) > 50 and "return((estimate-noise)**2).sum()/(2*len(z))" in lines
+    assert "return((estimate-z)**2).sum()/(2*len(y))" in lines                             # a lambda of a mutant
     kinds = (".py", ".json", ".md", ".js", ".html", ".txt", ".toml")
     texts = [path for path in (root / "course_lib").rglob("*") if path.suffix in kinds]
     texts += [root / "exercises" / "student" / f"{STEM}.ipynb"]

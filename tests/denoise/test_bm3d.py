@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from oracles import haar, matches_by_loops, noise, noisy_square
 from scipy import fft
-from test_grouping import by_loops, noise
 
 from course_lib import data
 from course_lib.denoise import bm3d, grouping
@@ -32,8 +32,8 @@ def pairs():
 def stage_by_loops(z, pilot, stage, *, sigma, threshold=None):
     """One stage on a gray image (H, W), a group at a time: scipy's cosines, Haar by halving, weights by counting."""
     size, across = stage.patch, z.shape[1] - stage.patch + 1
-    index, distance = by_loops(torch.from_numpy(pilot)[None], patch=size, window=stage.window, stride=stage.stride,
-                               count=stage.count)
+    index, distance = matches_by_loops(torch.from_numpy(pilot)[None], patch=size, window=stage.window,
+                                       stride=stage.stride, count=stage.count)
     bell = np.outer(np.kaiser(size, 2.0), np.kaiser(size, 2.0))
     total, share = np.zeros_like(z), np.zeros_like(z)
     for positions, far in zip(index.tolist(), distance.tolist(), strict=True):
@@ -56,26 +56,13 @@ def stage_by_loops(z, pilot, stage, *, sigma, threshold=None):
 
 def spectrum(stack, *, back=False):
     if back:
-        return fft.idctn(halves(stack, back=True), axes=(1, 2), norm="ortho")
-    return halves(fft.dctn(stack, axes=(1, 2), norm="ortho"))
-
-
-def halves(stack, *, back=False):
-    """Haar along the first axis: sums of neighbours, halved again and again, before their differences."""
-    if len(stack) == 1:
-        return stack
-    if back:
-        sums, differences = halves(stack[: len(stack) // 2], back=True), stack[len(stack) // 2 :]
-        return np.stack([sums + differences, sums - differences], axis=1).reshape(stack.shape) / 2**0.5
-    sums, differences = stack[0::2] + stack[1::2], stack[0::2] - stack[1::2]
-    return np.concatenate([halves(sums / 2**0.5), differences / 2**0.5])
+        return fft.idctn(haar(stack, back=True), axes=(1, 2), norm="ortho")
+    return haar(fft.dctn(stack, axes=(1, 2), norm="ortho"))
 
 
 @pytest.fixture(scope="module")
 def picture():
-    ramp = torch.linspace(0, 1, 19, dtype=torch.float64).expand(1, 1, 16, 19).clone()
-    ramp[..., 5:11, 6:13] += 0.4
-    return ramp + SIGMA * noise(1, 1, 16, 19)
+    return noisy_square(SIGMA)
 
 
 def test_the_first_stage_is_that_of_plain_loops(picture):

@@ -1,10 +1,9 @@
 """FFDNet: its input, its maps, its order of sub-images and its trainings, held to loops and to plain PyTorch."""
 
-from collections import OrderedDict
-from itertools import pairwise
 
 import pytest
 import torch
+from oracles import Listens, broken, images, kair
 from torch import nn
 from torch.nn import functional as F
 
@@ -14,12 +13,6 @@ from course_lib.denoise.ffdnet import FFDNet, noise_level_map
 from course_lib.denoiser import score
 from course_lib.noise import Gaussian
 from course_lib.profiles import Budget
-
-broken = pytest.mark.xfail(strict=True)
-
-
-def images(*shape, seed=0):
-    return torch.rand(*shape, generator=randomness.generator(seed, "test images"))
 
 
 def small(channels=1, *, cls=FFDNet, **changed):
@@ -105,9 +98,9 @@ class Residual(Broken):
 
 @pytest.mark.parametrize(("cls", "channels"), [
     (FFDNet, 1), (FFDNet, 3), (Broken, 3),
-    *(pytest.param(cls, channels, marks=broken) for channels in (1, 3)
+    *(broken(cls, channels) for channels in (1, 3)
       for cls in (MapFirst, ByColumns, ByColumnsBothWays, NotDivided, Residual)),
-    pytest.param(ColoursInside, 3, marks=broken)])
+    broken(ColoursInside, 3)])
 def test_the_estimate_is_that_of_plain_loops(cls, channels):
     network, z = small(channels, cls=cls), images(2, channels, 8, 6)
     level = 0.3 * images(2, 1, 8, 6, seed=1)
@@ -150,8 +143,7 @@ class PaddedWithZeros(Broken):
         return F.pixel_unshuffle(F.pad(z, (0, z.shape[3] % 2, 0, z.shape[2] % 2)), 2)
 
 
-@pytest.mark.parametrize("cls", [FFDNet, Broken, pytest.param(NoCrop, marks=broken),
-                                 pytest.param(PaddedWithZeros, marks=broken)])
+@pytest.mark.parametrize("cls", [FFDNet, Broken, broken(NoCrop), broken(PaddedWithZeros)])
 @pytest.mark.parametrize("size", [(7, 9), (8, 5), (5, 8)])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_an_odd_image_is_its_even_extension_cropped(cls, size, channels):
@@ -183,8 +175,8 @@ def test_a_map_that_is_the_same_everywhere_equals_the_number_exactly(size, level
 
 @pytest.mark.parametrize("average", [
     lambda level: noise_level_map(level, sigma=level),
-    pytest.param(lambda level: F.interpolate(level, scale_factor=0.5), marks=broken, id="subsampled"),
-    pytest.param(lambda level: F.max_pool2d(level, 2), marks=broken, id="largest")])
+    broken(lambda level: F.interpolate(level, scale_factor=0.5), id="subsampled"),
+    broken(lambda level: F.max_pool2d(level, 2), id="largest")])
 def test_a_map_is_averaged_over_two_by_two_pixels(average):
     level = images(2, 1, 6, 10)
     assert torch.allclose(average(level), F.avg_pool2d(level, 2), atol=1e-7)
@@ -276,18 +268,6 @@ def test_variant_levels_change_smoothly_over_an_image():
         ffdnet.variant_levels(images(1, 1, 8, 8), sigma=0.1, generator=randomness.generator(0))
 
 
-class Listens(nn.Module):
-    """Writes down what a training shows it."""
-
-    def __init__(self):
-        super().__init__()
-        self.gain, self.heard = nn.Parameter(torch.ones(())), []
-
-    def forward(self, z, *, sigma=None):
-        self.heard.append((z.detach(), sigma))
-        return self.gain * z
-
-
 @pytest.mark.parametrize("maps", ["uniform", "variant"])
 def test_the_network_is_told_the_level_that_the_noise_has(maps):
     listener = Listens()
@@ -306,8 +286,8 @@ def test_the_network_is_told_the_level_that_the_noise_has(maps):
 
 @pytest.mark.parametrize("loss", [
     ffdnet.loss,
-    pytest.param(lambda a, y: (a - y).square().mean(), marks=broken, id="half"),
-    pytest.param(lambda a, y: 0.5 * (a - y).abs().mean(), marks=broken, id="L1")])
+    broken(lambda a, y: (a - y).square().mean(), id="half"),
+    broken(lambda a, y: 0.5 * (a - y).abs().mean(), id="L1")])
 def test_the_loss_is_that_of_plain_loops(loss):
     estimate, y = images(2, 1, 3, 3, seed=1), images(2, 1, 3, 3, seed=2)
     squares = [(a - b) ** 2 for a, b in zip(estimate.flatten().tolist(), y.flatten().tolist(), strict=True)]
@@ -317,12 +297,9 @@ def test_the_loss_is_that_of_plain_loops(loss):
 # Published weights -------------------------------------------------------------------------------------------------
 
 
-def kair(depth, width, channels):
+def published(depth, width, channels):
     """A made-up checkpoint with the keys of KAIR."""
-    sizes = [4 * channels + 1, *[width] * (depth - 1), 4 * channels]
-    shapes = {f"model.{2 * i}.": (b, a, 3, 3) for i, (a, b) in enumerate(pairwise(sizes))}
-    return OrderedDict((key + kind, 0.2 * images(*(shape if kind == "weight" else shape[:1]), seed=7) - 0.08)
-                       for key, shape in shapes.items() for kind in ("weight", "bias"))
+    return kair(4 * channels + 1, *[width] * (depth - 1), 4 * channels)
 
 
 def plain_pipeline(weights, z, sigma):
@@ -340,7 +317,7 @@ def plain_pipeline(weights, z, sigma):
 
 @pytest.mark.parametrize(("depth", "channels"), [(15, 1), (12, 3)])
 def test_a_published_checkpoint_loads_and_equals_a_plain_sequential_of_its_tensors(depth, channels):
-    weights, z = kair(depth, 8, channels), images(2, channels, 20, 24)
+    weights, z = published(depth, 8, channels), images(2, channels, 20, 24)
     network = ffdnet.from_published(weights)
     assert (network.depth, network.channels, network.training) == (depth, channels, False)
     estimate = network(z, sigma=25 / 255)
@@ -350,7 +327,7 @@ def test_a_published_checkpoint_loads_and_equals_a_plain_sequential_of_its_tenso
 
 def test_the_real_sizes_of_the_published_files_load():
     for channels, (depth, width) in ffdnet.SIZES.items():
-        network = ffdnet.from_published(kair(depth, width, channels))
+        network = ffdnet.from_published(published(depth, width, channels))
         assert sum(w.numel() for w in network.parameters()) == {1: 485_316, 3: 852_108}[channels]
 
 

@@ -5,14 +5,11 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from oracles import matches_by_loops, noise
 from scipy import fft
 
 from course_lib import randomness
 from course_lib.denoise import grouping
-
-
-def noise(*shape, seed=0):
-    return torch.randn(*shape, generator=randomness.generator(seed, "test groups"), dtype=torch.float64)
 
 
 def few_levels(*shape, seed=0):
@@ -21,25 +18,6 @@ def few_levels(*shape, seed=0):
 
 
 # Matching ------------------------------------------------------------------------------------------------------------
-
-
-def by_loops(image, *, patch, window, stride, count):
-    """The positions and distances of one image (C, H, W), by comparing everything with everything."""
-    height, width = image.shape[1:]
-    tops, lefts = ([*range(0, side - patch, stride), side - patch] for side in (height, width))
-    index, distances = [], []
-    for top, left in itertools.product(tops, lefts):
-        found = []
-        for y, x in itertools.product(range(height - patch + 1), range(width - patch + 1)):
-            if abs(y - top) <= window // 2 and abs(x - left) <= window // 2:
-                there = image[:, y : y + patch, x : x + patch]
-                distance = float((there - image[:, top : top + patch, left : left + patch]).square().mean())
-                itself = (y, x) == (top, left)
-                found.append((not itself, distance, y * (width - patch + 1) + x))
-        nearest = sorted(found)[:count]
-        index.append([position for _, _, position in nearest])
-        distances.append([distance for _, distance, _ in nearest])
-    return torch.tensor(index), torch.tensor(distances, dtype=torch.float64)
 
 
 SETTINGS = [dict(patch=4, window=7, stride=3, count=5), dict(patch=3, window=5, stride=1, count=9),
@@ -52,7 +30,7 @@ SETTINGS = [dict(patch=4, window=7, stride=3, count=5), dict(patch=3, window=5, 
 def test_matches_are_those_of_plain_loops_ties_included(picture, setting):
     found = grouping.search(picture, **setting)
     for image, index, distance in zip(picture, *found, strict=True):
-        expected, far = by_loops(image, **setting)
+        expected, far = matches_by_loops(image, **setting)
         assert torch.equal(index, expected)
         assert torch.allclose(distance.double(), far, atol=1e-6)
 
@@ -77,7 +55,7 @@ def too_wide(starts, side, patch, like):
 def test_the_loops_notice_a_broken_search(monkeypatch, name, broken):
     monkeypatch.setattr(grouping, name, broken)
     picture, setting = few_levels(1, 1, 13, 17), SETTINGS[0]
-    index, expected = grouping.match(picture, **setting)[0], by_loops(picture[0], **setting)[0]
+    index, expected = grouping.match(picture, **setting)[0], matches_by_loops(picture[0], **setting)[0]
     assert index.shape != expected.shape or not torch.equal(index, expected)
 
 

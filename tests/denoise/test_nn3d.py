@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from test_bm3d import halves
-from test_grouping import by_loops, noise
+from oracles import haar, matches_by_loops, noise, noisy_square
 
 from course_lib import data, zoo
 from course_lib.denoise import grouping, nn3d
@@ -35,14 +34,14 @@ def softened(z, *, sigma):
 def filter_by_loops(image, *, tau, patch, window, stride, count):
     """The filter of a gray image (H, W), a group at a time: Haar by halving, weights by counting."""
     across = image.shape[1] - patch + 1
-    index, _ = by_loops(torch.from_numpy(image)[None], patch=patch, window=window, stride=stride, count=count)
+    index, _ = matches_by_loops(torch.from_numpy(image)[None], patch=patch, window=window, stride=stride, count=count)
     total, share = np.zeros_like(image), np.zeros_like(image)
     for positions in index.tolist():
         corners = [divmod(p, across) for p in positions]
-        q = halves(np.stack([image[y : y + patch, x : x + patch] for y, x in corners]))
+        q = haar(np.stack([image[y : y + patch, x : x + patch] for y, x in corners]))
         factor = q**2 / (q**2 + tau**2)
         worth = 1 / max(1.0, (factor**2).sum())
-        for (y, x), filtered in zip(corners, halves(q * factor, back=True), strict=True):
+        for (y, x), filtered in zip(corners, haar(q * factor, back=True), strict=True):
             total[y : y + patch, x : x + patch] += worth * filtered
             share[y : y + patch, x : x + patch] += worth
     return total / share
@@ -50,9 +49,7 @@ def filter_by_loops(image, *, tau, patch, window, stride, count):
 
 @pytest.fixture(scope="module")
 def picture():
-    ramp = torch.linspace(0, 1, 19, dtype=torch.float64).expand(1, 1, 16, 19).clone()
-    ramp[..., 5:11, 6:13] += 0.4
-    return ramp + 0.1 * noise(1, 1, 16, 19)
+    return noisy_square(0.1)
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from oracles import ONE_SHOT_ERRORS
 
 from course_lib.data.readers import Run, one_shot_runs
 from course_lib.metric import one_shot
@@ -15,9 +16,6 @@ from course_lib.metric.one_shot import (
     one_shot_errors,
 )
 from course_lib.randomness import generator
-
-# Wrong names in each of the 20 runs, of 20, in per cent: measured with scipy on the set's own definition.
-PER_RUN = (45, 35, 40, 25, 30, 15, 60, 35, 40, 55, 15, 70, 65, 35, 15, 25, 30, 40, 70, 30)
 
 
 def points(count, seed):
@@ -119,7 +117,7 @@ def test_no_runs_are_refused():
 
 def test_the_first_runs_have_the_errors_of_the_set(course_data):
     runs = one_shot_runs()[:2]
-    assert [round(100 * error) for error in one_shot_errors(runs, hausdorff_distances)] == list(PER_RUN[:2])
+    assert [round(100 * error) for error in one_shot_errors(runs, hausdorff_distances)] == list(ONE_SHOT_ERRORS[:2])
     monkeypatched = [Run(255 - run.training, 255 - run.test, run.answers) for run in runs[:1]]
     few = Run(monkeypatched[0].training[:2], monkeypatched[0].test[:1], torch.tensor([0]))
     assert float(hausdorff_distances(few.test, few.training).max()) < 3           # paper instead of ink: all alike
@@ -129,7 +127,7 @@ def test_the_first_runs_have_the_errors_of_the_set(course_data):
 def test_the_baseline_of_the_set_is_reproduced_to_the_last_drawing(course_data):
     """38.75 % over the 20 runs, which its authors state as 38.8 %: loader, protocol and distance in one number."""
     errors = one_shot_errors(one_shot_runs(), hausdorff_distances)
-    assert [round(100 * error) for error in errors] == list(PER_RUN)
+    assert [round(100 * error) for error in errors] == list(ONE_SHOT_ERRORS)
     assert sum(errors) / len(errors) == pytest.approx(0.3875, abs=1e-12)
 
 

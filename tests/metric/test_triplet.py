@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 import torch
-from test_contrastive import broken, crowd, embeddings, pictures  # noqa: F401
+from oracles import broken, embeddings, images
 from torch import nn
 
 from course_lib import randomness
@@ -72,18 +72,18 @@ def loss_by_loops(f, triples, *, margin, squared=False):
 
 @pytest.mark.parametrize("loss", [
     triplet_loss,
-    *broken(("positive and negative exchanged", lambda a, p, n, *, margin: triplet_loss(a, n, p, margin=margin)),
-            ("squared norms", partial(triplet_loss, squared=True)),
-            ("a sum", lambda a, p, n, *, margin: len(a) * triplet_loss(a, p, n, margin=margin)),
-            ("over the violated only", lambda a, p, n, *, margin: torch.stack(
-                [one for one in (triplet_loss(*(x[None] for x in t), margin=margin) for t in zip(a, p, n, strict=True))
-                 if one > 0]).mean()),
-            ("no hinge", lambda a, p, n, *, margin: ((a - p).norm(dim=1) - (a - n).norm(dim=1) + margin).mean()),
-            ("from the positive to the negative",
-             lambda a, p, n, *, margin: ((a - p).norm(dim=1) - (p - n).norm(dim=1) + margin).clamp(min=0).mean()),
-            ("normalised", lambda a, p, n, *, margin: triplet_loss(
-                *(nn.functional.normalize(x, dim=1) for x in (a, p, n)), margin=margin)),
-            ("soft", lambda a, p, n, *, margin: triplet_loss(a, p, n, margin="soft")))])
+    broken(lambda a, p, n, *, margin: triplet_loss(a, n, p, margin=margin), id="positive and negative exchanged"),
+    broken(partial(triplet_loss, squared=True), id="squared norms"),
+    broken(lambda a, p, n, *, margin: len(a) * triplet_loss(a, p, n, margin=margin), id="a sum"),
+    broken(lambda a, p, n, *, margin: torch.stack(
+        [one for one in (triplet_loss(*(x[None] for x in t), margin=margin) for t in zip(a, p, n, strict=True))
+         if one > 0]).mean(), id="over the violated only"),
+    broken(lambda a, p, n, *, margin: ((a - p).norm(dim=1) - (a - n).norm(dim=1) + margin).mean(), id="no hinge"),
+    broken(lambda a, p, n, *, margin: ((a - p).norm(dim=1) - (p - n).norm(dim=1) + margin).clamp(min=0).mean(),
+           id="from the positive to the negative"),
+    broken(lambda a, p, n, *, margin: triplet_loss(
+        *(nn.functional.normalize(x, dim=1) for x in (a, p, n)), margin=margin), id="normalised"),
+    broken(lambda a, p, n, *, margin: triplet_loss(a, p, n, margin="soft"), id="soft")])
 def test_the_loss_is_that_of_plain_loops(loss):
     f, labels = embeddings(10, people=3, seed=1)
     triples = sorted(every(labels))[::3]                       # over all of them anchor and positive could be exchanged
@@ -98,7 +98,7 @@ def test_the_soft_and_the_squared_loss_are_those_of_plain_loops(margin, squared)
     assert chosen(f, all_triplets(labels), margin=margin, squared=squared) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("eps", [0.0, *broken(("torch's default", 1e-6))])
+@pytest.mark.parametrize("eps", [0.0, broken(1e-6, id="torch's default")])
 def test_the_hinge_equals_torchs_own_whose_eps_must_be_zero(eps):
     f, labels = embeddings(20, seed=2)
     a, p, n = (f[which] for which in all_triplets(labels))
@@ -197,24 +197,26 @@ def with_distances(change):
 
 
 WRONG_CHOICES = [
-    ("the nearest positive", with_distances(lambda d, pos, neg: (d.masked_fill(~pos, torch.inf).argmin(1),
-                                                                 d.masked_fill(~neg, torch.inf).argmin(1)))),
-    ("the farthest negative", with_distances(lambda d, pos, neg: (d.masked_fill(~pos, -1).argmax(1),
-                                                                  d.masked_fill(~neg, -1).argmax(1)))),
-    ("zeros for what is masked", with_distances(lambda d, pos, neg: ((d * pos).argmax(1), (d * neg).argmin(1)))),
-    ("positives and negatives exchanged", with_distances(lambda d, pos, neg: (
-        d.masked_fill(~neg, -1).argmax(1), d.masked_fill(~pos, torch.inf).argmin(1)))),
-    ("on the unit sphere", lambda f, labels: batch_hard(nn.functional.normalize(f, dim=1), labels))]
+    broken(with_distances(lambda d, pos, neg: (d.masked_fill(~pos, torch.inf).argmin(1),
+                                               d.masked_fill(~neg, torch.inf).argmin(1))), id="the nearest positive"),
+    broken(with_distances(lambda d, pos, neg: (d.masked_fill(~pos, -1).argmax(1),
+                                               d.masked_fill(~neg, -1).argmax(1))), id="the farthest negative"),
+    broken(with_distances(lambda d, pos, neg: ((d * pos).argmax(1), (d * neg).argmin(1))),
+           id="zeros for what is masked"),
+    broken(with_distances(lambda d, pos, neg: (d.masked_fill(~neg, -1).argmax(1),
+                                               d.masked_fill(~pos, torch.inf).argmin(1))),
+           id="positives and negatives exchanged"),
+    broken(lambda f, labels: batch_hard(nn.functional.normalize(f, dim=1), labels), id="on the unit sphere")]
 
 
-@pytest.mark.parametrize("miner", [batch_hard, *broken(*WRONG_CHOICES)])
+@pytest.mark.parametrize("miner", [batch_hard, *WRONG_CHOICES])
 @pytest.mark.parametrize("seed", [1, 2])
 def test_batch_hard_is_that_of_plain_loops(miner, seed):
     f, labels = embeddings(16, people=4, seed=seed)
     assert as_set(miner(f, labels)) == hard_by_loops(f, labels)
 
 
-@pytest.mark.parametrize("miner", [batch_hard, *broken(("its own positive", itself_allowed))])
+@pytest.mark.parametrize("miner", [batch_hard, broken(itself_allowed, id="its own positive")])
 def test_a_picture_without_a_partner_is_nobodys_anchor(miner):
     f, labels = embeddings(7, seed=3)[0], torch.tensor([0, 0, 0, 1, 1, 2, 3])
     found = miner(f, labels)
@@ -238,14 +240,14 @@ def semi_hard_by_loops(f, labels, *, margin):
 
 @pytest.mark.parametrize("miner", [
     semi_hard,
-    *broken(("all violated", lambda f, labels, *, margin: Triplets(*torch.tensor(sorted(
-                {t for t in every(labels.tolist())
-                 if distance_table(f)[t[0]][t[2]] < distance_table(f)[t[0]][t[1]] + margin})).T)),
-            ("the hard ones", lambda f, labels, *, margin: Triplets(*torch.tensor(sorted(
-                {t for t in every(labels.tolist())
-                 if distance_table(f)[t[0]][t[2]] < distance_table(f)[t[0]][t[1]]})).T)),
-            ("on the unit sphere", lambda f, labels, *, margin: semi_hard(nn.functional.normalize(f, dim=1), labels,
-                                                                          margin=margin)))])
+    broken(lambda f, labels, *, margin: Triplets(*torch.tensor(sorted(
+        {t for t in every(labels.tolist())
+         if distance_table(f)[t[0]][t[2]] < distance_table(f)[t[0]][t[1]] + margin})).T), id="all violated"),
+    broken(lambda f, labels, *, margin: Triplets(*torch.tensor(sorted(
+        {t for t in every(labels.tolist())
+         if distance_table(f)[t[0]][t[2]] < distance_table(f)[t[0]][t[1]]})).T), id="the hard ones"),
+    broken(lambda f, labels, *, margin: semi_hard(nn.functional.normalize(f, dim=1), labels,
+                                                       margin=margin), id="on the unit sphere")])
 def test_semi_hard_triplets_are_right_but_not_by_the_margin(miner):
     f, labels = embeddings(14, people=4, seed=4)
     assert as_set(miner(f, labels, margin=0.5)) == semi_hard_by_loops(f, labels, margin=0.5)
@@ -262,10 +264,11 @@ def facenet_by_loops(f, labels):
 
 @pytest.mark.parametrize("miner", [
     nearest_semi_hard,
-    *broken(("the nearest of all", lambda f, labels: Triplets(*torch.tensor(sorted(
-                {(a, p, min((n for n in range(len(f)) if labels[n] != labels[a]),
-                            key=lambda n: distance_table(f)[a][n])) for a, p, _ in every(labels.tolist())})).T)),
-            ("batch-hard", batch_hard))])
+    broken(lambda f, labels: Triplets(*torch.tensor(sorted(
+        {(a, p, min((n for n in range(len(f)) if labels[n] != labels[a]),
+                    key=lambda n: distance_table(f)[a][n])) for a, p, _ in every(labels.tolist())})).T),
+        id="the nearest of all"),
+    broken(batch_hard, id="batch-hard")])
 @pytest.mark.parametrize("seed", [1, 6])
 def test_facenets_choice_is_that_of_plain_loops(miner, seed):
     f, labels = embeddings(13, people=4, seed=seed)
@@ -372,17 +375,17 @@ def test_the_state_tells_a_collapse():
     assert triplet.state(torch.ones(8, 3), torch.arange(8) % 2)["active"] == 1
 
 
-def test_a_step_is_the_loss_of_the_triplets_that_its_mining_chooses(crowd):  # noqa: F811
+def test_a_step_is_the_loss_of_the_triplets_that_its_mining_chooses(crowd):
     network, labels = Embedding(widths=(4, 8), dimensions=3).eval(), torch.arange(8) % 4
-    images = pictures(8)
-    f = network(images).detach()
+    pictures = images(8, 1, 16, 16)
+    f = network(pictures).detach()
     for mining, triplets in (("batch-hard", batch_hard(f, labels)), ("semi-hard", nearest_semi_hard(f, labels)),
                              ("all", all_triplets(labels))):
-        loss = triplet.step(network, (images, labels), None, mining=mining, margin=0.5)
+        loss = triplet.step(network, (pictures, labels), None, mining=mining, margin=0.5)
         assert loss.item() == pytest.approx(chosen(f, triplets, margin=0.5), abs=1e-6)
 
 
-def test_random_triplets_come_from_the_source_and_the_step_only_takes_them(crowd):  # noqa: F811
+def test_random_triplets_come_from_the_source_and_the_step_only_takes_them(crowd):
     images, labels, *drawn = triplet.by_lot(identity_batches(crowd, each=2)(8, randomness.generator(0)),
                                             randomness.generator(1))
     assert as_set(drawn) <= every(labels.tolist())
@@ -391,14 +394,14 @@ def test_random_triplets_come_from_the_source_and_the_step_only_takes_them(crowd
     assert loss.item() == pytest.approx(chosen(network(images).detach(), Triplets(*drawn), margin=0.5), abs=1e-6)
 
 
-def trained(crowd, **how):  # noqa: F811
+def trained(crowd, **how):
     start = dict(budget=Budget(40, 16), seed=0, network=Embedding(widths=(8, 16), dimensions=8, seed=0))
     return triplet.train(crowd, **(start | how))
 
 
 @pytest.mark.parametrize(("mining", "margin"), [("batch-hard", "soft"), ("batch-hard", 0.5), ("semi-hard", 0.5),
                                                 ("random", 0.5), ("all", "soft")])
-def test_a_short_training_orders_the_distances(crowd, mining, margin):  # noqa: F811
+def test_a_short_training_orders_the_distances(crowd, mining, margin):
     images = crowd.images.float() / 255
     start = Embedding(widths=(8, 16), dimensions=8, seed=0)
     model = trained(crowd, mining=mining, margin=margin).model
@@ -407,7 +410,7 @@ def test_a_short_training_orders_the_distances(crowd, mining, margin):  # noqa: 
     assert after < 0.5 * before and not model.training
 
 
-def test_the_seed_decides_the_training_and_mining_matters(crowd):  # noqa: F811
+def test_the_seed_decides_the_training_and_mining_matters(crowd):
     a, b, c, d = (trained(crowd, budget=Budget(3, 16), seed=seed, mining=mining).model.last.weight
                   for seed, mining in ((0, "random"), (0, "random"), (1, "random"), (0, "batch-hard")))
     assert torch.equal(a, b) and not torch.equal(a, c) and not torch.equal(a, d)
@@ -415,7 +418,7 @@ def test_the_seed_decides_the_training_and_mining_matters(crowd):  # noqa: F811
 
 @pytest.mark.parametrize("how", [dict(squared=True), dict(margin="soft"), dict(mining="all"), dict(each=2),
                                  dict(view=jitter(shift=2))], ids=lambda how: next(iter(how)))
-def test_each_option_of_the_training_has_an_effect(crowd, how):  # noqa: F811
+def test_each_option_of_the_training_has_an_effect(crowd, how):
     usual = dict(budget=Budget(3, 16), margin=0.5)
     plain, again, other = (trained(crowd, **(usual | options)).model.last.weight for options in ({}, {}, how))
     assert torch.equal(again, plain) and not torch.allclose(other, plain, atol=1e-6)
@@ -424,7 +427,7 @@ def test_each_option_of_the_training_has_an_effect(crowd, how):  # noqa: F811
 @pytest.mark.parametrize(("how", "message"), [
     (dict(each=1), "two pictures of a person or more"), (dict(mining="hardest"), "unknown mining 'hardest'"),
     (dict(margin=-1.0), "margin")], ids=["each", "mining", "margin"])
-def test_a_training_that_could_not_work_is_refused(crowd, how, message):  # noqa: F811
+def test_a_training_that_could_not_work_is_refused(crowd, how, message):
     with pytest.raises(ValueError, match=message):
         trained(crowd, **how)
 
@@ -434,7 +437,7 @@ def test_pictures_without_labels_are_refused():
         trained(torch.zeros(4, 1, 8, 8))
 
 
-def test_several_processes_are_refused(crowd, monkeypatch):  # noqa: F811
+def test_several_processes_are_refused(crowd, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(ValueError, match="one process"):
         trained(crowd)

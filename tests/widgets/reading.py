@@ -1,12 +1,24 @@
-"""Reads the HTML of a widget as a browser would: elements with their attributes and text, and the frame inside."""
+"""Reads the HTML of a widget: as a list of elements with their attributes and text, or in a real browser."""
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
+import subprocess
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
 
 VOID = {"img", "input", "meta", "br", "link", "hr"}
+PROGRAM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+SAY = """
+const out = document.createElement("pre");
+out.id = "said";
+out.textContent = JSON.stringify(said);
+document.body.append(out);
+"""
 
 
 @dataclass
@@ -62,6 +74,20 @@ class Page(HTMLParser):
 def frame(html: str) -> Page:
     """The document inside the one frame of a widget."""
     return Page(Page(html).one("iframe").attributes["srcdoc"])
+
+
+def in_a_browser(tmp_path: Path, html: str, script: str) -> Any:
+    """What a script finds out about widgets and leaves in `said`; their sandbox is opened for it."""
+    opened = html.replace('sandbox="allow-scripts"', "")
+    page = tmp_path / "page.html"
+    page.write_text(f'<!DOCTYPE html><meta charset="utf-8">{opened}'
+                    f'<script>addEventListener("load",()=>{{{script}{SAY}}})</script>')
+    flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND"]
+    flags += [f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=10000", "--dump-dom"]
+    done = subprocess.run([str(PROGRAM), *flags, page.as_uri()], capture_output=True, text=True, timeout=120)
+    match = re.search(r'<pre id="said">(.*?)</pre>', done.stdout, re.DOTALL)
+    assert match, done.stderr[-2000:]
+    return json.loads(Page(f"<pre>{match.group(1)}</pre>").one("pre").text)
 
 
 def addresses(html: str) -> list[str]:

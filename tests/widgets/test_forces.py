@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
-import re
-import shutil
-import subprocess
-from pathlib import Path
 
 import pytest
 import torch
-from reading import Page, addresses, frame
+from reading import PROGRAM, Page, addresses, frame, in_a_browser
 
 from course_lib.arguments import UnknownName
 from course_lib.metric.contrastive import forces, slide_loss
 from course_lib.widgets.forces import LOSSES, Forces, ForcesError, loss_and_forces
 
-PROGRAM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 POINTS = ((-2.6, 1.2), (-0.4, 0.3), (0.9, -1.3), (0.5, 1.3), (2.4, 0.2), (-1.0, -0.9), (-2.2, -0.4), (1.6, -0.6))
 LABELS = (0, 0, 0, 1, 1, 1, 2, 2)
 MARGIN = 1.5
@@ -41,31 +35,14 @@ for (const option of select.options) {
   said[option.value] = {start, moved, stepped, squeezed, again};
 }
 said.cut = Math.max(d.body.scrollHeight - d.body.clientHeight, d.body.scrollWidth - d.body.clientWidth);
-const out = document.createElement("pre");
-out.id = "said";
-out.textContent = JSON.stringify(said);
-document.body.append(out);
 """
-
-
-def in_a_browser(tmp_path: Path, width: int) -> dict:
-    html = WIDGET.html.replace('sandbox="allow-scripts"', "")
-    page = tmp_path / "page.html"
-    page.write_text(f'<!DOCTYPE html><meta charset="utf-8"><div style="width:{width}px">{html}</div>'
-                    f'<script>addEventListener("load",()=>{{{LOOK}}})</script>')
-    flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND"]
-    flags += [f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=10000", "--dump-dom"]
-    done = subprocess.run([str(PROGRAM), *flags, page.as_uri()], capture_output=True, text=True, timeout=120)
-    match = re.search(r'<pre id="said">(.*?)</pre>', done.stdout, re.DOTALL)
-    assert match, done.stderr[-2000:]
-    return json.loads(Page(f"<pre>{match.group(1)}</pre>").one("pre").text)
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(PROGRAM is None, reason="needs a Chromium, and there is none")
 @pytest.mark.parametrize("width", [320, 700])
 def test_the_page_computes_what_the_library_does_and_answers_the_keyboard(tmp_path, width):
-    said = in_a_browser(tmp_path, width)
+    said = in_a_browser(tmp_path, f'<div style="width:{width}px">{WIDGET.html}</div>', LOOK)
     assert said.pop("cut") <= 0 and said.keys() == LOSSES.keys()
     start = torch.tensor(POINTS, dtype=torch.float64)
     moved = start + torch.tensor([[0.1, 0.1] if k == 2 else [0.0, 0.0] for k in range(8)])

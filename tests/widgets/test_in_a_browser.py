@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from reading import Page
+from reading import PROGRAM, in_a_browser
 
 from course_lib.widgets.player import Axis, Player
 from course_lib.widgets.quiz import Option, Question, Quiz
 
-PROGRAM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 WIDTHS = (320, 390, 500, 559, 560, 700, 1100)
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(PROGRAM is None, reason="needs a Chromium, and there is none")]
 
@@ -50,10 +46,6 @@ const said = frames.map((f) => {
   }
   return found;
 });
-const out = document.createElement("pre");
-out.id = "said";
-out.textContent = JSON.stringify(said);
-document.body.append(out);
 """
 
 SIGMA = Axis("sigma", (5, 15, 25, 50, 75, 100), "Noise level of the image that the network gets to see", start=2)
@@ -85,19 +77,9 @@ QUIZ = Quiz([
 
 
 def look(tmp_path: Path, *widgets: str, widths: tuple[int, ...] = WIDTHS) -> list[dict[str, Any]]:
-    """What a browser finds in each widget at each width; the sandbox is opened for it, the rest is as published."""
-    open_ = [html.replace('sandbox="allow-scripts"', "") for html in widgets]
-    boxes = "".join(f'<div style="width:{width}px">{html}</div>' for html in open_ for width in widths)
-    page = tmp_path / "page.html"
-    page.write_text(
-        f'<!DOCTYPE html><meta charset="utf-8">{boxes}<script>addEventListener("load",()=>{{{LOOK}}})</script>'
-    )
-    flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND"]
-    flags += [f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=10000", "--dump-dom"]
-    done = subprocess.run([str(PROGRAM), *flags, page.as_uri()], capture_output=True, text=True, timeout=120)
-    match = re.search(r'<pre id="said">(.*?)</pre>', done.stdout, re.DOTALL)
-    assert match, done.stderr[-2000:]
-    return json.loads(Page(f"<pre>{match.group(1)}</pre>").one("pre").text)
+    """What a browser finds in each widget at each width."""
+    boxes = "".join(f'<div style="width:{width}px">{html}</div>' for html in widgets for width in widths)
+    return in_a_browser(tmp_path, boxes, LOOK)
 
 
 def test_nothing_is_cut_off_and_everything_answers_at_every_width(tmp_path: Path) -> None:
