@@ -7,7 +7,7 @@ import torch
 
 from course_lib import profiles
 from course_lib.claims import receptive_field
-from course_lib.claims.receptive_field import CLAIMS, DENOISERS, DEPTHS, TASKS, interval, slope, smooth, steps_saved
+from course_lib.claims.receptive_field import CLAIMS, DENOISERS, DEPTHS, TASKS, slope, smooth, steps_saved
 from course_lib.fit import History
 
 YES = {
@@ -51,16 +51,6 @@ def test_a_claim_holds_for_good_figures_and_fails_where_one_seed_is_bad(name):
 
 def test_every_claim_has_figures_that_fail_it():
     assert SPOILT.keys() == BY_ID.keys()
-
-
-def test_an_interval_is_that_of_scipy():
-    stats = pytest.importorskip("scipy.stats")
-    for values in ([1.0, 2.0], [0.3, 0.1, 0.7, 0.4, 0.5], list(range(10))):
-        n, mean = len(values), sum(values) / len(values)
-        expected = stats.t.interval(0.95, n - 1, loc=mean, scale=stats.sem(values))
-        assert interval(values) == pytest.approx(expected, rel=1e-3)
-    with pytest.raises(ValueError, match="2 to 10 values, got 1"):
-        interval([1.0])
 
 
 @pytest.mark.parametrize("power", [0.5, 1.0, -2.0])
