@@ -87,8 +87,8 @@ CLAIMS = (
     Claim("contrastive-balance",
           "Two means, one over the genuine and one over the impostor pairs, give a lower error rate than one mean over "
           "all pairs of a batch, of which nine in ten are impostors.",
-          "none; the usual advice: batches of all pairs are dominated by impostors", {}, PEOPLE,
-          exceeds("one_mean", "slide")),
+          "none; the usual advice: batches of all pairs are dominated by impostors", {},
+          PEOPLE, exceeds("one_mean", "slide")),
     Claim("contrastive-margin-is-scale",
           "The margin sets how far apart people lie more than how well they are told apart: with sixteen times the "
           "margin impostors are more than six times as far apart, and the error rate changes by less than 0.05.",

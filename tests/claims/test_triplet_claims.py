@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from criteria import criteria
+from criteria import criteria, each_experiment, measured
 
 from course_lib import profiles
 from course_lib.claims import triplet
@@ -161,11 +161,9 @@ def test_a_perfect_distance_scores_so_and_a_blind_one_by_chance():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("experiment", {claim.experiment.id: claim.experiment for claim in CLAIMS}.values(),
-                         ids=lambda experiment: experiment.id)
+@each_experiment(CLAIMS)
 def test_every_figure_that_a_claim_asks_for_is_measured(experiment, course_data):
-    with profiles.using("smoke"):
-        figures = experiment.measure("smoke", 0)
+    figures = measured(experiment, CLAIMS)
     asked = {name for name in GOOD if name.endswith("seen") == (experiment.id == "triplet-few")}
     assert asked <= figures.keys() and all(math.isfinite(value) for value in figures.values())
 
