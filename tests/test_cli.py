@@ -315,7 +315,7 @@ def ledger(toy: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     def claim(name: str, gap: float) -> Claim:
         return Claim(name, f"The toy network is {gap} dB better.", "nobody, Table 0", {"dncnn": 29.5}, experiment,
-                     lambda rows: claims.exceeds(rows, "dncnn", "nlm", by=gap), seeds=2)
+                     claims.exceeds("dncnn", "nlm", by=gap), seeds=2)
 
     Measured.seeds.clear()
     monkeypatch.setattr(claims, "discover", lambda: (claim("toy-true", 1.0), claim("toy-false", 5.0)))
@@ -367,7 +367,7 @@ def test_the_json_of_the_ledger_has_the_figures_and_the_verdict(ledger: Path, co
     assert (code, err) == (1, "")
     assert (true["state"], true["holds"], true["stale"], true["seeds"]) == ("holds", True, False, [100, 101])
     assert true["figures"]["nlm"] == {"n": 2, "mean": 27.0, "std": 0.0, "low": 27.0, "high": 27.0}
-    assert false["state"] == "fails" and "2.05 dB" in false["because"] and true["paper"] == {"dncnn": 29.5}
+    assert false["state"] == "fails" and "= 2.05 (" in false["because"] and true["paper"] == {"dncnn": 29.5}
     assert [claim["id"] for claim in json.loads(course("claims", "list", "--json")[1])] == ["toy-true", "toy-false"]
 
 

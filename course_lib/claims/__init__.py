@@ -1,6 +1,8 @@
 """The ledger: each empirical sentence of the course, with the experiment behind it and the verdict of its figures.
 
-Every other module of this package is named after a method and has a tuple `CLAIMS`. `discover` finds them all.
+Beside the ledger itself (`ledger`, `criteria`, `report`) and the protocols that several methods are measured by
+(`denoising`, `unseen`), each module of this package is named after a method and has a tuple `CLAIMS`. `discover` finds
+them all.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import pkgutil
 from collections.abc import Sequence
 
 from course_lib.arguments import suggest
+from course_lib.claims.criteria import Metric, bound, exceeds, growing, together
 from course_lib.claims.ledger import (
     REPORTING,
     Claim,
@@ -19,7 +22,6 @@ from course_lib.claims.ledger import (
     Status,
     Summary,
     Verdict,
-    exceeds,
     first_seeds,
     measured,
     number,
@@ -27,15 +29,16 @@ from course_lib.claims.ledger import (
     run,
     status,
     summarise,
-    together,
 )
 
 __all__ = [
-    "REPORTING", "Claim", "Experiment", "LedgerError", "Result", "Status", "Summary", "Verdict", "discover", "exceeds",
-    "first_seeds", "measured", "number", "results", "run", "select", "status", "summarise", "together",
+    "REPORTING", "Claim", "Experiment", "LedgerError", "Metric", "Result", "Status", "Summary", "Verdict", "bound",
+    "discover", "exceeds", "first_seeds", "growing", "measured", "number", "results", "run", "select", "status",
+    "summarise", "together",
 ]  # fmt: skip
 
-_MACHINERY = ("confirm", "ledger", "replay", "report")  # all other modules are named after a method
+# All other modules are named after a method.
+_MACHINERY = ("confirm", "criteria", "denoising", "ledger", "replay", "report", "unseen")
 
 
 def discover() -> tuple[Claim, ...]:

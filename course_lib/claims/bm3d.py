@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from course_lib import data
-from course_lib.claims import Claim, Experiment, Verdict, exceeds, together
+from course_lib.claims import Claim, Experiment, Metric, bound, exceeds, together
 from course_lib.data.images import read
 from course_lib.denoise.bm3d import BM3D
 from course_lib.denoise.classical import NonLocalMeans, Wavelet
@@ -81,7 +81,7 @@ def measure_wnnm(profile: Profile, seed: int) -> dict[str, float]:
     """WNNM, at its own settings, beside BM3D, image by image of Set12; below full profile their middles."""
     wnnm = choose(smoke=WNNM(iterations=1, stride=9), lecture=WNNM(), full=WNNM())
     half = choose(smoke=16, lecture=64, full=10_000)
-    figures = {}
+    figures: dict[str, float] = {}
     for name, picture in some("Set12").items():
         rows, columns = (slice(max(0, length // 2 - half), length // 2 + half) for length in picture.shape[1:])
         middle = {name: picture[:, rows, columns]}
@@ -97,52 +97,13 @@ AGAINST_WNNM = Experiment("bm3d-against-wnnm", measure_wnnm, (read,), ("Set12",)
 # Claims ------------------------------------------------------------------------------------------------------------
 
 
-def _asymmetric(figures: list[dict[str, float]]) -> Verdict:
-    """By a factor of two either way: too low costs more than too high."""
-    lost = {(kind, told): [row[f"{kind}_told_25"] - row[f"{kind}_told_{told}"] for row in figures]
-            for kind in ("gray", "colour") for told in (10, 15, 40, 50)}
-    worse = all(low > 2 * high for kind in ("gray", "colour")
-                for low, high in zip(lost[kind, 10], lost[kind, 40], strict=True))
-    return Verdict(worse, "; ".join(f"{kind}: told 10 costs {_mean(lost[kind, 10]):.2f} dB, 40 costs "
-                                    f"{_mean(lost[kind, 40]):.2f}" for kind in ("gray", "colour"))
-                   + " (needed at every seed: 15 too low costs more than twice as much as 15 too high)")
+def _lost(kind: str, told: int) -> Metric:
+    return Metric(f"{kind}_told_25") - f"{kind}_told_{told}"
 
 
-def _flat(figures: list[dict[str, float]]) -> Verdict:
-    """From told 30 to told 50 the score changes little, and stays below that of the right level."""
-    change = [abs(row[f"{kind}_told_50"] - row[f"{kind}_told_30"]) for row in figures for kind in ("gray", "colour")]
-    below = all(row[f"{kind}_told_{told}"] < row[f"{kind}_told_25"] for row in figures for kind in ("gray", "colour")
-                for told in (40, 50, 75))
-    return Verdict(below and max(change) < 2, f"told 50 instead of 30 changes the score by {_mean(change):.2f} dB, at "
-                   f"most {max(change):.2f} (needed: less than 2, and 40, 50 and 75 below 25)")
-
-
-def _noise_stays(figures: list[dict[str, float]]) -> Verdict:
-    noisy = 20.17                                   # the score of noise of level 25 itself
-    return together(
-        Verdict(all(row[f"{kind}_told_5"] < noisy + 2 for row in figures for kind in ("gray", "colour")),
-                ", ".join(f"{kind} told 5: {_mean([row[f'{kind}_told_5'] for row in figures]):.2f} dB"
-                          for kind in ("gray", "colour")) + f" (needed: less than 2 above the noisy images' {noisy})"),
-        *(exceeds(figures, f"{kind}_told_25", f"{kind}_told_15", by=2.0) for kind in ("gray", "colour")))
-
-
-def _as_published(figures: list[dict[str, float]]) -> Verdict:
-    gap = [row["bsd68_bm3d"] - BSD68 for row in figures]
-    return Verdict(max(map(abs, gap)) < 0.2 and all(row["bsd68_images"] == 68 for row in figures),
-                   f"{_mean(gap):+.2f} dB from the published {BSD68} on all images (needed: within 0.2)")
-
-
-def _wnnm_ahead(figures: list[dict[str, float]]) -> Verdict:
-    names = [key.removeprefix("wnnm_") for key in figures[0] if key.startswith("wnnm_")]
-    gain = {name: [row[f"wnnm_{name}"] - row[f"bm3d_{name}"] for row in figures] for name in names}
-    ahead = [sum(values[seed] > 0 for values in gain.values()) for seed in range(len(figures))]
-    return Verdict(min(ahead) > len(names) / 2,
-                   ", ".join(f"image {name} {_mean(values):+.2f} dB" for name, values in gain.items())
-                   + f" (ahead on {min(ahead)} of {len(names)} at every seed; needed: more than half)")
-
-
-def _mean(values: list[float]) -> float:
-    return sum(values) / len(values)
+def _share_for_wnnm(row: Mapping[str, float]) -> float:
+    ahead = [row[key] > row[f"bm3d_{key.removeprefix('wnnm_')}"] for key in row if key.startswith("wnnm_")]
+    return sum(ahead) / len(ahead)
 
 
 CLAIMS = (
@@ -150,33 +111,40 @@ CLAIMS = (
           "Told a lower level than the true one, BM3D and C-BM3D leave noise in: told 15 instead of 25 costs more than "
           "two decibels, told 5 returns almost the noisy image.",
           "Boracchi 2025, DnCNN and FFDNet performance (wrong M); Zhang et al. 2018 (FFDNet), on wrong noise levels "
-          "(curves)", {}, TOLD, _noise_stays),
+          "(curves)", {}, TOLD,
+          together(bound("gray_told_5", "colour_told_5", below=20.17 + 2),          # the noise itself has 20.17 dB
+                   *(exceeds(f"{kind}_told_25", f"{kind}_told_15", by=2.0) for kind in ("gray", "colour")))),
     Claim("bm3d-too-high",
           "Told a higher level than the true one, BM3D and C-BM3D smooth too much: the score falls slowly, and stays "
           "below that of the right level.",
           "Boracchi 2025: constant, but not at the level of the right sigma; Zhang et al. 2018 (FFDNet), on wrong "
-          "noise levels (curves)", {}, TOLD, _flat),
+          "noise levels (curves)", {}, TOLD,
+          together(bound(*(abs(Metric(f"{kind}_told_50") - f"{kind}_told_30") for kind in ("gray", "colour")), below=2),
+                   *(exceeds(f"{kind}_told_25", f"{kind}_told_{told}") for kind in ("gray", "colour")
+                     for told in (40, 50, 75)))),
     Claim("bm3d-asymmetric",
           "In doubt, tell a BM3D more noise rather than less: 15 too low costs more than twice as much as 15 too high.",
-          "Zhang et al. 2018 (FFDNet), on wrong noise levels (curves)", {}, TOLD, _asymmetric),
+          "Zhang et al. 2018 (FFDNet), on wrong noise levels (curves)", {}, TOLD,
+          together(*(exceeds(_lost(kind, 10), 2 * _lost(kind, 40)) for kind in ("gray", "colour")))),
     Claim("bm3d-beats-classical",
           "BM3D beats non-local means by half a decibel and wavelet shrinkage by one, on photographs and on BSD68.",
           f"{PAPER}, results (curves)", {}, BENCHMARK,
-          lambda f: together(*(exceeds(f, f"{name}_bm3d", f"{name}_{peer}", by=0.5 if peer == "nlm" else 1.0)
-                               for name in ("photographs", "bsd68") for peer in ("nlm", "wavelet")))),
+          together(*(exceeds(f"{name}_bm3d", f"{name}_{peer}", by=by) for name in ("photographs", "bsd68")
+                     for peer, by in (("nlm", 0.5), ("wavelet", 1.0))))),
     Claim("bm3d-two-stages", "The second stage, which knows from the first how strong each coefficient is, adds to it.",
           f"{PAPER}, on the two steps", {}, BENCHMARK,
-          lambda f: together(*(exceeds(f, f"{name}_bm3d", f"{name}_first_stage")
-                               for name in ("photographs", "bsd68")))),
+          together(*(exceeds(f"{name}_bm3d", f"{name}_first_stage") for name in ("photographs", "bsd68")))),
     Claim("bm3d-as-published",
           "This BM3D has the published quality on BSD68, to within 0.2 dB.",
-          "Zhang et al. 2017 (DnCNN), table II", {"bsd68_bm3d": BSD68}, BENCHMARK, _as_published),
+          "Zhang et al. 2017 (DnCNN), table II", {"bsd68_bm3d": BSD68}, BENCHMARK,
+          together(bound(abs(Metric("bsd68_bm3d") - BSD68), below=0.2),
+                   bound("bsd68_images", at_least=68, at_most=68))),
     Claim("bm3d-colours-together",
           "Filtered together, with groups found in the brightness, three channels gain more than a decibel over each "
           "channel alone.", "Zhang et al. 2018 (FFDNet), table V, for CBM3D on all of CBSD68",
-          {"cbsd68_together": 30.71}, BENCHMARK, lambda f: exceeds(f, "cbsd68_together", "cbsd68_alone", by=1.0)),
+          {"cbsd68_together": 30.71}, BENCHMARK, exceeds("cbsd68_together", "cbsd68_alone", by=1.0)),
     Claim("bm3d-below-wnnm",
           "On the same kind of groups WNNM is ahead of BM3D on most images of Set12 (on their middles).",
           "Zhang et al. 2017 (DnCNN), table III: Set12 at 25, WNNM 30.26, BM3D 29.97", {}, AGAINST_WNNM,
-          _wnnm_ahead),
+          bound(Metric("share of images on which WNNM is ahead", _share_for_wnnm), above=0.5)),
 )

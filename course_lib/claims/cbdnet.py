@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from course_lib import data, randomness
-from course_lib.claims import Claim, Experiment, Verdict, exceeds, together
+from course_lib.claims import Claim, Experiment, Metric, bound, exceeds, growing, together
 from course_lib.data import Pair
 from course_lib.data.images import read, to_float
 from course_lib.denoise import cbdnet
@@ -150,58 +150,38 @@ LEVEL = Experiment("cbdnet-level", measure_level, (read,), ("photographs",))
 # Claims ------------------------------------------------------------------------------------------------------------
 
 
-def _too_low_less_often(figures: list[dict[str, float]]) -> Verdict:
-    shares = {name: [row[f"{name}_too_low"] for row in figures] for name in ("asymmetric", "symmetric", "exchanged")}
-    ordered = all(a < b < c for a, b, c in zip(*shares.values(), strict=True))
-    return Verdict(ordered, "the level is too low at " + ", ".join(
-        f"{100 * sum(share) / len(share):.0f} % of the pixels ({name})" for name, share in shares.items())
-        + " (needed at every seed: in this order)")
-
-
-def _finds_white(figures: list[dict[str, float]]) -> Verdict:
-    off = max(abs(row[f"white_{level}"] - 1) for row in figures for level in LEVELS)
-    return Verdict(off <= 0.2, "estimated over true level: " + ", ".join(
-        f"{sum(row[f'white_{level}'] for row in figures) / len(figures):.2f} at {level}" for level in LEVELS)
-        + f"; farthest off by {100 * off:.0f} % (needed at every seed: 20 %)")
-
-
-def _finds_camera(figures: list[dict[str, float]]) -> Verdict:
-    quiet, loud = STRENGTHS[0], STRENGTHS[-1]
-    grows = [loud * row[f"camera_{loud:g}"] / (quiet * row[f"camera_{quiet:g}"]) for row in figures]
-    return Verdict(min(grows) >= 2, f"where the level grows {loud / quiet:g} times, its estimate grows "
-                                    f"{sum(grows) / len(grows):.2f} times (lowest {min(grows):.2f}; needed: 2)")
-
-
 CLAIMS = (
     Claim("cbdnet-real-pairs",
           "On 25 real photographs the network that was trained on made-up cameras beats the same network trained on "
           "white noise, whether of levels up to 55 or of levels up to 15.",
           f"{PAPER}, tables 1 and 2: networks for white noise lose to BM3D on real noise (DND: CDnCNN-B 32.43, "
           "CBDNet trained on cameras 37.57)", {}, REAL,
-          lambda f: together(exceeds(f, "real_camera", "real_white"), exceeds(f, "real_camera", "real_near"))),
+          together(exceeds("real_camera", "real_white"), exceeds("real_camera", "real_near"))),
     Claim("cbdnet-real-others",
           "The same holds on the thirteen of the pairs on which nothing was settled.", f"{PAPER}, tables 1 and 2", {},
-          REAL,
-          lambda f: together(exceeds(f, "others_camera", "others_white"), exceeds(f, "others_camera", "others_near"))),
+          REAL, together(exceeds("others_camera", "others_white"), exceeds("others_camera", "others_near"))),
     Claim("cbdnet-better-than-nothing",
           "The estimates are nearer to the truth than the noisy photographs are.", f"{PAPER}, table 2", {}, REAL,
-          lambda f: exceeds(f, "real_camera", "real_noisy")),
+          exceeds("real_camera", "real_noisy")),
     Claim("cbdnet-fine-tuned",
           "Fine-tuned on twelve of the real pairs, in turns with made-up cameras, it is better on the other thirteen "
           "than after as many more steps on made-up cameras alone.",
           f"{PAPER}, table 1: CBDNet trained on both 38.06, on cameras alone 37.57 (DND)", {}, REAL,
-          lambda f: exceeds(f, "others_tuned", "others_longer")),
+          exceeds("others_tuned", "others_longer")),
     Claim("cbdnet-asymmetric",
           "The asymmetric loss makes a level that is too low rarer than a symmetric one does; with its two weights "
-          "exchanged it becomes more frequent.", f"{PAPER}, section 3.3", {}, LEVEL, _too_low_less_often),
+          "exchanged it becomes more frequent.", f"{PAPER}, section 3.3", {}, LEVEL,
+          growing("asymmetric_too_low", "symmetric_too_low", "exchanged_too_low")),
     Claim("cbdnet-finds-white-level",
           "Trained on white noise of any level up to 55, the estimator finds 15, 25 and 50 within a fifth.",
-          f"{PAPER}, section 3.2", {}, LEVEL, _finds_white),
+          f"{PAPER}, section 3.2", {}, LEVEL,
+          bound(*(abs(Metric(f"white_{level}") - 1) for level in LEVELS), at_most=0.2)),
     Claim("cbdnet-finds-camera-level",
           "Trained on cameras, it tells a camera from one that is four times as noisy: the second level is at least "
-          "twice the first.", f"{PAPER}, section 3.2", {}, LEVEL, _finds_camera),
+          "twice the first.", f"{PAPER}, section 3.2", {}, LEVEL,
+          bound(Metric("camera_1") / (0.25 * Metric("camera_0.25")), at_least=2.0)),
     Claim("cbdnet-knob",
           "Told a quarter of the estimated level it removes too little: the estimate is worse. The knob is real.",
           f"{PAPER}, section 3.2, interactive denoising", {}, LEVEL,
-          lambda f: exceeds(f, "knob_1", "knob_0.25", by=0.1)),
+          exceeds("knob_1", "knob_0.25", by=0.1)),
 )

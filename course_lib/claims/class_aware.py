@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from course_lib import data
-from course_lib.claims import Claim, Experiment, Verdict, exceeds, together
+from course_lib.claims import Claim, Experiment, bound, exceeds, growing, together
 from course_lib.data.drawn import CLASSES, drawn
 from course_lib.data.images import read
 from course_lib.denoise import class_aware
@@ -159,58 +159,36 @@ LAYERS = Experiment("class_aware-gradual", measure_gradual, (read,), ("photograp
 # Claims ------------------------------------------------------------------------------------------------------------
 
 
-def _aware_wins(figures: list[dict[str, float]]) -> Verdict:
-    return together(*(exceeds(figures, f"{kind}_on_{kind}", f"agnostic_on_{kind}", by=0.1) for kind in CLASSES))
-
-
-def _loses_elsewhere(figures: list[dict[str, float]]) -> Verdict:
-    return together(*(exceeds(figures, f"agnostic_on_{other}", f"{kind}_on_{other}", by=0.1)
-                      for kind in CLASSES for other in CLASSES if other != kind))
-
-
-def _chooses(figures: list[dict[str, float]]) -> Verdict:
-    share = min(row["chosen_right"] for row in figures)
-    right = Verdict(share >= 0.95, f"at least {100 * share:.0f} % of the noisy pictures are given to the right network "
-                                   "(needed: 95 %)")
-    return together(right, *(exceeds(figures, f"chooser_on_{kind}", f"agnostic_on_{kind}", by=0.1)
-                             for kind in CLASSES))
-
-
-def _flat_first(figures: list[dict[str, float]]) -> Verdict:
-    flat, edges = ([row[f"{name}_depth"] for row in figures] for name in ("flat", "edges"))
-    return Verdict(all(a < b for a, b in zip(flat, edges, strict=True)),
-                   f"within 1 dB of the end after {sum(flat) / len(flat):.2f} of the layers in flat parts, "
-                   f"{sum(edges) / len(edges):.2f} along edges (needed at every seed: the first less)")
-
-
+AHEAD = together(*(exceeds(f"{kind}_on_{kind}", f"agnostic_on_{kind}", by=0.1) for kind in CLASSES))
 CLAIMS = (
     Claim("class_aware-wins",
           "Trained further on one class, a network is ahead of one of the same size that is trained further, by as "
           "many steps, on all classes: on new pictures of its class, by more than 0.1 dB.",
-          f"{PAPER}, section IV: gains of up to 0.4 dB on photographs", {}, GAUSSIAN, _aware_wins),
+          f"{PAPER}, section IV: gains of up to 0.4 dB on photographs", {}, GAUSSIAN, AHEAD),
     Claim("class_aware-loses-elsewhere", "On the other classes it is behind.", f"{PAPER}, section IV", {}, GAUSSIAN,
-          _loses_elsewhere),
+          together(*(exceeds(f"agnostic_on_{other}", f"{kind}_on_{other}", by=0.1)
+                     for kind in CLASSES for other in CLASSES if other != kind))),
     Claim("class_aware-chooser",
           "A small classifier finds the class of a noisy picture, and with it the networks of the classes are ahead "
           "without anyone saying what is in the picture.", f"{PAPER}, section IV; Boracchi 2025, testing", {}, GAUSSIAN,
-          _chooses),
+          together(bound("chosen_right", at_least=0.95),
+                   *(exceeds(f"chooser_on_{kind}", f"agnostic_on_{kind}", by=0.1) for kind in CLASSES))),
     Claim("class_aware-poisson",
           "All of this holds for photon noise too: each class is better off with its own network.",
           f"{PAPER}, section V", {}, POISSON,
-          lambda f: together(_aware_wins(f), *(exceeds(f, f"chooser_on_{kind}", f"agnostic_on_{kind}")
-                                               for kind in CLASSES))),
+          together(AHEAD, *(exceeds(f"chooser_on_{kind}", f"agnostic_on_{kind}") for kind in CLASSES))),
     Claim("class_aware-people",
           "Photographs of people: trained further on faces of 30 people, a network is ahead on 10 others' of one that "
           "is trained further on photographs of all kinds and those faces among them.",
           f"{PAPER}, figure 1: on one face 30.88 against 30.50 dB", {"aware_on_people": 30.88,
                                                                      "agnostic_on_people": 30.50}, FACES,
-          lambda f: exceeds(f, "aware_on_people", "agnostic_on_people")),
+          exceeds("aware_on_people", "agnostic_on_people")),
     Claim("class_aware-gradual-sum",
           "The output is the input minus the sum of the noise estimates of all layers, bit for bit.",
           f"{PAPER}, section III", {}, LAYERS,
-          lambda f: Verdict(all(row["exact"] == 1.0 for row in f), "equal bit for bit on the test photographs at "
-                            f"{sum(row['exact'] == 1.0 for row in f)} of {len(f)} seeds (needed: all)")),
+          bound("exact", at_least=1, at_most=1)),
     Claim("class_aware-flat-first",
           "Flat parts of an image are clean after fewer layers than edges: the first layers see too little to know "
-          "what an edge is.", f"{PAPER}, section III, on the gradual estimates", {}, LAYERS, _flat_first),
+          "what an edge is.", f"{PAPER}, section III, on the gradual estimates", {}, LAYERS,
+          growing("flat_depth", "edges_depth")),
 )

@@ -6,11 +6,12 @@ of steps are the same for all rows.
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Any
 
 from torch import nn
 
-from course_lib.claims.ledger import Claim, Experiment, Verdict, exceeds, together
+from course_lib.claims import Claim, Experiment, Metric, bound, exceeds, growing, together
 from course_lib.data import identities
 from course_lib.data.readers import Labelled
 from course_lib.metric import contrastive
@@ -78,45 +79,30 @@ PEOPLE = Experiment("contrastive-people", measure_people, (trained,))
 # Claims ------------------------------------------------------------------------------------------------------------
 
 
-def _scale(figures: list[dict[str, float]]) -> Verdict:
-    ratios = [row["margin_16_apart"] / row["margin_1_apart"] for row in figures]
-    errors = [max(row[name] for name in ("margin_1", "slide", "margin_16"))
-              - min(row[name] for name in ("margin_1", "slide", "margin_16")) for row in figures]
-    return Verdict(min(ratios) > 6 and max(errors) < 0.05,
-                   f"with 16 times the margin impostors are {sum(ratios) / len(ratios):.1f} times as far apart (needed "
-                   f"at every seed: more than 6), and the error rates differ by at most {max(errors):.3f} (needed: "
-                   "less than 0.05)")
-
-
-def _trap(figures: list[dict[str, float]]) -> Verdict:
-    own = max(row["people_5_own"] for row in figures)
-    gap = min(row["people_5"] - row["slide"] for row in figures)
-    return Verdict(own < 0.05 and gap > 0.1,
-                   f"error rate on the five people themselves at most {own:.3f} (needed: below 0.05); on people never "
-                   f"seen it is above that of the network trained on all by {gap:.3f} at least (needed: more than 0.1)")
-
-
 CLAIMS = (
     Claim("contrastive-beats-pixels",
           "On people never seen, the distance learnt with either form of the contrastive loss has an equal error rate "
           "lower than that of the pixels by more than 0.2.", f"{SOURCE}: a better distance measure is needed", {},
-          PEOPLE, lambda f: together(*(exceeds(f, "pixels", name, by=0.2, unit="") for name in ("slide", "hadsell")))),
+          PEOPLE, together(*(exceeds("pixels", name, by=0.2) for name in ("slide", "hadsell")))),
     Claim("contrastive-balance",
           "Two means, one over the genuine and one over the impostor pairs, give a lower error rate than one mean over "
           "all pairs of a batch, of which nine in ten are impostors.",
-          "none; the usual advice: batches of all pairs are dominated by impostors", {}, PEOPLE,
-          lambda f: exceeds(f, "one_mean", "slide", unit="")),
+          "none; the usual advice: batches of all pairs are dominated by impostors", {},
+          PEOPLE, exceeds("one_mean", "slide")),
     Claim("contrastive-margin-is-scale",
           "The margin sets how far apart people lie more than how well they are told apart: with sixteen times the "
           "margin impostors are more than six times as far apart, and the error rate changes by less than 0.05.",
-          f"{SOURCE}: m is a hyperparameter; {HADSELL}", {}, PEOPLE, _scale),
+          f"{SOURCE}: m is a hyperparameter; {HADSELL}", {}, PEOPLE,
+          together(bound(Metric("margin_16_apart") / "margin_1_apart", above=6),
+                   bound(*(abs(Metric(a) - b) for a, b in combinations(("margin_1", "slide", "margin_16"), 2)),
+                         below=0.05))),
     Claim("contrastive-few-people",
           "Trained on five people only, the network tells these five apart nearly without error, and people never seen "
           "much worse than one that was trained on all.",
           "none; with few classes metric learning does not carry over to new ones", {},
-          PEOPLE, _trap),
+          PEOPLE, together(bound("people_5_own", below=0.05), exceeds("people_5", "slide", by=0.1))),
     Claim("contrastive-more-people",
           "The more people there are to learn from, at the same number of steps, the lower is the error rate on people "
           "never seen: 5, 20, all.", "none; the other half of the same statement", {}, PEOPLE,
-          lambda f: together(exceeds(f, "people_5", "people_20", unit=""), exceeds(f, "people_20", "slide", unit=""))),
+          growing("slide", "people_20", "people_5")),
 )

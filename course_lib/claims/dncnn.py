@@ -11,18 +11,18 @@ import torch
 from torch import Tensor, nn
 
 from course_lib import data
-from course_lib.claims import Claim, Experiment, Verdict, exceeds, together
+from course_lib.claims import Claim, Experiment, Metric, bound, exceeds, growing, together
+from course_lib.claims.denoising import SIGMA, mean_psnr, scored, training_images
 from course_lib.data.images import read, to_float
 from course_lib.denoise import classical, dncnn
 from course_lib.denoise.dncnn import DnCNN
-from course_lib.denoiser import Denoiser, score
+from course_lib.denoiser import Denoiser
 from course_lib.noise import Gaussian
 from course_lib.operators import bicubic_loss
 from course_lib.profiles import Budget, Profile, choose
 from course_lib.quality import psnr
 
 PAPER = "Zhang et al. 2017 (DnCNN)"
-SIGMA = 25 / 255
 LEVELS = (5, 15, 25, 35, 50, 65, 75)
 JPEG_QUALITIES = (10, 20, 30, 40)
 RINGS = {"0": (0, 0), "1": (1, 1), "2_3": (2, 3), "4_7": (4, 7)}   # distances to the border, in pixels
@@ -34,26 +34,10 @@ def network(seed: int, *, deep: bool = False, residual: bool = True, batch_norm:
     return DnCNN(depth=depth, width=width, seed=seed, residual=residual, batch_norm=batch_norm)
 
 
-def training_images() -> dict[str, Tensor]:
-    """What the experiments train on, by profile."""
-    return data.load("Train400") if choose(smoke=False, lecture=False, full=True) else data.photographs("train")
-
-
 def budget(lecture_steps: int, *, full: Budget = Budget(80_000, 128, 40)) -> Budget:
     """So many steps at lecture profile, a handful at smoke, 50 epochs of the paper's patches at full."""
     return choose(smoke=Budget(20, 4, 24), lecture=Budget(lecture_steps, 16, 36), full=full)
 
-
-def scored(name: str) -> dict[str, Tensor]:
-    """The pictures of a test set; at smoke only the middles of the first two."""
-    pictures = data.photographs("test") if name == "photographs" else data.load(name)
-    few = {key: picture[:, 60:220, 60:220] for key, picture in list(pictures.items())[:2]}
-    return choose(smoke=few, lecture=pictures, full=pictures)
-
-
-def mean_psnr(denoiser: Denoiser, pictures: dict[str, Tensor], sigma: float) -> float:
-    """The mean score of a denoiser, told the noise level, on pictures with one fixed noise."""
-    return float(score(denoiser, data.fixed_pairs(pictures, Gaussian(sigma), seed=0), sigma=sigma).mean())
 
 
 # Experiments -------------------------------------------------------------------------------------------------------
@@ -170,71 +154,48 @@ IMAGES = Experiment("dncnn-images", measure_images, (read,), ("photographs",))
 # Claims ------------------------------------------------------------------------------------------------------------
 
 
-def _beats_both(figures: list[dict[str, float]]) -> Verdict:
-    return together(*(exceeds(figures, f"{name}_dncnn", f"{name}_{peer}")
-                      for name in ("photographs", "set12", "bsd68") for peer in ("nlm", "wavelet")))
-
-
-def _only_near(figures: list[dict[str, float]]) -> Verdict:
-    outer, near, far, beyond = (max(row[name] for row in figures) for name in
-                                ("border_loss_0", "border_loss_2_3", "border_loss_4_7", "border_beyond"))
-    falls = all(row["border_loss_0"] > row["border_loss_2_3"] > row["border_loss_4_7"] for row in figures)
-    return Verdict(falls and far < 0.1 and beyond < 1e-5,
-                   f"loss at most {outer:.2f} dB in the outermost pixel, {near:.2f} at 2 to 3 pixels, {far:.3f} at 4 "
-                   f"to 7 (needed: below 0.1); beyond the receptive field the estimate changes by {beyond:.1g}")
-
-
-def _spans(figures: list[dict[str, float]]) -> Verdict:
-    gaps = {level: [row[f"specific_at_{level}"] - row[f"blind_at_{level}"] for row in figures]
-            for level in (15, 25, 50)}
-    said = ", ".join(f"{sum(gap) / len(gap):.2f} dB at {level}" for level, gap in gaps.items())
-    close = Verdict(max(max(gap) for gap in gaps.values()) < 1.5,
-                    f"the blind network is behind the specific ones by {said} (needed at every seed: less than 1.5)")
-    return together(close, *(exceeds(figures, f"blind_at_{level}", f"wavelet_at_{level}")
-                             for level in LEVELS if level <= 50))
-
-
 CLAIMS = (
     Claim("dncnn-beats-classical",
           "After a minute of training on eight photographs a small DnCNN beats non-local means and wavelet shrinkage "
           "at sigma 25, on photographs, on Set12 and on BSD68.",
           f"{PAPER}, tables II and III; DnCNN-S has 17 layers of 64",
-          {"set12_dncnn": 30.44, "bsd68_dncnn": 29.23}, BENCHMARK, _beats_both),
+          {"set12_dncnn": 30.44, "bsd68_dncnn": 29.23}, BENCHMARK,
+          together(*(exceeds(f"{name}_dncnn", f"{name}_{peer}") for name in ("photographs", "set12", "bsd68")
+                     for peer in ("nlm", "wavelet")))),
     Claim("dncnn-border",
           "A border, padded with zeros, costs quality in the last few pixels before it only, and changes nothing "
           "beyond the receptive field.", f"{PAPER}, section III: zeros are padded, artefacts are not seen", {},
-          BENCHMARK, _only_near),
+          BENCHMARK, together(growing("border_loss_4_7", "border_loss_2_3", "border_loss_0"),
+                              bound("border_loss_4_7", below=0.1), bound("border_beyond", below=1e-5))),
     Claim("dncnn-residual-with-norm",
           "With batch normalisation, a network that predicts the noise is ahead of one that predicts the image.",
-          f"{PAPER}, figure 2 (curves)", {}, ABLATION, lambda f: exceeds(f, "residual_bn", "direct_bn")),
+          f"{PAPER}, figure 2 (curves)", {}, ABLATION, exceeds("residual_bn", "direct_bn")),
     Claim("dncnn-norm-helps-residual",
           "With residual learning, batch normalisation brings the network further at the same number of steps.",
-          f"{PAPER}, figure 2 (curves)", {}, ABLATION, lambda f: exceeds(f, "residual_bn", "residual_plain")),
+          f"{PAPER}, figure 2 (curves)", {}, ABLATION, exceeds("residual_bn", "residual_plain")),
     Claim("dncnn-blind-spans",
           "One blind network works at every level from 5 to 50, ahead of wavelet shrinkage that is told the level. At "
           "this small size not knowing costs about a decibel; the paper's large network pays a tenth of one.",
-          f"{PAPER}, table II: on BSD68 DnCNN-B loses 0.12, 0.07 and 0.00 dB at 15, 25 and 50", {}, BLIND, _spans),
+          f"{PAPER}, table II: on BSD68 DnCNN-B loses 0.12, 0.07 and 0.00 dB at 15, 25 and 50", {}, BLIND,
+          together(bound(*(Metric(f"specific_at_{level}") - f"blind_at_{level}" for level in (15, 25, 50)), below=1.5),
+                   *(exceeds(f"blind_at_{level}", f"wavelet_at_{level}") for level in LEVELS if level <= 50))),
     Claim("dncnn-one-level-only",
           "A network trained at sigma 25 alone fails at 50, where even non-local means is better.",
           "Zhang et al. 2018 (FFDNet), introduction: a network for one level is hard to use at others", {}, BLIND,
-          lambda f: together(exceeds(f, "nlm_at_50", "s25_at_50", by=3.0),
-                             exceeds(f, "blind_at_50", "s25_at_50", by=3.0))),
+          together(exceeds("nlm_at_50", "s25_at_50", by=3.0), exceeds("blind_at_50", "s25_at_50", by=3.0))),
     Claim("dncnn-outside-range",
           "Beyond the noise it was trained on, at 75, the blind network fails too: it falls behind non-local means.",
           "Zhang et al. 2018 (FFDNet), table V: colour DnCNN-B at 75 on CBSD68 24.47, FFDNet 26.24", {}, BLIND,
-          lambda f: exceeds(f, "nlm_at_75", "blind_at_75")),
+          exceeds("nlm_at_75", "blind_at_75")),
     Claim("dncnn-three-tasks",
           "One network improves noise, lost resolution and JPEG artefacts alike on Set12, without being told which it "
           "gets.",
           f"{PAPER}, tables III and IV", {}, THREE_TASKS,
-          lambda f: together(*(exceeds(f, name, f"{name}_given") for name in (
+          together(*(exceeds(name, f"{name}_given") for name in (
               *(f"noise_{level}" for level in (15, 25, 50)), *(f"scale_{scale}" for scale in dncnn.SCALES),
               *(f"jpeg_{quality}" for quality in JPEG_QUALITIES))))),
     Claim("dncnn-few-images",
           "Eight training photographs are hardly better than four: patches, not pictures, are what it learns from.",
           f"{PAPER}, section IV: more than 400 training images hardly helped", {}, IMAGES,
-          lambda f: Verdict(max(abs(row["images_8"] - row["images_4"]) for row in f) < 0.3,
-                            "with 1, 2, 4 and 8 photographs " + ", ".join(
-                                f"{sum(row[f'images_{n}'] for row in f) / len(f):.2f}" for n in (1, 2, 4, 8))
-                            + " dB (needed: 4 and 8 within 0.3 dB at every seed)")),
+          bound(abs(Metric("images_8") - "images_4"), below=0.3)),
 )

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from course_lib import data
 from course_lib.claims import Claim, Experiment, exceeds
-from course_lib.claims.dncnn import SIGMA, mean_psnr, scored
+from course_lib.claims.denoising import SIGMA, mean_psnr, scored
 from course_lib.data.images import read
 from course_lib.denoise import fast
 from course_lib.denoise.classical import NonLocalMeans
@@ -96,9 +96,9 @@ CLAIMS = (
     Claim("fast-photographs",
           "A minute of training on eight photographs brings the fast denoiser half a decibel above the best "
           "setting of non-local means, on photographs it has not seen.",
-          "this course", {}, PHOTOGRAPHS, lambda f: exceeds(f, "fast", "nlm", by=0.5)),
+          "this course", {}, PHOTOGRAPHS, exceeds("fast", "nlm", by=0.5)),
     Claim("fast-ten-crops",
           "A minute of training on Train400 brings the fast denoiser half a decibel above the best setting of "
           "non-local means, on ten crops of BSD68 and Set12.",
-          "this course", {}, TEN_CROPS, lambda f: exceeds(f, "fast", "nlm", by=0.5)),
+          "this course", {}, TEN_CROPS, exceeds("fast", "nlm", by=0.5)),
 )

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from course_lib import profiles, randomness
-from course_lib.claims import Claim, Experiment, Verdict, exceeds, together
-from course_lib.claims.dncnn import mean_psnr, scored
+from course_lib.claims import Claim, Experiment, Metric, bound, exceeds, together
+from course_lib.claims.denoising import mean_psnr, scored
 from course_lib.data import photographs
 from course_lib.data.images import read, to_float
 from course_lib.denoise import classical, ffdnet
@@ -121,64 +121,36 @@ SPEED = Experiment("ffdnet-speed", measure_speed, times=("dncnn_ms", "ffdnet_ms"
 # Claims ------------------------------------------------------------------------------------------------------------
 
 
-def _lopsided(figures: list[dict[str, float]]) -> Verdict:
-    low = [row["right_at_50"] - row["true_50_told_25"] for row in figures]
-    high = [row["right_at_25"] - row["true_25_told_50"] for row in figures]
-    return Verdict(all(steep > 2 * gentle > 1 for steep, gentle in zip(low, high, strict=True)),
-                   f"told half of the truth it loses {sum(low) / len(low):.2f} dB, told twice the truth "
-                   f"{sum(high) / len(high):.2f} dB (needed at every seed: more than 0.5, and the first more than "
-                   "twice the second)")
-
-
-def _no_worse(figures: list[dict[str, float]]) -> Verdict:
-    gaps = {kind: [row[f"{kind}_varied_right"] - row[f"{kind}_uniform_right"] for row in figures]
-            for kind in ("ramp", "waves")}
-    said = " and ".join(f"{sum(gap) / len(gap):.3f} dB on {kind}" for kind, gap in gaps.items())
-    return Verdict(max(max(gap) for gap in gaps.values()) < 0.2,
-                   f"training on maps that vary brings {said} (needed at every seed: less than 0.2)")
-
-
-def _near_the_paper(figures: list[dict[str, float]]) -> Verdict:
-    gaps = {level: value - min(row[f"bsd68_{level}"] for row in figures) for level, value in TABLE.items()}
-    return Verdict(max(gaps.values()) < 1.0, "behind the paper's by " + ", ".join(
-        f"{gap:.2f} dB at {level}" for level, gap in gaps.items()) + " at the worst seed (needed: less than 1)")
-
-
-def _faster(figures: list[dict[str, float]]) -> Verdict:
-    ratios = [row["times_faster"] for row in figures]
-    return Verdict(min(ratios) > 3, f"{sum(ratios) / len(ratios):.1f} times as fast, at the least {min(ratios):.1f} "
-                                    "(needed: more than 3)")
-
-
+TOO_LOW, TOO_HIGH = (Metric(f"right_at_{true}") - f"true_{true}_told_{told}" for true, told in ((50, 25), (25, 50)))
 CLAIMS = (
     Claim("ffdnet-every-level",
           "One small FFDNet that is told the level is ahead of non-local means at every level of the paper's table, "
           "from 15 to 75.", f"{PAPER}, table III", {}, MAPS,
-          lambda f: together(*(exceeds(f, f"right_at_{level}", f"nlm_at_{level}") for level in TABLE))),
+          together(*(exceeds(f"right_at_{level}", f"nlm_at_{level}") for level in TABLE))),
     Claim("ffdnet-table",
           "After a minute or two of training a small FFDNet is within a decibel of the paper's on BSD68, at all five "
           "levels of its table.", f"{PAPER}, table III: 15 layers of 64",
-          {f"bsd68_{level}": value for level, value in TABLE.items()}, MAPS, _near_the_paper),
+          {f"bsd68_{level}": value for level, value in TABLE.items()}, MAPS,
+          bound(*(Metric(f"bsd68_{level}") - value for level, value in TABLE.items()), above=-1.0)),
     Claim("ffdnet-told-too-low",
           "Told half of the true level it leaves noise in the image and loses more than five decibels.",
-          f"{PAPER}, figure 4; Boracchi 2025, wrong M", {}, MAPS,
-          lambda f: exceeds(f, "right_at_50", "true_50_told_25", by=5.0)),
+          f"{PAPER}, figure 4; Boracchi 2025, wrong M", {}, MAPS, exceeds("right_at_50", "true_50_told_25", by=5.0)),
     Claim("ffdnet-lopsided",
           "Told half of the truth it loses more than twice as much as told twice the truth: in doubt, tell it more.",
-          f"{PAPER}, figure 4; Boracchi 2025, wrong M", {}, MAPS, _lopsided),
+          f"{PAPER}, figure 4; Boracchi 2025, wrong M", {}, MAPS,
+          together(exceeds(TOO_LOW, 2 * TOO_HIGH), bound(2 * TOO_HIGH, above=1.0))),
     Claim("ffdnet-variant",
           "Under noise that varies over the image, the right map is more than two decibels ahead of its mean told "
           "everywhere.",
           "Boracchi 2025, level maps: 20.55 dB noisy, 30.08 with the true map, 27.45 with a uniform one (one image)",
           {"ramp_noisy": 20.55, "ramp_uniform_right": 30.08, "ramp_uniform_mean": 27.45}, MAPS,
-          lambda f: together(exceeds(f, "ramp_uniform_right", "ramp_uniform_mean", by=2.0),
-                             exceeds(f, "waves_uniform_right", "waves_uniform_mean", by=2.0))),
+          together(*(exceeds(f"{kind}_uniform_right", f"{kind}_uniform_mean", by=2.0) for kind in ("ramp", "waves")))),
     Claim("ffdnet-uniform-suffices",
           "A network that met uniform maps only handles maps that vary within a fifth of a decibel of one that was "
           "trained on them.",
-          f"{PAPER}, section III; Boracchi 2025, FFDNet training", {}, MAPS, _no_worse),
+          f"{PAPER}, section III; Boracchi 2025, FFDNet training", {}, MAPS,
+          bound(*(Metric(f"{kind}_varied_right") - f"{kind}_uniform_right" for kind in ("ramp", "waves")), below=0.2)),
     Claim("ffdnet-faster",
           "At the papers' sizes FFDNet denoises an image more than three times as fast as DnCNN.",
-          f"{PAPER}, table VI, running times", {}, SPEED,
-          _faster),
+          f"{PAPER}, table VI, running times", {}, SPEED, bound("times_faster", above=3)),
 )

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from course_lib import randomness
-from course_lib.claims import Claim, Experiment, Verdict, exceeds, together
+from course_lib.claims import Claim, Experiment, Metric, bound, exceeds, together
 from course_lib.data.identities import people, split
 from course_lib.data.readers import Labelled, labelled
 from course_lib.metric import identification
@@ -163,85 +163,54 @@ ORL = Experiment("identification-orl", measure_orl, (labelled,), ("orl_faces",))
 # Claims --------------------------------------------------------------------------------------------------------------
 
 
-def _retraining(figures: list[dict[str, float]]) -> Verdict:
-    moved, lot, added, without = ([row[key] for row in figures] for key in (
-        "classifier_changed", "classifier_changed_by_lot", "gallery_changed", "gallery_changed_without_cause"))
-    return Verdict(min(moved) > 0.03 and max(without) == 0 and all(a < m for a, m in zip(added, moved, strict=True)),
-                   f"with one person more {_percent(moved)} of the decisions about the others change in the classifier "
-                   f"(needed at every seed: above 3), {_percent(added)} with templates (fewer), and "
-                   f"{_percent(without)} without the newcomer being nearer (none); for comparison, {_percent(lot)} "
-                   "change in a classifier trained anew with nobody more")
-
-
-def _strangers(figures: list[dict[str, float]]) -> Verdict:
-    sure, very = ([row[f"strangers_{how}sure"] for row in figures] for how in ("", "very_"))
-    return Verdict(min(sure) > 0.5, f"{_percent(sure)} of the strangers get a name with a share above one half (needed "
-                   f"at every seed: more than 50), {_percent(very)} with one above nine tenths")
-
-
-def _gallery(figures: list[dict[str, float]]) -> Verdict:
-    named = {users: [row[f"strangers_named_{users}"] for row in figures] for users in ENROLLED}
-    gained = [more - few for few, more in zip(named[5], named[20], strict=True)]
-    never_fewer = all(a <= b <= c for a, b, c in zip(*named.values(), strict=True))
-    return Verdict(never_fewer and sum(gained) / len(gained) > 0.05,
-                   "with " + ", ".join(f"{users} enrolled {_percent(values)}" for users, values in named.items())
-                   + " of the strangers' pictures get a name (needed: never fewer, and in the mean over 5 points more "
-                   "at 20 than at 5)")
-
-
-def _percent(values: list[float]) -> str:
-    return f"{100 * sum(values) / len(values):.1f} %"
-
-
-def _ahead(figures: list[dict[str, float]], ours: str, peer: str, by: float = 0.0) -> Verdict:
-    return exceeds(figures, ours, peer, by=by, unit="")
-
-
 CLAIMS = (
     Claim("identification-retraining",
           "Training a classifier anew, as one person more makes necessary, changes decisions about other people, as "
           "any training anew does; one template more changes fewer, and none without the newcomer being strictly "
           "nearer.",
-          f"{SOURCE}: the whole network has to be retrained for each new person", {}, NEWCOMER, _retraining),
+          f"{SOURCE}: the whole network has to be retrained for each new person", {}, NEWCOMER,
+          together(bound("classifier_changed", above=0.03), exceeds("classifier_changed", "gallery_changed"),
+                   bound("gallery_changed_without_cause", at_most=0))),
     Claim("identification-strangers",
           "A classifier gives most strangers a name with a share above one half.",
-          "none; a softmax sums to one over the people that it knows", {}, NEWCOMER, _strangers),
+          "none; a softmax sums to one over the people that it knows", {}, NEWCOMER,
+          bound("strangers_sure", above=0.5)),
     Claim("identification-latent",
           "In the latent space of a classifier of 160 people, far more pictures of forty others are named rightly from "
           "one passport photograph than by pixels, and pairs are told apart with a far smaller equal error rate.",
           f"{SOURCE}: distances between latent representations are much more meaningful", {}, SPACES,
-          lambda f: together(_ahead(f, "latent_160_one", "pixels_one", 0.3),
-                             _ahead(f, "latent_160_three", "pixels_three", 0.3),
-                             _ahead(f, "pixels_eer", "latent_160_eer", 0.15))),
+          together(exceeds("latent_160_one", "pixels_one", by=0.3),
+                   exceeds("latent_160_three", "pixels_three", by=0.3),
+                   exceeds("pixels_eer", "latent_160_eer", by=0.15))),
     Claim("identification-learnt",
           "It is what was learnt that helps, not the architecture: from one template the same network with random "
           "weights names fewer pictures rightly than the pixels do.", "none; the control of the claim before", {},
           SPACES,
-          lambda f: together(_ahead(f, "pixels_one", "random_one", 0.0),
-                             _ahead(f, "latent_160_one", "random_one", 0.3))),
+          together(exceeds("pixels_one", "random_one"), exceeds("latent_160_one", "random_one", by=0.3))),
     Claim("identification-more-people",
           "At equal budgets, the latent space of a classifier of 40 or 160 people is worth far more for others than "
           "that of a classifier of ten.",
           f"{SOURCE}: latent representations trained for classification, over a few persons?", {}, SPACES,
-          lambda f: together(_ahead(f, "latent_40_one", "latent_10_one", 0.1),
-                             _ahead(f, "latent_160_one", "latent_10_one", 0.15))),
+          together(exceeds("latent_40_one", "latent_10_one", by=0.1),
+                   exceeds("latent_160_one", "latent_10_one", by=0.15))),
     Claim("identification-minimum",
           "With six templates of each person, the minimum rule names more of the other pictures rightly than the mean "
           "rule.", "none; the source has the mean rule, the minimum is the common variant", {}, SPACES,
-          lambda f: _ahead(f, "minimum_six", "latent_160_six")),
+          exceeds("minimum_six", "latent_160_six")),
     Claim("identification-pixel-templates",
           "By pixels and the mean rule, three templates of each person name fewer pictures rightly than the passport "
           "photograph alone.", "none; passport photographs share their light and background, the others do not", {},
-          SPACES, lambda f: _ahead(f, "pixels_one", "pixels_three", 0.03)),
+          SPACES, exceeds("pixels_one", "pixels_three", by=0.03)),
     Claim("identification-gallery",
           "At one and the same threshold, the more people are enrolled, the more strangers get a name.",
-          "follows from the minimum over users", {}, SPACES, _gallery),
+          "follows from the minimum over users", {}, SPACES,
+          together(bound(Metric("strangers_named_10") - "strangers_named_5",
+                         Metric("strangers_named_20") - "strangers_named_10", at_least=0),
+                   exceeds("strangers_named_20", "strangers_named_5", by=0.05, over="the mean"))),
     Claim("identification-orl",
           "On aligned photographs pixels name most people rightly; when the faces move, the light changes and some are "
           "mirrored, they name far fewer than the latent space of a classifier of other people.",
           "none; ORL has its faces in one place", {}, ORL,
-          lambda f: together(
-              Verdict(min(row["pixels_clean"] for row in f) > 0.7, "as they are, pixels name "
-                      f"{_percent([row['pixels_clean'] for row in f])} rightly (needed at every seed: more than 70)"),
-              _ahead(f, "pixels_clean", "pixels_moved", 0.2), _ahead(f, "latent_moved", "pixels_moved", 0.15))),
+          together(bound("pixels_clean", above=0.7), exceeds("pixels_clean", "pixels_moved", by=0.2),
+                   exceeds("latent_moved", "pixels_moved", by=0.15))),
 )

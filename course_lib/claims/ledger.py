@@ -277,27 +277,6 @@ def summarise(figures: Sequence[Figures]) -> dict[str, Summary]:
     return {name: _summary([row[name] for row in figures]) for name in names}
 
 
-def exceeds(figures: Sequence[Figures], larger: str, smaller: str, *, by: float = 0.0, unit: str = "dB") -> Verdict:
-    """Holds where one figure is above another by more than `by`, at every seed.
-
-    >>> exceeds([{"dncnn": 29.0, "nlm": 27.5}], "dncnn", "nlm", by=1.0)
-    Verdict(holds=True, because='dncnn 29.00 - nlm 27.50 = 1.50 dB (lowest 1.50 of 1 seed; needed: more than 1.00)')
-    """
-    gap = _summary([row[larger] - row[smaller] for row in figures])
-    high, low = (statistics.fmean(row[name] for row in figures) for name in (larger, smaller))
-    unit = f" {unit}" if unit else ""
-    because = (
-        f"{larger} {number(high)} - {smaller} {number(low)} = {number(gap.mean)}{unit}"
-        f" (lowest {number(gap.low)} of {gap.n} seed{'s' * (gap.n > 1)}; needed: more than {number(by)})"
-    )
-    return Verdict(gap.low > by, because)
-
-
-def together(*verdicts: Verdict) -> Verdict:
-    """Holds where all hold; says all their numbers."""
-    return Verdict(all(v.holds for v in verdicts), "; ".join(v.because for v in verdicts))
-
-
 def number(value: float) -> str:
     """Two decimals, more digits for small values, none for large ones.
 

@@ -7,12 +7,14 @@ table has the paper's three levels and BSD68 too. All scores are PSNR in dB, of 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import torch
 from torch import Tensor, nn
 
 from course_lib import data, profiles, randomness
-from course_lib.claims import Claim, Experiment, Verdict, exceeds, together
-from course_lib.claims.dncnn import scored, training_images
+from course_lib.claims import Claim, Experiment, Metric, bound, exceeds, together
+from course_lib.claims.denoising import scored, training_images
 from course_lib.data.images import read
 from course_lib.denoise import dncnn, ffdnet
 from course_lib.denoise.dncnn import DnCNN
@@ -161,96 +163,76 @@ SCALING = Experiment("nn3d-scaling", measure_scaling, (read,), ("photographs",))
 # Claims ------------------------------------------------------------------------------------------------------------
 
 
-def _control(figures: list[dict[str, float]], net: str) -> Verdict:
-    gains = {name: [row[f"{net}_{name}_ungrouped"] - row[f"{net}_{name}_alone"] for row in figures]
-             for name in REPEATING}
-    return Verdict(max(max(gain) for gain in gains.values()) < 0.05, "without groups "
-                   + ", ".join(f"{_mean(gain):+.2f} dB on {key}" for key, gain in gains.items())
-                   + " (needed at every seed: below 0.05)")
+NETS = ("dncnn", "ffdnet")
 
 
-def _fade(figures: list[dict[str, float]]) -> Verdict:
-    gain = [[sum(row[f"{name}_iteration_{k}"] for name in PHOTOGRAPHS) / 3
-             for k in range(1, MOST + 1)] for row in figures]
-    added = [[after - before for before, after in zip([0.0, *row], row, strict=False)] for row in gain]
-    return Verdict(all(row[0] > 2 * max(abs(value) for value in row[1:]) for row in added),
-                   "the iterations add " + ", ".join(f"{_mean([row[k] for row in added]):+.2f}" for k in range(MOST))
-                   + " dB (needed at every seed: the first more than twice what any later one adds or takes)")
+def _added(k: int) -> Metric:
+    """What iteration k adds to the mean score of the photographs."""
+    def gain(row: Mapping[str, float], k: int) -> float:
+        return sum(row[f"{name}_iteration_{k}"] for name in PHOTOGRAPHS) / 3 if k else 0.0
+
+    return Metric(f"iteration_{k}_adds", lambda row: gain(row, k) - gain(row, k - 1))
 
 
-def _same_scaled(figures: list[dict[str, float]]) -> Verdict:
-    change = max(abs(row[f"free_scaled_at_{level}"] - row[f"free_plain_at_{level}"]) for row in figures
-                 for level in LEVELS)
-    moved = min(abs(row[f"biased_scaled_at_{level}"] - row[f"biased_plain_at_{level}"]) for row in figures
-                for level in (25, 75))
-    return Verdict(change < 0.001 < 0.1 < moved, f"scaling changes the score of the network without biases by at most "
-                   f"{change:.1g} dB (needed: below 0.001), that with them by at least {moved:.2f} at 25 and 75 "
-                   "(needed: above 0.1)")
-
-
-def _mean(values: list[float]) -> float:
-    return sum(values) / len(values)
+def _scaling_changes(net: str, levels: Sequence[int]) -> list[Metric]:
+    return [abs(Metric(f"{net}_scaled_at_{level}") - f"{net}_plain_at_{level}") for level in levels]
 
 
 CLAIMS = (
     Claim("nn3d-improves",
           "NN3D improves DnCNN and FFDNet at sigma 50 by more than a tenth of a decibel on House, on Barbara and on a "
           "photograph of a brick wall.", f"{PAPER}, table I: Set12 at 50, DnCNN 27.19 to 27.32, FFDNet 27.33 to 27.39",
-          {}, GAIN, lambda f: together(*(exceeds(f, f"{net}_{name}_nn3d", f"{net}_{name}_alone", by=0.1)
-                                         for net in ("dncnn", "ffdnet") for name in REPEATING))),
+          {}, GAIN, together(*(exceeds(f"{net}_{name}_nn3d", f"{net}_{name}_alone", by=0.1)
+                               for net in NETS for name in REPEATING))),
     Claim("nn3d-table",
           "On the mean of Set12 at sigma 50, too, NN3D is ahead of the network that it is put around.",
           f"{PAPER}, table I; its networks are the papers', with 17 and 15 layers of 64",
           dict(zip(("dncnn_set12_50_alone", "dncnn_set12_50_nn3d", "ffdnet_set12_50_alone", "ffdnet_set12_50_nn3d"),
                    TABLE["Set12", 50][1:5], strict=True)), GAIN,
-          lambda f: together(*(exceeds(f, f"{net}_set12_50_nn3d", f"{net}_set12_50_alone")
-                               for net in ("dncnn", "ffdnet")))),
+          together(*(exceeds(f"{net}_set12_50_nn3d", f"{net}_set12_50_alone") for net in NETS))),
     Claim("nn3d-iterations-alone-ffdnet",
           "Without groups the same two iterations do not improve FFDNet on House, Barbara and the brick wall.",
           f"{PAPER}, on what the non-local filter is for; the paper has no such column", {}, GAIN,
-          lambda f: _control(f, "ffdnet")),
+          bound(*(Metric(f"ffdnet_{name}_ungrouped") - f"ffdnet_{name}_alone" for name in REPEATING), below=0.05)),
     Claim("nn3d-iterations-alone-dncnn",
           "Without groups the same two iterations do not improve a bank of DnCNNs either.",
           f"{PAPER}, on what the non-local filter is for; the paper has no such column", {}, GAIN,
-          lambda f: _control(f, "dncnn")),
+          bound(*(Metric(f"dncnn_{name}_ungrouped") - f"dncnn_{name}_alone" for name in REPEATING), below=0.05)),
     Claim("nn3d-needs-groups",
           "On each of the three pictures, and for both networks, NN3D with groups is ahead of NN3D without.",
           f"{PAPER}, on what the non-local filter is for", {}, GAIN,
-          lambda f: together(*(exceeds(f, f"{net}_{name}_nn3d", f"{net}_{name}_ungrouped", by=0.1)
-                               for net in ("dncnn", "ffdnet") for name in REPEATING))),
+          together(*(exceeds(f"{net}_{name}_nn3d", f"{net}_{name}_ungrouped", by=0.1)
+                     for net in NETS for name in REPEATING))),
     Claim("nn3d-likeness",
           "Groups of patches that are alike are worth more than groups that were drawn by lot from the same window.",
           f"{PAPER}, on self-similarity", {}, PARTS,
-          lambda f: together(*(exceeds(f, f"{name}_groups_denoised", f"{name}_groups_chance")
-                               for name in PHOTOGRAPHS))),
+          together(*(exceeds(f"{name}_groups_denoised", f"{name}_groups_chance") for name in PHOTOGRAPHS))),
     Claim("nn3d-found-when-denoised",
           "Searched for in the denoised image, groups have many more members in common with those of the clean image "
           "than searched for in the noisy one.", f"{PAPER}: groups are found in the first estimate of the network", {},
-          PARTS, lambda f: together(*(exceeds(f, f"{name}_agree_denoised", f"{name}_agree_noisy", by=0.1, unit="")
-                                      for name in PHOTOGRAPHS))),
+          PARTS, together(*(exceeds(f"{name}_agree_denoised", f"{name}_agree_noisy", by=0.1) for name in PHOTOGRAPHS))),
     Claim("nn3d-better-when-denoised",
           "And the filter gains more with these groups, on each of the three photographs.",
           f"{PAPER}: groups are found in the first estimate of the network", {}, PARTS,
-          lambda f: together(*(exceeds(f, f"{name}_groups_denoised", f"{name}_groups_noisy") for name in PHOTOGRAPHS))),
+          together(*(exceeds(f"{name}_groups_denoised", f"{name}_groups_noisy") for name in PHOTOGRAPHS))),
     Claim("nn3d-first-counts",
           "The first iteration brings most of the gain; further ones add or take less than half as much.",
-          f"{PAPER}: two iterations are enough", {}, PARTS, _fade),
+          f"{PAPER}: two iterations are enough", {}, PARTS,
+          together(*(exceeds(_added(1), 2 * abs(_added(k))) for k in range(2, MOST + 1)))),
     Claim("nn3d-scaled",
           "Scaled to the level that it knows, a network for 50 is more than three decibels better at 75 than as it "
           "is, and within half a decibel of a network that was trained for 75.",
           f"{PAPER}, table I: scaled by 50/75, WDnCNN is ahead of FFDNet, which knows 75, by 0.13 dB on Set12", {},
-          SCALING, lambda f: together(exceeds(f, "biased_scaled_at_75", "biased_plain_at_75", by=3.0),
-                                      exceeds(f, "biased_scaled_at_75", "own_at_75", by=-0.5))),
+          SCALING, together(exceeds("biased_scaled_at_75", "biased_plain_at_75", by=3.0),
+                            exceeds("biased_scaled_at_75", "own_at_75", by=-0.5))),
     Claim("nn3d-scaled-down-only",
           "Downwards it works less well: at 25, where the image must be made twice as bright, the scaled network for "
           "50 is further behind the network trained for 25 than at 75 behind that for 75.",
           "none; follows from what the network was trained on", {}, SCALING,
-          lambda f: Verdict(all(row["own_at_25"] - row["biased_scaled_at_25"]
-                                > row["own_at_75"] - row["biased_scaled_at_75"] for row in f),
-                            f"behind by {_mean([row['own_at_25'] - row['biased_scaled_at_25'] for row in f]):.2f} dB "
-                            f"at 25 and {_mean([row['own_at_75'] - row['biased_scaled_at_75'] for row in f]):.2f} at "
-                            "75 (needed at every seed: more at 25)")),
+          exceeds(Metric("own_at_25") - "biased_scaled_at_25", Metric("own_at_75") - "biased_scaled_at_75")),
     Claim("nn3d-scaled-without-biases",
           "For the same network without biases scaling changes nothing: it does so by itself.",
-          "Mohan et al. 2020 (BF-CNN): without biases a ReLU network is homogeneous", {}, SCALING, _same_scaled),
+          "Mohan et al. 2020 (BF-CNN): without biases a ReLU network is homogeneous", {}, SCALING,
+          together(bound(*_scaling_changes("free", LEVELS), below=0.001),
+                   bound(*_scaling_changes("biased", (25, 75)), above=0.1))),
 )

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from course_lib import data, randomness, zoo
-from course_lib.claims import Claim, Experiment, Verdict, together
+from course_lib.claims import Claim, Experiment, Metric, bound, growing, together
 from course_lib.data import Source
 from course_lib.data.images import read, to_float
 from course_lib.denoise import receptive_field
@@ -34,21 +33,6 @@ STARTS = {"usual": he_normal, "diffused": diffused}
 TASKS = ("classes", "mosaics")
 DENOISERS = (15, 25, 50)         # the noise levels of the course's trained DnCNNs of nine layers
 CROP = 41                        # pixels: more than any of them sees
-T_95 = (0.0, 12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)   # Student's, for 2, 3, ... values
-
-
-def interval(values: Sequence[float]) -> tuple[float, float]:
-    """The 95 % interval of a mean, from a few values, by Student's law.
-
-    >>> tuple(round(end, 2) for end in interval([1.0, 2.0, 3.0]))
-    (-0.48, 4.48)
-    """
-    n = len(values)
-    if not 2 <= n <= len(T_95):
-        raise ValueError(f"an interval wants 2 to {len(T_95)} values, got {n}.")
-    mean = sum(values) / n
-    half = T_95[n - 1] * math.sqrt(sum((value - mean) ** 2 for value in values) / (n - 1) / n)
-    return mean - half, mean + half
 
 
 def slope(x: Sequence[float], y: Sequence[float]) -> float:
@@ -179,112 +163,56 @@ PATCHES = Experiment("receptive_field-denoisers", measure_denoisers, (read,), ("
 # Claims ------------------------------------------------------------------------------------------------------------
 
 
-def _root(figures: list[dict[str, float]]) -> Verdict:
-    found = {kind: interval([row[f"slope_{kind}"] for row in figures]) for kind in ("linear", "relu", "tanh")}
-    said = ", ".join(f"{kind} {low:.3f} to {high:.3f}" for kind, (low, high) in found.items())
-    return Verdict(all(low > 0.45 and high < 0.55 for low, high in found.values()),
-                   f"exponent of the depth, 95 % intervals: {said} (needed: within 0.45 to 0.55)")
-
-
-def _share_falls(figures: list[dict[str, float]]) -> Verdict:
-    means = [sum(row[f"share_relu_{depth}"] for row in figures) / len(figures) for depth in DEPTHS]
-    falls = all(row[f"share_{kind}_{a}"] > row[f"share_{kind}_{b}"] for row in figures
-                for kind in ("linear", "relu", "tanh") for a, b in pairwise(DEPTHS))
-    return Verdict(falls, "with ReLU, at " + ", ".join(map(str, DEPTHS)) + " layers the disc has "
-                   + ", ".join(f"{100 * mean:.0f} %" for mean in means)
-                   + " of the side of the theoretical field (needed: falling, for every activation and seed)")
-
-
-def _bell(figures: list[dict[str, float]]) -> Verdict:
-    worst = {kind: max(row[f"misfit_{kind}_{depth}"] for row in figures for depth in DEPTHS)
-             for kind in ("linear", "relu", "tanh")}
-    return Verdict(max(worst.values()) < 0.1, "share of the energy that would have to move, at most: " + ", ".join(
-        f"{kind} {100 * share:.1f} %" for kind, share in worst.items()) + " (needed: below 10 %)")
-
-
-def _activations(figures: list[dict[str, float]]) -> Verdict:
-    gaps = {kind: max(abs(row[f"width_{kind}_{depth}"] / row[f"width_linear_{depth}"] - 1) for row in figures
-                      for depth in DEPTHS) for kind in ("relu", "tanh")}
-    return Verdict(max(gaps.values()) < 0.1, "largest difference from the linear network: " + ", ".join(
-        f"{kind} {100 * gap:.1f} %" for kind, gap in gaps.items()) + " (needed: below 10 %)")
-
-
-def _gain(figures: list[dict[str, float]], name: str, ratio: tuple[str, str], needed: str) -> Verdict:
-    """The interval of how many times larger one figure is than another must lie above one."""
-    low, high = interval([row[ratio[0]] / row[ratio[1]] for row in figures])
-    return Verdict(low > 1, f"{name}: {low:.2f} to {high:.2f} times (95 % interval; needed: {needed})")
-
-
-def _widens(figures: list[dict[str, float]]) -> Verdict:
-    return together(*(_gain(figures, task, (f"after_{task}_residual_usual", f"before_{task}_residual_usual"), "above 1")
-                      for task in TASKS))
-
-
-def _plain_too(figures: list[dict[str, float]]) -> Verdict:
-    return together(*(_gain(figures, task, (f"after_{task}_plain_usual", f"before_{task}_plain_usual"), "above 1")
-                      for task in TASKS))
-
-
-def _diffused_wider(figures: list[dict[str, float]]) -> Verdict:
-    return together(*(_gain(figures, f"{depth} layers", (f"width_diffused_{depth}", f"width_relu_{depth}"), "above 1")
-                      for depth in DEPTHS))
-
-
-def _diffused_faster(figures: list[dict[str, float]]) -> Verdict:
-    found = {task: interval([row[f"saved_{task}"] for row in figures]) for task in TASKS}
-    return Verdict(all(low > 0 for low, _ in found.values()), "steps saved, 95 % intervals: " + ", ".join(
-        f"{task} {100 * low:.0f} to {100 * high:.0f} %" for task, (low, high) in found.items()) + " (needed: above 0)")
-
-
-def _smaller_patch(figures: list[dict[str, float]]) -> Verdict:
-    worst = {level: max(row[f"square_95_{level}"] / row[f"theoretical_{level}"] for row in figures)
-             for level in DENOISERS}
-    sides = {level: sum(row[f"square_95_{level}"] for row in figures) / len(figures) for level in DENOISERS}
-    return Verdict(max(worst.values()) < 0.75, "95 % of the energy lie in squares of " + ", ".join(
-        f"{side:.1f} pixels at {level}" for level, side in sides.items())
-        + f" of {figures[0]['theoretical_25']:.0f} (needed at every seed: below three quarters of the side)")
-
-
-def _noisier_wider(figures: list[dict[str, float]]) -> Verdict:
-    means = {level: sum(row[f"width_{level}"] for row in figures) / len(figures) for level in DENOISERS}
-    return Verdict(all(row["width_15"] < row["width_25"] < row["width_50"] for row in figures),
-                   "widths " + ", ".join(f"{mean:.2f} pixels at {level}" for level, mean in means.items())
-                   + " (needed: growing at every seed)")
+ACTIVATIONS = ("linear", "relu", "tanh")
 
 
 CLAIMS = (
     Claim("receptive_field-root",
           "The width of the effective field grows like the square root of the depth, whatever the activation.",
-          f"{PAPER}, section 2 and figure 2", {}, DEPTH, _root, seeds=5),
+          f"{PAPER}, section 2 and figure 2", {}, DEPTH,
+          bound(*(f"slope_{kind}" for kind in ACTIVATIONS), above=0.45, below=0.55, over="the 95 % interval"), seeds=5),
     Claim("receptive_field-share",
           "The deeper the network, the smaller the part of its theoretical field that it uses.",
-          f"{PAPER}, figures 1 and 2; Boracchi 2025", {}, DEPTH, _share_falls, seeds=5),
+          f"{PAPER}, figures 1 and 2; Boracchi 2025", {}, DEPTH,
+          together(*(growing(*(f"share_{kind}_{depth}" for depth in reversed(DEPTHS))) for kind in ACTIVATIONS)),
+          seeds=5),
     Claim("receptive_field-gaussian",
           "Along an axis, the effective field of an untrained network is nearly a Gaussian.",
-          f"{PAPER}, section 2; Boracchi 2025: in many cases the impact is distributed as a Gaussian", {}, DEPTH, _bell,
-          seeds=5),
+          f"{PAPER}, section 2; Boracchi 2025: in many cases the impact is distributed as a Gaussian", {}, DEPTH,
+          bound(*(f"misfit_{kind}_{depth}" for kind in ACTIVATIONS for depth in DEPTHS), below=0.1), seeds=5),
     Claim("receptive_field-activation",
           "ReLU and tanh hardly change the width of the effective field of an untrained network.",
-          f"{PAPER}, section 3 and figure 1", {}, DEPTH, _activations, seeds=5),
+          f"{PAPER}, section 3 and figure 1", {}, DEPTH,
+          bound(*(abs(Metric(f"width_{kind}_{depth}") / f"width_linear_{depth}" - 1)
+                  for kind in ("relu", "tanh") for depth in DEPTHS), below=0.1), seeds=5),
     Claim("receptive_field-training",
           "Training widens the effective field of a network with ways around its layers, in classification and in "
-          "segmentation.", f"{PAPER}, section 3 and figure 4; Boracchi 2025", {}, TRAINING, _widens, seeds=5),
+          "segmentation.", f"{PAPER}, section 3 and figure 4; Boracchi 2025", {}, TRAINING,
+          bound(*(Metric(f"after_{task}_residual_usual") / f"before_{task}_residual_usual" for task in TASKS), above=1,
+                over="the 95 % interval"), seeds=5),
     Claim("receptive_field-training-plain",
           "Training widens the effective field of a plain stack, too.",
-          f"{PAPER}, section 3, speaks of trained networks in general", {}, TRAINING, _plain_too, seeds=5),
+          f"{PAPER}, section 3, speaks of trained networks in general", {}, TRAINING,
+          bound(*(Metric(f"after_{task}_plain_usual") / f"before_{task}_plain_usual" for task in TASKS), above=1,
+                over="the 95 % interval"), seeds=5),
     Claim("receptive_field-diffused",
           "A start with small weights in the middle of each kernel widens the effective field.",
-          f"{PAPER}, section 4; Boracchi 2025", {}, DEPTH, _diffused_wider, seeds=5),
+          f"{PAPER}, section 4; Boracchi 2025", {}, DEPTH,
+          bound(*(Metric(f"width_diffused_{depth}") / f"width_relu_{depth}" for depth in DEPTHS), above=1,
+                over="the 95 % interval"), seeds=5),
     Claim("receptive_field-diffused-faster",
           "The diffused start saves steps of training, in classification and in segmentation.",
           f"{PAPER}, section 4: in a few cases 30 % faster, overall not always significant; Boracchi 2025",
-          {"saved_classes": 0.3}, TRAINING, _diffused_faster, seeds=5),
+          {"saved_classes": 0.3}, TRAINING,
+          bound(*(f"saved_{task}" for task in TASKS), above=0, over="the 95 % interval"), seeds=5),
     Claim("receptive_field-denoiser",
           "A trained DnCNN takes nearly all it uses from a square much smaller than the one it could see.",
           f"{PAPER}: the effective field is a fraction of the theoretical one; Zhang et al. 2017 (DnCNN), table I, "
           f"lists "
-          "what others see", {}, PATCHES, _smaller_patch),
+          "what others see", {}, PATCHES,
+          bound(*(Metric(f"square_95_{level}") / f"theoretical_{level}" for level in DENOISERS), below=0.75)),
     Claim("receptive_field-noise",
           "The noisier the images it was trained on, the wider a denoiser looks.",
-          "Mohan et al. 2020 (BF-CNN), figures of adaptive filters", {}, PATCHES, _noisier_wider),
+          "Mohan et al. 2020 (BF-CNN), figures of adaptive filters", {}, PATCHES,
+          growing(*(f"width_{level}" for level in DENOISERS))),
 )

@@ -7,7 +7,7 @@ All scores are PSNR in dB on the test photographs, in gray, of one fixed damage 
 from __future__ import annotations
 
 from course_lib import data
-from course_lib.claims import Claim, Experiment, Verdict, exceeds, together
+from course_lib.claims import Claim, Experiment, exceeds, together
 from course_lib.data.images import read
 from course_lib.denoise import classical, straightforward
 from course_lib.denoiser import score
@@ -38,27 +38,21 @@ def measure_forward_models(profile: Profile, seed: int) -> dict[str, float]:
 
 FORWARD_MODELS = Experiment("straightforward-forward-models", measure_forward_models, (read,), ("photographs",))
 
-
-def _own_is_best(figures: list[dict[str, float]]) -> Verdict:
-    return together(*(exceeds(figures, f"{name}_on_{name}", f"{other}_on_{name}")
-                      for name in FORWARD for other in FORWARD if other != name))
-
-
 CLAIMS = (
     Claim("straightforward-beats-wavelet",
           "Half a minute of training makes five plain convolutions better than wavelet shrinkage at sigma 25.",
-          SOURCE, {}, FORWARD_MODELS, lambda f: exceeds(f, "noise_on_noise", "wavelet_on_noise")),
+          SOURCE, {}, FORWARD_MODELS, exceeds("noise_on_noise", "wavelet_on_noise")),
     Claim("straightforward-one-more",
           "With the same lines and another forward model, the network takes away rain and brightens dark pictures, by "
           "5 dB and more.", SOURCE, {}, FORWARD_MODELS,
-          lambda f: together(exceeds(f, "rain_on_rain", "given_rain", by=5.0),
-                             exceeds(f, "dark_on_dark", "given_dark", by=5.0))),
+          together(*(exceeds(f"{name}_on_{name}", f"given_{name}", by=5.0) for name in ("rain", "dark")))),
     Claim("straightforward-own-model",
           "On each kind of damage the network that was trained on it is the best of the four.", SOURCE, {},
-          FORWARD_MODELS, _own_is_best),
+          FORWARD_MODELS, together(*(exceeds(f"{name}_on_{name}", f"{other}_on_{name}")
+                                     for name in FORWARD for other in FORWARD if other != name))),
     Claim("straightforward-camera",
           "On a camera's noise, a network trained on white noise of one level is at least 0.5 dB behind one that was "
           "trained on a model of that camera.",
           "Guo et al. 2019 (CBDNet): networks trained on white noise fall behind on real photographs", {},
-          FORWARD_MODELS, lambda f: exceeds(f, "camera_on_camera", "noise_on_camera", by=0.5)),
+          FORWARD_MODELS, exceeds("camera_on_camera", "noise_on_camera", by=0.5)),
 )

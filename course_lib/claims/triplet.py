@@ -19,7 +19,6 @@ seen and who is not; alphabets and digits are divided once.
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -29,7 +28,8 @@ import torch
 from torch import Tensor, nn
 
 from course_lib import data, randomness
-from course_lib.claims import Claim, Experiment, Verdict, number
+from course_lib.claims import Claim, Experiment, bound, exceeds, together
+from course_lib.claims.unseen import START, STROKES, drawings, of_people, seen_through, smaller, strokes, with_turned
 from course_lib.data import identities
 from course_lib.data.images import read
 from course_lib.data.readers import Labelled
@@ -46,9 +46,7 @@ PIXELS = "Boracchi 2025: the distance of pixels is bad news"
 CONTESTANTS = ("pixels", "classifier", "slide", "hadsell", "triplet")
 RATE = 0.1                  # FPIR that gamma is chosen for
 MARGIN = 4.0                # of both contrastive losses
-START = 0.1                 # how large the trunk's last weights begin, for all alike
 USUAL = "classifier_usual"  # the same classifier with the usual first weights, which it was tried with first
-STROKES = jitter(shift=2, brightness=0.0, turn=12.0)        # how drawings of 35 pixels vary
 Embed = Callable[[Tensor], Tensor]
 
 
@@ -89,38 +87,6 @@ def omniglot(seed: int) -> Trial:
     return Trial(with_turned(strokes(data.labelled("omniglot", split="small1"))),
                  strokes(data.labelled("omniglot", split="small2_only", per_class=10)), STROKES, (40, 33, 33),
                  budget(2400))
-
-
-def strokes(of: Labelled) -> Labelled:
-    """Drawings white on black, a third as large."""
-    return smaller(Labelled(255 - of.images, of.labels, of.names), 3)
-
-
-def smaller(of: Labelled, factor: int) -> Labelled:
-    """Each square of so many pixels averaged into one."""
-    averaged = torch.nn.functional.avg_pool2d(of.images.float(), factor)
-    return Labelled(averaged.round().byte(), of.labels, of.names)
-
-
-def with_turned(of: Labelled) -> Labelled:
-    """A turned character is another character: four times as many to learn from."""
-    turns = (0, 1, 2, 3)
-    return Labelled(torch.cat([of.images.rot90(turn, (2, 3)) for turn in turns]),
-                    torch.cat([of.labels + turn * len(of.names) for turn in turns]),
-                    tuple(f"{name}, turned {90 * turn}" for turn in turns for name in of.names))
-
-
-def of_people(everybody: Labelled, chosen: Tensor) -> Labelled:
-    """The pictures of some people, in the order in which they are named."""
-    index = torch.cat([(everybody.labels == who).nonzero().flatten() for who in chosen])
-    return Labelled(everybody.images[index], torch.searchsorted(chosen.sort().values, everybody.labels[index]),
-                    tuple(everybody.names[who] for who in chosen.sort().values))
-
-
-def seen_through(view: jitter, of: Labelled, seed: int) -> Labelled:
-    """Every picture once through a view, as 8-bit pixels again: what a door's camera would have sent."""
-    moved = view(of.images.float() / 255, randomness.generator(seed, "unseen"))
-    return Labelled((moved.clamp(0, 1) * 255).round().byte(), of.labels, of.names)
 
 
 # Five distances ------------------------------------------------------------------------------------------------------
@@ -195,7 +161,7 @@ def measure_omniglot(profile: Profile, seed: int) -> dict[str, float]:
     runs = data.one_shot_runs()[:choose(smoke=2, lecture=20, full=20)]
 
     def of_drawings(f: Embed) -> Embed:
-        return lambda images: f(strokes(Labelled(images, torch.arange(len(images)), ())).images)
+        return lambda images: f(drawings(images))
 
     return figures | {f"{name}_one_shot": 1 - one_shot_error(runs, nearest_in(of_drawings(f)))
                       for name, f in distances.items()}
@@ -226,72 +192,37 @@ FEW = Experiment("triplet-few", measure_few)
 # Claims --------------------------------------------------------------------------------------------------------------
 
 
-def interval(values: Sequence[float]) -> tuple[float, float, float]:
-    """The mean of some values and the ends of its 95 % interval, by Student's t: three values leave it wide.
-
-    >>> [round(value, 3) for value in interval([1.0, 2.0, 3.0])]                     # 2 -+ 4.303 / sqrt(3)
-    [2.0, -0.484, 4.484]
-    """
-    from scipy.stats import t
-
-    mean = statistics.fmean(values)
-    if len(values) < 2:
-        return mean, -math.inf, math.inf
-    half = float(t.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / math.sqrt(len(values))
-    return mean, mean - half, mean + half
-
-
 def gains(figures: Sequence[dict[str, float]], other: str) -> dict[str, list[float]]:
     """By how much the triplet's distance is ahead of another one, at each seed."""
     return {"eer": [row[f"{other}_eer"] - row["triplet_eer"] for row in figures],
             "dir": [row["triplet_dir"] - row[f"{other}_dir"] for row in figures]}
 
 
-def far_ahead(figures: list[dict[str, float]], *, eer: float, dir_: float) -> Verdict:
-    """Ahead of pixels by more than so much in both rates, at every seed."""
-    ahead = gains(figures, "pixels")
-    return Verdict(min(ahead["eer"]) > eer and min(ahead["dir"]) > dir_,
-                   f"ahead of pixels by {number(min(ahead['eer']))} in EER or more (needed: above {eer:g}) and by "
-                   f"{number(min(ahead['dir']))} in DIR (needed: above {dir_:g})")
-
-
-def ahead_in_the_mean(figures: list[dict[str, float]]) -> Verdict:
-    """Ahead of the classifier's latent space in the mean over the seeds, in both rates, whichever way it began."""
-    found = {(other, name): interval(values) for other in ("classifier", USUAL)
-             for name, values in gains(figures, other).items()}
-    return Verdict(all(mean > 0 for mean, _, _ in found.values()), "ahead of the " + ", ".join(
-        f"{other} by {mean:.3f} in {name.upper()} (95 % interval {low:.3f} to {high:.3f})"
-        for (other, name), (mean, low, high) in found.items()) + "; needed: all four means above 0")
-
-
+FAR_AHEAD = together(exceeds("pixels_eer", "triplet_eer", by=0.15), exceeds("triplet_dir", "pixels_dir", by=0.15))
+AHEAD_IN_THE_MEAN = together(*(exceeds(*pair, over="the mean") for other in ("classifier", USUAL)
+                               for pair in ((f"{other}_eer", "triplet_eer"), ("triplet_dir", f"{other}_dir"))))
 CLAIMS = (
     Claim("triplet-people-pixels",
           "On drawn people whom nobody was trained on, the distance learnt from triplets is far ahead of pixels, in "
-          "pairs and at a door.", PIXELS, {}, PEOPLE,
-          lambda f: far_ahead(f, eer=0.15, dir_=0.15)),
+          "pairs and at a door.", PIXELS, {}, PEOPLE, FAR_AHEAD),
     Claim("triplet-people-classifier",
           "It is ahead of the latent space of a classifier, too, in the mean over three seeds, after as many steps on "
-          "the same batches.", SOURCE, {}, PEOPLE, ahead_in_the_mean),
+          "the same batches.", SOURCE, {}, PEOPLE, AHEAD_IN_THE_MEAN),
     Claim("triplet-orl-pixels",
           "On the faces of ORL, moved, mirrored and in other light, the distance learnt from triplets is far ahead of "
-          "pixels.", PIXELS, {}, ORL, lambda f: far_ahead(f, eer=0.15, dir_=0.15)),
+          "pixels.", PIXELS, {}, ORL, FAR_AHEAD),
     Claim("triplet-orl-classifier",
           "There, too, it is ahead of the classifier's latent space in the mean over three seeds.", SOURCE, {}, ORL,
-          ahead_in_the_mean),
+          AHEAD_IN_THE_MEAN),
     Claim("triplet-omniglot-pixels",
           "On alphabets that nobody was trained on, the distance learnt from triplets is far ahead of pixels.",
-          PIXELS, {}, OMNIGLOT, lambda f: far_ahead(f, eer=0.15, dir_=0.15)),
+          PIXELS, {}, OMNIGLOT, FAR_AHEAD),
     Claim("triplet-omniglot-classifier",
           "There, too, it is ahead of the classifier's latent space in the mean over three seeds.", SOURCE, {},
-          OMNIGLOT, ahead_in_the_mean),
+          OMNIGLOT, AHEAD_IN_THE_MEAN),
     Claim("triplet-few",
           "Trained on five digits alone, the distance learnt from triplets is worse than pixels on the five others, "
           "although it hardly errs on its own five: learning to compare takes many identities.",
           "none; measured here", {}, FEW,
-          lambda f: Verdict(min(row["triplet_unseen"] - row["pixels_unseen"] for row in f) > 0
-                            and max(row["triplet_seen"] for row in f) < 0.05,
-                            "equal errors on the unseen digits: " + ", ".join(
-                                f"{row['triplet_unseen']:.3f} against {row['pixels_unseen']:.3f}" for row in f)
-                            + f"; on the seen ones at most {max(row['triplet_seen'] for row in f):.3f} (needed: above "
-                            "pixels at every seed, and below 0.05)")),
+          together(exceeds("triplet_unseen", "pixels_unseen"), bound("triplet_seen", below=0.05))),
 )

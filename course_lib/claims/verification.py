@@ -8,12 +8,11 @@ All figures are shares in [0, 1].
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from course_lib import data, randomness
-from course_lib.claims import Claim, Experiment, Verdict, exceeds
-from course_lib.claims.triplet import START, STROKES, seen_through, smaller, strokes, with_turned
+from course_lib.claims import Claim, Experiment, Metric, bound, exceeds, together
+from course_lib.claims.unseen import START, STROKES, drawings, seen_through, smaller, strokes, with_turned
 from course_lib.data.images import read
 from course_lib.data.readers import Labelled, Run
 from course_lib.metric import triplet
@@ -58,8 +57,7 @@ def measure_one_shot(profile: Profile, seed: int) -> dict[str, float]:
 
     def right(f: nn.Module | None) -> float:
         def of(images: Tensor) -> Tensor:
-            drawings = strokes(Labelled(images, torch.arange(len(images)), ())).images
-            return pixels(drawings) if f is None else embed(f, drawings)
+            return pixels(drawings(images)) if f is None else embed(f, drawings(images))
 
         return 1 - one_shot_error(runs(), nearest_in(of))
 
@@ -96,23 +94,19 @@ CLAIMS = (
           "The modified Hausdorff distance names 38.75 per cent of the one-shot drawings wrongly, as the authors of "
           "the set found.", f"{LAKE}: 38.8 % in the demonstration that comes with the set", {"hausdorff": 0.388},
           HAUSDORFF,
-          lambda f: Verdict(all(abs(row["hausdorff"] - 0.3875) < 1e-4 for row in f),
-                            f"{100 * f[0]['hausdorff']:.2f} % wrong (needed: 38.75 %)"), seeds=1),
+          bound(abs(Metric("hausdorff") - 0.3875), below=1e-4), seeds=1),
     Claim("verification-one-shot",
           "A siamese network that learns from two small background sets names unseen characters from one drawing each, "
           "at least 40 points better than pixels do.",
           "Koch et al. 2015: siamese networks 92.0 % right, nearest pixels 21.7 %, with the whole background set", {
               "siamese": 0.92, "pixels": 0.217}, ONE_SHOT,
-          lambda f: exceeds(f, "siamese", "pixels", by=0.40, unit="")),
+          exceeds("siamese", "pixels", by=0.40)),
     Claim("verification-learning",
           "And it is the training: with the weights it began with, the same network is at least 40 points behind.",
-          "none; a control", {}, ONE_SHOT, lambda f: exceeds(f, "siamese", "random", by=0.40, unit="")),
+          "none; a control", {}, ONE_SHOT, exceeds("siamese", "random", by=0.40)),
     Claim("verification-aligned",
           "On aligned faces pixels find the same person nearly always, on the same faces moved, mirrored and in other "
           "light they lose more than 25 points.", "this course; ORL's pictures are taken frontally and cut out alike",
           {}, ALIGNED,
-          lambda f: Verdict(min(row["aligned_recall"] for row in f) > 0.95
-                            and min(row["aligned_recall"] - row["moved_recall"] for row in f) > 0.25,
-                            f"aligned {f[0]['aligned_recall']:.3f} (needed: above 0.95), moved at most "
-                            f"{max(row['moved_recall'] for row in f):.3f} (needed: 0.25 less)")),
+          together(bound("aligned_recall", above=0.95), exceeds("aligned_recall", "moved_recall", by=0.25))),
 )

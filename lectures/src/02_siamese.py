@@ -10,13 +10,15 @@
 import inspect
 import io
 import math
+from statistics import fmean
 
 import torch
 from IPython.display import Code, display
 
 from course_lib import figures
 from course_lib.claims import measured, summarise
-from course_lib.claims.triplet import gains, interval
+from course_lib.claims.criteria import interval
+from course_lib.claims.triplet import gains
 from course_lib.data import identities
 from course_lib.data.images import decode
 from course_lib.metric import contrastive, identification, triplet
@@ -892,7 +894,7 @@ figures.table(
         f"{title}: {shown[other]}": {
             f"{figure.upper()}, {what}": value
             for figure, gain in gains(rows[name], other).items()
-            for what, value in zip(("mean", "from", "to"), interval(gain), strict=True)
+            for what, value in zip(("mean", "from", "to"), (fmean(gain), *interval(gain)), strict=True)
         }
         for name, title in titles.items()
         for other in ("classifier", "classifier_usual")

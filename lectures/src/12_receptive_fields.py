@@ -17,7 +17,7 @@ from torch import nn
 
 from course_lib import data, figures, zoo
 from course_lib.claims import measured, summarise
-from course_lib.claims.receptive_field import interval
+from course_lib.claims.criteria import interval
 from course_lib.data.images import to_float
 from course_lib.denoise import receptive_field
 from course_lib.denoise.dncnn import DnCNN

@@ -6,9 +6,26 @@ from collections.abc import Iterable, Mapping
 
 import pytest
 
-from course_lib.claims import Claim
+from course_lib import profiles
+from course_lib.claims import Claim, Experiment
 
 Figures = Mapping[str, float]
+
+
+def each_experiment(claims: Iterable[Claim]) -> pytest.MarkDecorator:
+    """Run a test once for each experiment behind these claims: @each_experiment(CLAIMS)."""
+    experiments = {claim.experiment.id: claim.experiment for claim in claims}
+    return pytest.mark.parametrize("experiment", experiments.values(), ids=list(experiments))
+
+
+def measured(experiment: Experiment, claims: Iterable[Claim]) -> Figures:
+    """What an experiment measures at smoke; its claims find in it whatever they ask for."""
+    with profiles.using("smoke"):
+        figures = experiment.measure("smoke", 0)
+    for claim in claims:
+        if claim.experiment is experiment:
+            assert claim.holds([figures] * 2).because                   # KeyError where a figure is missing
+    return figures
 
 
 def criteria(claims: Iterable[Claim], good: Figures, spoilt: Mapping[str, Figures | list[Figures]]) -> type:

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from criteria import criteria
+from criteria import criteria, each_experiment, measured
 
 from course_lib import profiles
 from course_lib.claims import cbdnet
-from course_lib.claims.cbdnet import CLAIMS, KNOBS, LEVEL, LEVELS, REAL, STRENGTHS
+from course_lib.claims.cbdnet import CLAIMS, KNOBS, LEVELS, STRENGTHS
 
 YES = {
     **{f"{where}_{name}": value for where in ("real", "made", "others")
@@ -38,11 +38,6 @@ def test_the_pictures_of_the_made_up_cameras_are_the_same_for_every_network():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("experiment", [LEVEL, REAL], ids=lambda experiment: experiment.id)
+@each_experiment(CLAIMS)
 def test_the_experiments_measure_what_the_claims_ask_for(experiment, course_data):
-    with profiles.using("smoke"):
-        figures = experiment.measure("smoke", 0)
-    for claim in CLAIMS:
-        if claim.experiment is experiment:
-            assert claim.holds([figures]).because
-    assert set(figures) <= set(YES)
+    assert measured(experiment, CLAIMS).keys() <= YES.keys()

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from criteria import criteria
+from criteria import criteria, each_experiment, measured
 
 from course_lib import profiles
 from course_lib.claims import class_aware
-from course_lib.claims.class_aware import CLAIMS, FACES, GAUSSIAN, LAYERS, POISSON
+from course_lib.claims.class_aware import CLAIMS
 from course_lib.data.drawn import CLASSES
 
 YES = {
@@ -48,11 +48,6 @@ def test_near_the_end_means_there_for_good(errors, share):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("experiment", [GAUSSIAN, POISSON, FACES, LAYERS], ids=lambda experiment: experiment.id)
+@each_experiment(CLAIMS)
 def test_the_experiments_measure_what_the_claims_ask_for(experiment, course_data):
-    with profiles.using("smoke"):
-        figures = experiment.measure("smoke", 0)
-    for claim in CLAIMS:
-        if claim.experiment is experiment:
-            assert claim.holds([figures]).because
-    assert set(figures) <= set(YES)
+    assert measured(experiment, CLAIMS).keys() <= YES.keys()

@@ -1,7 +1,7 @@
 """The claims of lecture 09 hold on figures that say so, fail on figures that do not, and are measured as they say."""
 
 import pytest
-from criteria import criteria
+from criteria import criteria, each_experiment, measured
 
 from course_lib import profiles
 from course_lib.claims import dncnn
@@ -36,11 +36,9 @@ TestCriteria = criteria(CLAIMS, GOOD, BAD)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("experiment", {claim.experiment.id: claim.experiment for claim in CLAIMS}.values(),
-                         ids=lambda experiment: experiment.id)
+@each_experiment(CLAIMS)
 def test_every_figure_that_a_claim_asks_for_is_measured(experiment, course_data):
-    with profiles.using("smoke"):
-        figures = experiment.measure("smoke", 0)
+    figures = measured(experiment, CLAIMS)
     asked = {
         "dncnn-benchmark": ("photographs_", "set12_", "bsd68_", "border_"), "dncnn-ablation": ("residual_", "direct_"),
         "dncnn-blind": ("blind_", "specific_", "wavelet_", "nlm_", "s25_"), "dncnn-images": ("images_",),

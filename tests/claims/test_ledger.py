@@ -348,20 +348,6 @@ def test_a_figure_that_one_seed_lacks_is_not_summarised() -> None:
     assert claims.summarise([]) == {}
 
 
-def test_exceeding_is_asked_of_every_seed_not_of_the_mean() -> None:
-    rows = [{"new": 31.0, "old": 29.0}, {"new": 29.5, "old": 29.0}]  # on average 1.25 dB above
-    assert not claims.exceeds(rows, "new", "old", by=1.0).holds
-    assert claims.exceeds(rows, "new", "old", by=0.4).holds
-    assert not claims.exceeds(rows, "old", "new").holds
-    assert not claims.exceeds([{"new": 1.0, "old": 1.0}], "new", "old").holds  # equal is not above
-
-
-def test_verdicts_hold_together_only_if_each_does() -> None:
-    yes, no = Verdict(True, "a > b"), Verdict(False, "c < d")
-    assert claims.together(yes, yes).holds and not claims.together(yes, no).holds
-    assert claims.together(yes, no).because == "a > b; c < d"
-
-
 # --- declarations -----------------------------------------------------------------------------------------------------
 
 

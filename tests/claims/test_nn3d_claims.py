@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from criteria import criteria
+from criteria import criteria, each_experiment, measured
 
 from course_lib import profiles
 from course_lib.claims import nn3d
@@ -41,12 +41,10 @@ TestCriteria = criteria(CLAIMS, GOOD, BAD)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("experiment", {claim.experiment.id: claim.experiment for claim in CLAIMS}.values(),
-                         ids=lambda experiment: experiment.id)
+@each_experiment(CLAIMS)
 def test_every_figure_that_a_claim_asks_for_is_measured(experiment, course_data, monkeypatch):
     monkeypatch.setattr(nn3d, "scored", whole_few)
-    with profiles.using("smoke"):
-        figures = experiment.measure("smoke", 0)
+    figures = measured(experiment, CLAIMS)
     asked = {"nn3d-gain": ("dncnn_", "ffdnet_"), "nn3d-parts": PHOTOGRAPHS, "nn3d-scaling": ("biased", "free")}
     needed = {name for name in GOOD if name.startswith(asked[experiment.id])}
     needed |= {"own_at_25", "own_at_75"} if experiment.id == "nn3d-scaling" else set()

@@ -4,10 +4,11 @@ import math
 
 import pytest
 import torch
+from criteria import measured
 
 from course_lib import profiles
 from course_lib.claims import receptive_field
-from course_lib.claims.receptive_field import CLAIMS, DENOISERS, DEPTHS, TASKS, interval, slope, smooth, steps_saved
+from course_lib.claims.receptive_field import CLAIMS, DENOISERS, DEPTHS, TASKS, slope, smooth, steps_saved
 from course_lib.fit import History
 
 YES = {
@@ -53,16 +54,6 @@ def test_every_claim_has_figures_that_fail_it():
     assert SPOILT.keys() == BY_ID.keys()
 
 
-def test_an_interval_is_that_of_scipy():
-    stats = pytest.importorskip("scipy.stats")
-    for values in ([1.0, 2.0], [0.3, 0.1, 0.7, 0.4, 0.5], list(range(10))):
-        n, mean = len(values), sum(values) / len(values)
-        expected = stats.t.interval(0.95, n - 1, loc=mean, scale=stats.sem(values))
-        assert interval(values) == pytest.approx(expected, rel=1e-3)
-    with pytest.raises(ValueError, match="2 to 10 values, got 1"):
-        interval([1.0])
-
-
 @pytest.mark.parametrize("power", [0.5, 1.0, -2.0])
 def test_the_slope_of_a_power_law_is_its_exponent(power):
     assert slope(DEPTHS, [3 * depth**power for depth in DEPTHS]) == pytest.approx(power)
@@ -94,9 +85,5 @@ def test_both_kinds_of_network_see_as_far_and_have_a_score_for_each_class(profil
 
 @pytest.mark.slow
 def test_every_figure_that_a_claim_asks_for_is_measured(course_data):
-    with profiles.using("smoke"):
-        measured = {experiment.id: experiment.measure("smoke", 0) for experiment in
-                    {claim.experiment.id: claim.experiment for claim in CLAIMS}.values()}
-    for claim in CLAIMS:
-        claim.holds([measured[claim.experiment.id]] * 2)      # asks for its figures; KeyError if one is not there
-    assert YES.keys() <= set().union(*measured.values())
+    figures = [measured(experiment, CLAIMS) for experiment in {claim.experiment for claim in CLAIMS}]
+    assert YES.keys() <= set().union(*figures)
