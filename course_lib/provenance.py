@@ -69,8 +69,8 @@ def stamp() -> Stamp:
     from course_lib import profiles
 
     versions = {name: metadata.version(name) for name in ("torch", "numpy", "scikit-image")}
-    its_commit, dirty = commit()
-    return Stamp(date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), commit=its_commit, dirty=dirty,
+    commit, dirty = _commit()
+    return Stamp(date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), commit=commit, dirty=dirty,
                  python=platform.python_version(), versions=versions, hardware=hardware(),
                  threads=torch.get_num_threads(), precision=str(profiles.precision()).removeprefix("torch."),
                  profile=profiles.current())
@@ -273,7 +273,7 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def commit() -> tuple[str, bool]:
+def _commit() -> tuple[str, bool]:
     """The commit of the checkout this code runs from, and whether it has been changed since; blank in a wheel."""
     folder = Path(__file__).parent.parent
 

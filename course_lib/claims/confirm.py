@@ -29,7 +29,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from course_lib import canonical, claims, files, manifest, provenance, zoo
+from course_lib import canonical, claims, files, manifest, profiles, zoo
 from course_lib.canonical import Code, Definition, Word, Writer
 from course_lib.claims import ledger
 from course_lib.claims.ledger import Experiment, LedgerError
@@ -85,7 +85,8 @@ def confirm_all(subjects: Sequence[str], *, base: str | None = None, renamed: Ma
     before = {subject: _before(subject, names) for subject in subjects}
     with _checkout(root, base or _merge_base(root)) as (folder, commit):
         old = Tree(folder, Code([folder / "course_lib"], renamed=names), commit)
-        new = Tree(root, Code([root / "course_lib"]), *provenance.commit())
+        changed = _git(root, "status", "--porcelain", "course_lib")
+        new = Tree(root, Code([root / "course_lib"]), _git(root, "rev-parse", "--short=12", "HEAD"), bool(changed))
         asked = {"do": "describe", "lines": {}}
         said = _both((old, asked | {"subjects": list(before.values())}), (new, asked | {"subjects": list(before)}))
         old, new = replace(old, said=said[0]), replace(new, said=said[1])
@@ -107,7 +108,7 @@ def confirm_all(subjects: Sequence[str], *, base: str | None = None, renamed: Ma
                                                 times=new.said[subject]["times"])
         for subject, verdict in found.items():
             if isinstance(verdict, Confirmed):
-                _renew(subject, before[subject], verdict, old, new, names, root)
+                _renew(subject, before[subject], verdict, old, new, names)
     return {subject: found[subject] for subject in subjects}
 
 
@@ -118,7 +119,7 @@ def stale(*, root: Path | None = None) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for experiment in {claim.experiment.id: claim.experiment for claim in claims.discover()}.values():
-        for profile in ledger.profiles.PROFILES:
+        for profile in profiles.PROFILES:
             rows = ledger.results(experiment.id, profile, root=root)
             today = experiment.fingerprint() if rows else ""
             seeds = [str(row.seed) for row in rows if row.seed >= ledger.REPORTING and row.fingerprint != today]
@@ -210,7 +211,7 @@ def _judged_by_form(subject: str, was: str, old: Tree, new: Tree,
     ours, theirs = new.said[subject], old.said[was]
     if None in ours["roots"] or None in theirs["roots"]:
         return Refused("it is measured by a function within a function, whose code cannot be followed")
-    if not _rows(subject, was, theirs["fingerprint"]):
+    if not _rows(was, theirs["fingerprint"], new.folder):
         return Refused(f"no stored result is fresh in {old.commit}: the base has to be a commit that made them so")
     for kind, words in (("data", "other data sets"), ("weights", "other trained weights"), ("asked", "another recipe")):
         if ours[kind] != theirs[kind]:
@@ -376,32 +377,35 @@ def _float(value: str | None) -> str:
 # Renewing ------------------------------------------------------------------------------------------------------------
 
 
-def _rows(subject: str, was: str, fingerprint: str) -> list[object]:
-    """The stored results of a subject that have a fingerprint."""
+def _card(root: Path, name: str) -> Path:
+    return root / "course_lib" / "weights" / f"{name}.json"
+
+
+def _rows(was: str, fingerprint: str, root: Path) -> bool:
+    """Whether a stored result of a subject has this fingerprint."""
     kind, _, name = was.partition(":")
     if kind == "weights":
-        return [card for card in (zoo.card(name),) if card.fingerprint == fingerprint]
-    folders = {name, subject.partition(":")[2]}
-    return [row for folder in sorted(folders) for profile in ledger.profiles.PROFILES
-            for row in ledger.results(folder, profile) if row.fingerprint == fingerprint]
+        card = _card(root, name)
+        return card.exists() and json.loads(card.read_text(encoding="utf-8"))["fingerprint"] == fingerprint
+    return any(row.fingerprint == fingerprint for profile in profiles.PROFILES
+               for row in ledger.results(name, profile, root=root))
 
 
-def _renew(subject: str, was: str, verdict: Confirmed, old: Tree, new: Tree, names: Mapping[str, str],
-           root: Path) -> None:
+def _renew(subject: str, was: str, verdict: Confirmed, old: Tree, new: Tree, names: Mapping[str, str]) -> None:
     """Give the rows or the card that were fresh in the base today's fingerprint, and write down how that came."""
     kind, _, name = subject.partition(":")
     today, before = new.said[subject]["fingerprint"], old.said[was]["fingerprint"]
-    how = {"base": old.commit, "commit": new.commit, "dirty": new.dirty, "compared": verdict.how,
-           "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")}
+    how: dict[str, object] = {"base": old.commit, "commit": new.commit, "dirty": new.dirty, "compared": verdict.how,
+                              "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")}
     if kind == "weights":
-        path = zoo.FOLDER / f"{name}.json"
-        files.write_json(path, json.loads(path.read_text()) | {"fingerprint": today, "confirmed": how})
+        card = _card(new.folder, name)
+        files.write_json(card, json.loads(card.read_text(encoding="utf-8")) | {"fingerprint": today, "confirmed": how})
         return
-    how["figures"] = list(verdict.figures)
 
     def renewed(row: ledger.Result) -> ledger.Result:
+        if row.fingerprint != before:
+            return row
         figures = {names.get(key, key): value for key, value in row.figures.items()}
-        return replace(row, figures=figures, fingerprint=today, confirmed=how)
+        return replace(row, figures=figures, fingerprint=today, confirmed=how | {"figures": list(verdict.figures)})
 
-    ledger.rewrite(was.partition(":")[2], name, root=root,
-                   change=lambda row: renewed(row) if row.fingerprint == before else row)
+    ledger.rewrite(was.partition(":")[2], name, change=renewed, root=new.folder)
