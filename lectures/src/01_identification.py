@@ -33,7 +33,7 @@ from course_lib.networks import Embedding, settle
 from course_lib.profiles import Budget, choose
 from course_lib.randomness import generator
 from course_lib.widgets.player import Axis, Player
-from course_lib.widgets.quiz import Option, Question, Quiz
+from course_lib.widgets.quiz import Quiz
 
 counts = choose(smoke=(20, 6, 21), lecture=(160, 40, 40), full=(160, 40, 40))
 others, strangers, office = split(
@@ -761,78 +761,38 @@ figures.table(
 # One thing is odd about all this: $f$ was trained to classify, and we use it to measure distances. Why not train it for that?
 
 # %% slideshow={"slide_type": "slide", "minutes": 5, "notes": "Let everyone answer alone first."}
-Quiz(
-    [
-        Question(
-            "A colleague is enrolled by storing two more vectors. Whose identification can change?",
-            [
-                Option(
-                    "That of visits for which the colleague's score is strictly the lowest",
-                    correct=True,
-                ),
-                Option(
-                    "Nobody's but the colleague's own",
-                    why="A visit of somebody else can be nearer to the new templates than to all old ones; then the answer changes, and is wrong.",
-                ),
-                Option(
-                    "Everybody's, since the network is another one now",
-                    why="That is a classifier with a new output. Here no weight has changed.",
-                ),
-            ],
-        ),
-        Question(
-            "A user's templates are 0 and 4 on a line. A visitor stands at 1. The mean rule says …",
-            [
-                Option("2", correct=True, why="(1 + 3) / 2."),
-                Option(
-                    "1",
-                    why="That is the minimum rule. It is also how far 1 is from the mean template, which lies at 2.",
-                ),
-                Option(
-                    "4",
-                    why="That is the sum. The mean rule divides by the number of templates.",
-                ),
-            ],
-        ),
-    ]
-)
+Quiz.parse("""
+A colleague is enrolled by storing two more vectors. Whose identification can change?
+- [x] That of visits for which the colleague's score is strictly the lowest
+- [ ] Nobody's but the colleague's own | A visit of somebody else can be nearer to the new
+  templates than to all old ones; then the answer changes, and is wrong.
+- [ ] Everybody's, since the network is another one now | That is a classifier with a new
+  output. Here no weight has changed.
+
+A user's templates are 0 and 4 on a line. A visitor stands at 1. The mean rule says …
+- [x] 2 | (1 + 3) / 2.
+- [ ] 1 | That is the minimum rule. It is also how far 1 is from the mean template, which
+  lies at 2.
+- [ ] 4 | That is the sum. The mean rule divides by the number of templates.
+""")
 
 # %% slideshow={"slide_type": "subslide"}
-Quiz(
-    [
-        Question(
-            "You chose γ so that one stranger in ten comes in. Then the staff doubles. At the same γ …",
-            [
-                Option("more strangers come in", correct=True),
-                Option(
-                    "as many come in, since γ is the same",
-                    why="A stranger's score is the smallest over all users. With more of them it can only fall.",
-                ),
-                Option(
-                    "fewer come in, since the door knows more people",
-                    why="Knowing more people means more templates to be near to by chance.",
-                ),
-            ],
-        ),
-        Question(
-            "A shifted picture of a face and one with a dark box over the eyes are equally far from the original, pixel by pixel. This means that …",
-            [
-                Option(
-                    "pixel distance cannot tell which of them still shows the person",
-                    correct=True,
-                ),
-                Option(
-                    "both are equally good pictures of the person",
-                    why="The distance says so. You see that it is wrong.",
-                ),
-                Option(
-                    "the shift was too large",
-                    why="For every shift there is a box, weaker or stronger, at the same distance.",
-                ),
-            ],
-        ),
-    ]
-)
+Quiz.parse("""
+You chose γ so that one stranger in ten comes in. Then the staff doubles. At the same γ …
+- [x] more strangers come in
+- [ ] as many come in, since γ is the same | A stranger's score is the smallest over all
+  users. With more of them it can only fall.
+- [ ] fewer come in, since the door knows more people | Knowing more people means more
+  templates to be near to by chance.
+
+A shifted picture of a face and one with a dark box over the eyes are equally far from the
+original, pixel by pixel. This means that …
+- [x] pixel distance cannot tell which of them still shows the person
+- [ ] both are equally good pictures of the person | The distance says so. You see that it
+  is wrong.
+- [ ] the shift was too large | For every shift there is a box, weaker or stronger, at the
+  same distance.
+""")
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## Exercises

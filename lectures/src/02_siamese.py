@@ -37,7 +37,7 @@ from course_lib.networks import Embedding
 from course_lib.profiles import Budget, choose
 from course_lib.widgets.forces import Forces
 from course_lib.widgets.player import Axis, Player
-from course_lib.widgets.quiz import Option, Question, Quiz
+from course_lib.widgets.quiz import Quiz
 
 everybody = identities.people(
     choose(smoke=40, lecture=240, full=240), each=choose(smoke=6, lecture=12, full=12)
@@ -1034,121 +1034,58 @@ figures.table(
 # - Test on identities never trained on, beside pixels and beside the latent space of a classifier.
 
 # %% slideshow={"slide_type": "slide", "minutes": 6, "notes": "Let everyone answer alone first."}
-Quiz(
-    [
-        Question(
-            "With m = 4 and plain norms, the impostor loss of a training has stayed at 2.0 for a long time, the genuine loss at 0. What has happened?",
-            [
-                Option(
-                    "f gives all pictures nearly the same vector",
-                    correct=True,
-                    why="m/2 = 2 and 0 are the costs of a constant f.",
-                ),
-                Option(
-                    "All impostors are beyond the margin",
-                    why="Then their loss would be 0, not m/2.",
-                ),
-                Option(
-                    "Impostors have come to lie at half the margin",
-                    why="At d = m/2 an impostor costs (m − m/2)/2 = m/4 = 1.",
-                ),
-            ],
-        ),
-        Question(
-            "A triplet has distances 5 to the positive and 10 to the negative. With m = 1 and plain norms …",
-            [
-                Option(
-                    "it costs nothing and moves nobody",
-                    correct=True,
-                    why="1 + 5 − 10 is below zero.",
-                ),
-                Option(
-                    "it costs 4",
-                    why="The hinge is max(0, m + 5 − 10), and that is 0: 4 is by how much it is satisfied.",
-                ),
-                Option(
-                    "the positive is still pulled towards the anchor",
-                    why="That would be the contrastive loss. The triplet loss sees the difference of the distances only.",
-                ),
-            ],
-        ),
-        Question(
-            "A batch for batch-hard mining has 40 people with one picture each. How many triplets are there?",
-            [
-                Option(
-                    "none",
-                    correct=True,
-                    why="No picture has a positive. One must not take the anchor itself, at distance 0.",
-                ),
-                Option(
-                    "40, one for each anchor",
-                    why="An anchor needs a second picture of its person.",
-                ),
-                Option("40 · 39", why="That counts pairs of anchor and negative."),
-            ],
-        ),
-    ]
-)
+Quiz.parse("""
+With m = 4 and plain norms, the impostor loss of a training has stayed at 2.0 for a long
+time, the genuine loss at 0. What has happened?
+- [x] f gives all pictures nearly the same vector | m/2 = 2 and 0 are the costs of a
+  constant f.
+- [ ] All impostors are beyond the margin | Then their loss would be 0, not m/2.
+- [ ] Impostors have come to lie at half the margin | At d = m/2 an impostor costs (m −
+  m/2)/2 = m/4 = 1.
+
+A triplet has distances 5 to the positive and 10 to the negative. With m = 1 and plain norms
+…
+- [x] it costs nothing and moves nobody | 1 + 5 − 10 is below zero.
+- [ ] it costs 4 | The hinge is max(0, m + 5 − 10), and that is 0: 4 is by how much it is
+  satisfied.
+- [ ] the positive is still pulled towards the anchor | That would be the contrastive loss.
+  The triplet loss sees the difference of the distances only.
+
+A batch for batch-hard mining has 40 people with one picture each. How many triplets are
+there?
+- [x] none | No picture has a positive. One must not take the anchor itself, at distance 0.
+- [ ] 40, one for each anchor | An anchor needs a second picture of its person.
+- [ ] 40 · 39 | That counts pairs of anchor and negative.
+""")
 
 # %% slideshow={"slide_type": "subslide"}
-Quiz(
-    [
-        Question(
-            "All distances are replaced by their squares. What changes?",
-            [
-                Option(
-                    "Neither EER nor AUC",
-                    correct=True,
-                    why="Both see the order of the distances only. The value of the threshold changes.",
-                ),
-                Option(
-                    "EER, since distances below 1 shrink",
-                    why="They shrink, but none overtakes another, and only the order counts.",
-                ),
-                Option(
-                    "AUC, since the area is stretched",
-                    why="The axes of the ROC are shares of pairs. Distances do not appear on them.",
-                ),
-            ],
-        ),
-        Question(
-            "You choose `gamma` so that a tenth of the test strangers is let in, and report DIR. What is wrong?",
-            [
-                Option(
-                    "The strangers of the test have told you where to put `gamma`",
-                    correct=True,
-                    why="At the door others come. Choose it on validation strangers, and report the FPIR that comes out.",
-                ),
-                Option(
-                    "Nothing, DIR is measured on known people only",
-                    why="But at a threshold that only these strangers could tell you.",
-                ),
-                Option(
-                    "`gamma` must come from the training people",
-                    why="They were trained on, and are further apart than strangers will be: `gamma` would be too large.",
-                ),
-            ],
-        ),
-        Question(
-            "A door for 10 people has an FPIR of 5 %. With the same `gamma`, 40 people are enrolled. The FPIR …",
-            [
-                Option(
-                    "cannot fall, and will usually rise",
-                    correct=True,
-                    why="A stranger's smallest score over more people is as small or smaller.",
-                ),
-                Option(
-                    "stays at 5 %, since no weight has changed",
-                    why="No weight has, but a stranger now has 40 chances to be near somebody.",
-                ),
-                Option(
-                    "falls, since the door knows more people",
-                    why="It knows them, but a stranger is still none of them.",
-                ),
-            ],
-        ),
-    ]
-)
+Quiz.parse("""
+All distances are replaced by their squares. What changes?
+- [x] Neither EER nor AUC | Both see the order of the distances only. The value of the
+  threshold changes.
+- [ ] EER, since distances below 1 shrink | They shrink, but none overtakes another, and
+  only the order counts.
+- [ ] AUC, since the area is stretched | The axes of the ROC are shares of pairs. Distances
+  do not appear on them.
+
+You choose `gamma` so that a tenth of the test strangers is let in, and report DIR. What is
+wrong?
+- [x] The strangers of the test have told you where to put `gamma` | At the door others
+  come. Choose it on validation strangers, and report the FPIR that comes out.
+- [ ] Nothing, DIR is measured on known people only | But at a threshold that only these
+  strangers could tell you.
+- [ ] `gamma` must come from the training people | They were trained on, and are further
+  apart than strangers will be: `gamma` would be too large.
+
+A door for 10 people has an FPIR of 5 %. With the same `gamma`, 40 people are enrolled. The
+FPIR …
+- [x] cannot fall, and will usually rise | A stranger's smallest score over more people is
+  as small or smaller.
+- [ ] stays at 5 %, since no weight has changed | No weight has, but a stranger now has 40
+  chances to be near somebody.
+- [ ] falls, since the door knows more people | It knows them, but a stranger is still none
+  of them.
+""")
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## Exercises

@@ -32,7 +32,7 @@ from course_lib.pretext.views import Views
 from course_lib.profiles import Budget, choose
 from course_lib.randomness import generator
 from course_lib.widgets.player import Axis, Player
-from course_lib.widgets.quiz import Option, Question, Quiz
+from course_lib.widgets.quiz import Quiz
 
 known = shapes(choose(smoke=12, lecture=120, full=120), seed=0)  # to learn from
 asked = shapes(choose(smoke=8, lecture=50, full=100), seed=1)  # never trained on
@@ -611,74 +611,36 @@ figures.table(
 # - The loss knows no kinds. Pictures of one kind are false negatives, and the fewer kinds there are, the more of them.
 
 # %% slideshow={"slide_type": "slide", "minutes": 5, "notes": "Let everyone answer alone first."}
-Quiz(
-    [
-        Question(
-            "A batch has 64 pictures. Among how many candidates does a view look for its partner?",
-            [
-                Option("127", correct=True),
-                Option(
-                    "64",
-                    why="That would be one view of each picture. The other views of its own half are candidates, too.",
-                ),
-                Option(
-                    "128",
-                    why="That counts the view itself. It would always choose itself, at cosine 1.",
-                ),
-            ],
-        ),
-        Question(
-            "Somebody's network maps every picture to the same point. Alignment and loss are …",
-            [
-                Option("perfect, and log(2N − 1)", correct=True),
-                Option(
-                    "perfect, and zero",
-                    why="All candidates are equally near, so the softmax can only guess among 2N − 1.",
-                ),
-                Option(
-                    "bad, and log(2N − 1)",
-                    why="Alignment is the distance of partners, and here it is zero. Uniformity is what is bad.",
-                ),
-            ],
-        ),
-    ]
-)
+Quiz.parse("""
+A batch has 64 pictures. Among how many candidates does a view look for its partner?
+- [x] 127
+- [ ] 64 | That would be one view of each picture. The other views of its own half are
+  candidates, too.
+- [ ] 128 | That counts the view itself. It would always choose itself, at cosine 1.
+
+Somebody's network maps every picture to the same point. Alignment and loss are …
+- [x] perfect, and log(2N − 1)
+- [ ] perfect, and zero | All candidates are equally near, so the softmax can only guess
+  among 2N − 1.
+- [ ] bad, and log(2N − 1) | Alignment is the distance of partners, and here it is zero.
+  Uniformity is what is bad.
+""")
 
 # %% slideshow={"slide_type": "subslide"}
-Quiz(
-    [
-        Question(
-            "You take the colour changes out of the views. The loss falls. The features are …",
-            [
-                Option(
-                    "probably worse for anything but colours",
-                    correct=True,
-                    why="The colours of a picture now answer the question, so little else has to be learnt.",
-                ),
-                Option(
-                    "better, since the loss is lower",
-                    why="It is another question, and an easier one. Losses of different views cannot be compared.",
-                ),
-                Option(
-                    "the same, since colours mean nothing here",
-                    why="They mean nothing for the label. For finding the partner they mean everything.",
-                ),
-            ],
-        ),
-        Question(
-            "You want features that tell ripe tomatoes from unripe ones. Which view do you leave out?",
-            [
-                Option(
-                    "changes of colour",
-                    correct=True,
-                    why="A view says what does not matter. Here colour does.",
-                ),
-                Option("crops", why="A part of a tomato is as ripe as the whole."),
-                Option("mirror images", why="A mirrored tomato is as ripe as before."),
-            ],
-        ),
-    ]
-)
+Quiz.parse("""
+You take the colour changes out of the views. The loss falls. The features are …
+- [x] probably worse for anything but colours | The colours of a picture now answer the
+  question, so little else has to be learnt.
+- [ ] better, since the loss is lower | It is another question, and an easier one. Losses of
+  different views cannot be compared.
+- [ ] the same, since colours mean nothing here | They mean nothing for the label. For
+  finding the partner they mean everything.
+
+You want features that tell ripe tomatoes from unripe ones. Which view do you leave out?
+- [x] changes of colour | A view says what does not matter. Here colour does.
+- [ ] crops | A part of a tomato is as ripe as the whole.
+- [ ] mirror images | A mirrored tomato is as ripe as before.
+""")
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## Exercises

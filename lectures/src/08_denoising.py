@@ -26,7 +26,7 @@ from course_lib.profiles import Budget, choose
 from course_lib.quality import psnr, ssim
 from course_lib.randomness import generator
 from course_lib.widgets.player import Axis, Player
-from course_lib.widgets.quiz import Option, Question, Quiz
+from course_lib.widgets.quiz import Quiz
 
 sigma = 25 / 255  # images lie in [0, 1]
 y = to_float(data.photographs("test")["camera"])[..., 60:252, 140:332]
@@ -832,94 +832,38 @@ figures.lines(
 #   loses.
 
 # %% slideshow={"slide_type": "slide", "minutes": 5, "notes": "Let everyone answer alone first."}
-Quiz(
-    [
-        Question(
-            "An estimate has an error of exactly 0.1 at every pixel. Its PSNR is …",
-            [
-                Option(
-                    "20 dB",
-                    correct=True,
-                    why="The mean squared error is 0.01, and 10 log₁₀(1 / 0.01) = 20.",
-                ),
-                Option(
-                    "10 dB",
-                    why="That takes the error itself for its square: 10 log₁₀(1 / 0.1).",
-                ),
-                Option(
-                    "it depends on the image",
-                    why="Only the error enters, and the largest possible value, which is 1.",
-                ),
-            ],
-        ),
-        Question(
-            "The number of photons at every pixel becomes four times as large. The noise, relative to the signal, is …",
-            [
-                Option(
-                    "half as strong",
-                    correct=True,
-                    why="Var[z] = y / p: the deviation falls with the root of the photons.",
-                ),
-                Option(
-                    "a quarter as strong",
-                    why="That is what the variance does; the deviation is its root.",
-                ),
-                Option(
-                    "the same",
-                    why="The number of photons fluctuates more, but less in proportion to their number.",
-                ),
-            ],
-        ),
-        Question(
-            "You do not know σ and have to tell BM3D something. You had better guess …",
-            [
-                Option(
-                    "a little too high",
-                    correct=True,
-                    why="Too high costs detail slowly; too low leaves noise at once.",
-                ),
-                Option(
-                    "a little too low",
-                    why="Then noise is taken for detail. The left side of the curve falls faster.",
-                ),
-                Option(
-                    "zero, so that it finds out itself",
-                    why="Told zero, it returns the noisy image.",
-                ),
-            ],
-        ),
-        Question(
-            "Training a denoiser on clean images with simulated noise is called supervised because …",
-            [
-                Option("the loss compares with a known right answer", correct=True),
-                Option(
-                    "people labelled the images",
-                    why="Nobody did: the clean image is its own label.",
-                ),
-                Option(
-                    "it has a pretext task",
-                    why="A pretext task is a means to something else. Here denoising is the goal itself.",
-                ),
-            ],
-        ),
-        Question(
-            "Your network scores 31 dB on simulated noise, and on your camera's pictures it leaves blotches in the shadows. Most likely …",
-            [
-                Option(
-                    "the simulated noise had another law than the camera's", correct=True
-                ),
-                Option(
-                    "it was not trained long enough",
-                    why="Its score on its own forward model says that it was.",
-                ),
-                Option(
-                    "the PSNR was computed wrongly",
-                    why="It is right, for the noise that was simulated.",
-                ),
-            ],
-        ),
-    ]
-)
+Quiz.parse("""
+An estimate has an error of exactly 0.1 at every pixel. Its PSNR is …
+- [x] 20 dB | The mean squared error is 0.01, and 10 log₁₀(1 / 0.01) = 20.
+- [ ] 10 dB | That takes the error itself for its square: 10 log₁₀(1 / 0.1).
+- [ ] it depends on the image | Only the error enters, and the largest possible value, which
+  is 1.
+
+The number of photons at every pixel becomes four times as large. The noise, relative to the
+signal, is …
+- [x] half as strong | Var[z] = y / p: the deviation falls with the root of the photons.
+- [ ] a quarter as strong | That is what the variance does; the deviation is its root.
+- [ ] the same | The number of photons fluctuates more, but less in proportion to their
+  number.
+
+You do not know σ and have to tell BM3D something. You had better guess …
+- [x] a little too high | Too high costs detail slowly; too low leaves noise at once.
+- [ ] a little too low | Then noise is taken for detail. The left side of the curve falls
+  faster.
+- [ ] zero, so that it finds out itself | Told zero, it returns the noisy image.
+
+Training a denoiser on clean images with simulated noise is called supervised because …
+- [x] the loss compares with a known right answer
+- [ ] people labelled the images | Nobody did: the clean image is its own label.
+- [ ] it has a pretext task | A pretext task is a means to something else. Here denoising is
+  the goal itself.
+
+Your network scores 31 dB on simulated noise, and on your camera's pictures it leaves
+blotches in the shadows. Most likely …
+- [x] the simulated noise had another law than the camera's
+- [ ] it was not trained long enough | Its score on its own forward model says that it was.
+- [ ] the PSNR was computed wrongly | It is right, for the noise that was simulated.
+""")
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## Exercises

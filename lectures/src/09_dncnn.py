@@ -26,7 +26,7 @@ from course_lib.profiles import Budget, choose
 from course_lib.quality import psnr
 from course_lib.randomness import generator
 from course_lib.widgets.player import Axis, Player
-from course_lib.widgets.quiz import Option, Question, Quiz
+from course_lib.widgets.quiz import Quiz
 
 sigma = 25 / 255  # images lie in [0, 1]
 train_images = data.photographs("train")
@@ -620,72 +620,38 @@ figures.table(
 # - Always look at what was removed, $z - \hat y$. It needs no ground truth.
 
 # %% slideshow={"slide_type": "slide", "minutes": 5, "notes": "Let everyone answer alone first."}
-Quiz(
-    [
-        Question(
-            "An untrained residual network whose last layer is zero returns …",
-            [
-                Option("the noisy image itself", correct=True),
-                Option(
-                    "a black image",
-                    why="That is the painter with a zero last layer. The residual network subtracts zero from z.",
-                ),
-                Option(
-                    "noise",
-                    why="R(z) would be the noise estimate, and it is zero here; what is returned is z − R(z).",
-                ),
-            ],
-        ),
-        Question(
-            "A stack of 10 convolutions of 3 × 3 sees a square of …",
-            [
-                Option("21 × 21 pixels", correct=True),
-                Option(
-                    "30 × 30 pixels",
-                    why="Each layer adds one pixel on each side, so two to the side of the square, not three.",
-                ),
-                Option(
-                    "all pixels",
-                    why="Only a layer that connects everything, or strides and pooling over the whole image, would.",
-                ),
-            ],
-        ),
-    ]
-)
+Quiz.parse("""
+An untrained residual network whose last layer is zero returns …
+- [x] the noisy image itself
+- [ ] a black image | That is the painter with a zero last layer. The residual network
+  subtracts zero from z.
+- [ ] noise | R(z) would be the noise estimate, and it is zero here; what is returned is z −
+  R(z).
+
+A stack of 10 convolutions of 3 × 3 sees a square of …
+- [x] 21 × 21 pixels
+- [ ] 30 × 30 pixels | Each layer adds one pixel on each side, so two to the side of the
+  square, not three.
+- [ ] all pixels | Only a layer that connects everything, or strides and pooling over the
+  whole image, would.
+""")
 
 # %% slideshow={"slide_type": "subslide"}
-Quiz(
-    [
-        Question(
-            "At σ = 50, a network trained at σ = 25 only …",
-            [
-                Option("leaves most of the noise in the image", correct=True),
-                Option(
-                    "blurs the image too much",
-                    why="That is what a network trained for more noise than there is does.",
-                ),
-                Option(
-                    "works as well, since it subtracts what it finds",
-                    why="It never met such large deviations: it removes about as much as it used to and takes the rest for texture.",
-                ),
-            ],
-        ),
-        Question(
-            "You remove noise from a photograph and see outlines of a house in z − ŷ. That means …",
-            [
-                Option("the method removed a part of the image too", correct=True),
-                Option(
-                    "the method works well: it found the house",
-                    why="z − ŷ is what was taken away. Outlines in it are missing from the estimate.",
-                ),
-                Option(
-                    "the noise of this camera has outlines",
-                    why="Noise that depends on brightness can be stronger at bright places, but it is random in sign along an edge.",
-                ),
-            ],
-        ),
-    ]
-)
+Quiz.parse("""
+At σ = 50, a network trained at σ = 25 only …
+- [x] leaves most of the noise in the image
+- [ ] blurs the image too much | That is what a network trained for more noise than there is
+  does.
+- [ ] works as well, since it subtracts what it finds | It never met such large deviations:
+  it removes about as much as it used to and takes the rest for texture.
+
+You remove noise from a photograph and see outlines of a house in z − ŷ. That means …
+- [x] the method removed a part of the image too
+- [ ] the method works well: it found the house | z − ŷ is what was taken away. Outlines in
+  it are missing from the estimate.
+- [ ] the noise of this camera has outlines | Noise that depends on brightness can be
+  stronger at bright places, but it is random in sign along an edge.
+""")
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## Exercises

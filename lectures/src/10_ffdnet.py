@@ -28,7 +28,7 @@ from course_lib.profiles import Budget, choose
 from course_lib.quality import psnr
 from course_lib.randomness import generator
 from course_lib.widgets.player import Axis, Player
-from course_lib.widgets.quiz import Option, Question, Quiz
+from course_lib.widgets.quiz import Quiz
 
 sigma = 25 / 255  # images lie in [0, 1]
 train_images, test_images = data.photographs("train"), data.photographs("test")
@@ -565,65 +565,32 @@ for width in (1, 2, 4):
 # - $\sigma$ in the unit of the image: $25/255$, not 25.
 
 # %% slideshow={"slide_type": "slide", "minutes": 5, "notes": "Let everyone answer alone first."}
-Quiz(
-    [
-        Question(
-            "You tell FFDNet 50 where the noise has level 25. The result is …",
-            [
-                Option("too smooth: texture is taken for noise", correct=True),
-                Option(
-                    "still noisy",
-                    why="That happens when you tell it too little. Told too much, it removes too much.",
-                ),
-                Option(
-                    "the same as with 25, since the network sees the noise",
-                    why="It could see it, but in training the map was always right, so it learnt to rely on it.",
-                ),
-            ],
-        ),
-        Question(
-            "A gray image becomes four sub-images. How many channels does the first convolution read?",
-            [
-                Option("5", correct=True),
-                Option("4", why="Four sub-images, and the noise level map behind them."),
-                Option(
-                    "8",
-                    why="That would be a map for each sub-image. FFDNet has one, which speaks for all four.",
-                ),
-            ],
-        ),
-        Question(
-            "Why is a network trained on uniform maps able to use a map that varies slowly?",
-            [
-                Option(
-                    "each output pixel sees only a neighbourhood, in which the map is nearly uniform",
-                    correct=True,
-                ),
-                Option(
-                    "the map is averaged over the whole image first",
-                    why="Then it could not act differently at different places. It is averaged over 2 × 2 pixels only.",
-                ),
-                Option(
-                    "the training patches had noise that varied",
-                    why="They had one level each. That it is enough is the surprise.",
-                ),
-            ],
-        ),
-        Question(
-            "FFDNet has nearly as many weights as DnCNN but is several times faster. Why?",
-            [
-                Option("each weight is used at a quarter of the positions", correct=True),
-                Option(
-                    "its convolutions are smaller", why="They are 3 × 3 in both networks."
-                ),
-                Option(
-                    "three quarters of the pixels are dropped",
-                    why="None is: the four sub-images together are the image.",
-                ),
-            ],
-        ),
-    ]
-)
+Quiz.parse("""
+You tell FFDNet 50 where the noise has level 25. The result is …
+- [x] too smooth: texture is taken for noise
+- [ ] still noisy | That happens when you tell it too little. Told too much, it removes too
+  much.
+- [ ] the same as with 25, since the network sees the noise | It could see it, but in
+  training the map was always right, so it learnt to rely on it.
+
+A gray image becomes four sub-images. How many channels does the first convolution read?
+- [x] 5
+- [ ] 4 | Four sub-images, and the noise level map behind them.
+- [ ] 8 | That would be a map for each sub-image. FFDNet has one, which speaks for all four.
+
+Why is a network trained on uniform maps able to use a map that varies slowly?
+- [x] each output pixel sees only a neighbourhood, in which the map is nearly uniform
+- [ ] the map is averaged over the whole image first | Then it could not act differently at
+  different places. It is averaged over 2 × 2 pixels only.
+- [ ] the training patches had noise that varied | They had one level each. That it is
+  enough is the surprise.
+
+FFDNet has nearly as many weights as DnCNN but is several times faster. Why?
+- [x] each weight is used at a quarter of the positions
+- [ ] its convolutions are smaller | They are 3 × 3 in both networks.
+- [ ] three quarters of the pixels are dropped | None is: the four sub-images together are
+  the image.
+""")
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## Exercises

@@ -26,7 +26,7 @@ from course_lib.profiles import Budget, choose
 from course_lib.quality import psnr
 from course_lib.randomness import generator
 from course_lib.widgets.player import Axis, Player
-from course_lib.widgets.quiz import Option, Question, Quiz
+from course_lib.widgets.quiz import Quiz
 
 train_images, test_images = data.photographs("train"), data.photographs("test")
 scene = to_float(test_images["camera"])[..., 60:252, 140:332]  # (1, 1, 192, 192)
@@ -1243,137 +1243,63 @@ figures.images(
 # - A narrower class of images is a stronger prior: better inside, worse outside. Compare at equal size and equal steps.
 
 # %% slideshow={"slide_type": "slide", "minutes": 5, "notes": "Let everyone answer alone first."}
-Quiz(
-    [
-        Question(
-            "A bias-free network was trained on noise from 0 to 10. At 50 it …",
-            [
-                Option(
-                    "does what it would do to noise of 10 in an image five times darker",
-                    correct=True,
-                ),
-                Option(
-                    "removes noise of 10 and leaves the rest",
-                    why="That is closer to what the network with constants does. Homogeneity scales everything with z.",
-                ),
-                Option(
-                    "does as well as if it had been trained at 50",
-                    why="Nothing says so: it treats the noise as faint noise in a dark image, which need not be the best.",
-                ),
-            ],
-        ),
-        Question(
-            "Which of these layers may a bias-free network have?",
-            [
-                Option(
-                    "max pooling",
-                    correct=True,
-                    why="The largest of a z is a times the largest of z.",
-                ),
-                Option(
-                    "a sigmoid at the end",
-                    why="It maps 0 to 1/2 and saturates: twice the input is not twice the output.",
-                ),
-                Option(
-                    "group normalisation",
-                    why="It subtracts the mean and divides by the deviation of this very image: its output does not "
-                    "grow with the input at all.",
-                ),
-            ],
-        ),
-    ]
-)
+Quiz.parse("""
+A bias-free network was trained on noise from 0 to 10. At 50 it …
+- [x] does what it would do to noise of 10 in an image five times darker
+- [ ] removes noise of 10 and leaves the rest | That is closer to what the network with
+  constants does. Homogeneity scales everything with z.
+- [ ] does as well as if it had been trained at 50 | Nothing says so: it treats the noise as
+  faint noise in a dark image, which need not be the best.
+
+Which of these layers may a bias-free network have?
+- [x] max pooling | The largest of a z is a times the largest of z.
+- [ ] a sigmoid at the end | It maps 0 to 1/2 and saturates: twice the input is not twice
+  the output.
+- [ ] group normalisation | It subtracts the mean and divides by the deviation of this very
+  image: its output does not grow with the input at all.
+""")
 
 # %% slideshow={"slide_type": "subslide"}
-Quiz(
-    [
-        Question(
-            "The weights w_p of a pixel depend on …",
-            [
-                Option(
-                    "the noisy image around p",
-                    correct=True,
-                    why="z decides which ReLUs are open.",
-                ),
-                Option(
-                    "the network only",
-                    why="That would be one linear filter for all images. A_z carries z in its name.",
-                ),
-                Option(
-                    "the noise level you tell the network",
-                    why="Nobody tells it: what it knows of the noise it reads off z.",
-                ),
-            ],
-        ),
-        Question(
-            "The Jacobian at a patch of 100 pixels has effective dimensionality 25. White noise of variance σ² leaves with …",
-            [
-                Option("a quarter of its energy", correct=True),
-                Option(
-                    "a quarter of its standard deviation",
-                    why="Energy is the square: a quarter of the energy is half of the deviation.",
-                ),
-                Option(
-                    "all of it: noise is what a denoiser cannot see",
-                    why="What passes is what lies in the directions that are kept, 25 of 100.",
-                ),
-            ],
-        ),
-    ]
-)
+Quiz.parse("""
+The weights w_p of a pixel depend on …
+- [x] the noisy image around p | z decides which ReLUs are open.
+- [ ] the network only | That would be one linear filter for all images. A_z carries z in
+  its name.
+- [ ] the noise level you tell the network | Nobody tells it: what it knows of the noise it
+  reads off z.
+
+The Jacobian at a patch of 100 pixels has effective dimensionality 25. White noise of
+variance σ² leaves with …
+- [x] a quarter of its energy
+- [ ] a quarter of its standard deviation | Energy is the square: a quarter of the energy is
+  half of the deviation.
+- [ ] all of it: noise is what a denoiser cannot see | What passes is what lies in the
+  directions that are kept, 25 of 100.
+""")
 
 # %% slideshow={"slide_type": "subslide"}
-Quiz(
-    [
-        Question(
-            "The loss of CBDNet weighs an estimated noise level that is too low with …",
-            [
-                Option("0.7, more than one that is too high", correct=True),
-                Option(
-                    "0.3, less than one that is too high",
-                    why="A level that is too low leaves noise in the image, which costs more. Some published code has it this way.",
-                ),
-                Option(
-                    "0.5, like one that is too high",
-                    why="That is the ordinary squared error. The loss is called asymmetric because it is not.",
-                ),
-            ],
-        ),
-        Question(
-            "In training on real pairs, CBDNet leaves out the asymmetric loss because …",
-            [
-                Option(
-                    "nobody knows the true noise level of a real photograph", correct=True
-                ),
-                Option(
-                    "real noise is symmetric",
-                    why="The loss is about errors of the estimated level, not about the noise.",
-                ),
-                Option(
-                    "real photographs have no noise level map",
-                    why="They have one; noise is stronger where there is more light. It is just not known.",
-                ),
-            ],
-        ),
-        Question(
-            "To show that knowing the class helps, one compares the network for text with …",
-            [
-                Option(
-                    "one of the same size, trained further by as many steps on all classes",
-                    correct=True,
-                ),
-                Option(
-                    "the network before it was trained further",
-                    why="Then a part of the gain is only more training.",
-                ),
-                Option(
-                    "the network for faces",
-                    why="That one is worse on text than a network for everything. It says little about what text knows.",
-                ),
-            ],
-        ),
-    ]
-)
+Quiz.parse("""
+The loss of CBDNet weighs an estimated noise level that is too low with …
+- [x] 0.7, more than one that is too high
+- [ ] 0.3, less than one that is too high | A level that is too low leaves noise in the
+  image, which costs more. Some published code has it this way.
+- [ ] 0.5, like one that is too high | That is the ordinary squared error. The loss is
+  called asymmetric because it is not.
+
+In training on real pairs, CBDNet leaves out the asymmetric loss because …
+- [x] nobody knows the true noise level of a real photograph
+- [ ] real noise is symmetric | The loss is about errors of the estimated level, not about
+  the noise.
+- [ ] real photographs have no noise level map | They have one; noise is stronger where
+  there is more light. It is just not known.
+
+To show that knowing the class helps, one compares the network for text with …
+- [x] one of the same size, trained further by as many steps on all classes
+- [ ] the network before it was trained further | Then a part of the gain is only more
+  training.
+- [ ] the network for faces | That one is worse on text than a network for everything. It
+  says little about what text knows.
+""")
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## Exercises

@@ -39,7 +39,7 @@ from course_lib.noise import Gaussian
 from course_lib.profiles import Budget, choose
 from course_lib.randomness import generator
 from course_lib.widgets.player import Axis, Player
-from course_lib.widgets.quiz import Option, Question, Quiz
+from course_lib.widgets.quiz import Quiz
 
 sigma = 25 / 255
 network = zoo.load(DnCNN, "dncnn-s25-w32")
@@ -688,71 +688,37 @@ for name, dilations in designs.items():
 # - A trained denoiser rests on a small part of what it could see.
 
 # %% slideshow={"slide_type": "slide", "minutes": 5, "notes": "Let everyone answer alone first."}
-Quiz(
-    [
-        Question(
-            "A plain stack of 3 × 3 convolutions has an effective field of width 2. You want 4. You need …",
-            [
-                Option("four times as many layers", correct=True),
-                Option(
-                    "twice as many layers",
-                    why="That doubles the theoretical field. The width grows like the square root of the depth.",
-                ),
-                Option(
-                    "twice as many channels",
-                    why="Channels average over more paths, but no path gets longer: the walk has as many steps.",
-                ),
-            ],
-        ),
-        Question(
-            "A convolution with stride 2 comes first, then one of 3 × 3. The second adds to the field …",
-            [
-                Option("4 pixels", correct=True),
-                Option(
-                    "2 pixels",
-                    why="Two steps, but each step is two pixels of the input long.",
-                ),
-                Option(
-                    "6 pixels", why="It adds (k − 1) steps, not k: two steps of two pixels."
-                ),
-            ],
-        ),
-    ]
-)
+Quiz.parse("""
+A plain stack of 3 × 3 convolutions has an effective field of width 2. You want 4. You need
+…
+- [x] four times as many layers
+- [ ] twice as many layers | That doubles the theoretical field. The width grows like the
+  square root of the depth.
+- [ ] twice as many channels | Channels average over more paths, but no path gets longer:
+  the walk has as many steps.
+
+A convolution with stride 2 comes first, then one of 3 × 3. The second adds to the field …
+- [x] 4 pixels
+- [ ] 2 pixels | Two steps, but each step is two pixels of the input long.
+- [ ] 6 pixels | It adds (k − 1) steps, not k: two steps of two pixels.
+""")
 
 # %% slideshow={"slide_type": "subslide"}
-Quiz(
-    [
-        Question(
-            "Why is the mean of g over random initialisations useless as an effective field?",
-            [
-                Option("it is zero everywhere: signs cancel", correct=True),
-                Option(
-                    "it is the same at all pixels",
-                    why="It is, namely zero. A mean of signed values with mean zero says nothing of their size.",
-                ),
-                Option(
-                    "it is too small to be measured",
-                    why="Each g is of ordinary size; only the mean of many vanishes.",
-                ),
-            ],
-        ),
-        Question(
-            "Five trainings with a new start save −5, 2, 30, 8 and −3 % of the steps. You report …",
-            [
-                Option("a mean of 6 % with an interval that holds zero", correct=True),
-                Option(
-                    "a speed-up of up to 30 %",
-                    why="True and misleading: the largest of several noisy numbers is always impressive.",
-                ),
-                Option(
-                    "that the new start does not help",
-                    why="Five trainings cannot tell that either. The interval says how much they can.",
-                ),
-            ],
-        ),
-    ]
-)
+Quiz.parse("""
+Why is the mean of g over random initialisations useless as an effective field?
+- [x] it is zero everywhere: signs cancel
+- [ ] it is the same at all pixels | It is, namely zero. A mean of signed values with mean
+  zero says nothing of their size.
+- [ ] it is too small to be measured | Each g is of ordinary size; only the mean of many
+  vanishes.
+
+Five trainings with a new start save −5, 2, 30, 8 and −3 % of the steps. You report …
+- [x] a mean of 6 % with an interval that holds zero
+- [ ] a speed-up of up to 30 % | True and misleading: the largest of several noisy numbers
+  is always impressive.
+- [ ] that the new start does not help | Five trainings cannot tell that either. The
+  interval says how much they can.
+""")
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## Exercises

@@ -25,7 +25,7 @@ from course_lib.profiles import Budget, choose
 from course_lib.quality import psnr
 from course_lib.randomness import generator
 from course_lib.widgets.player import Axis, Player
-from course_lib.widgets.quiz import Option, Question, Quiz
+from course_lib.widgets.quiz import Quiz
 
 sigma = 50 / 255  # images lie in [0, 1]
 side = choose(smoke=96, lecture=192, full=192)
@@ -861,73 +861,38 @@ figures.images(
 # - What occurs once looks like a mistake to a non-local filter. Look at $z - \hat y$ before you believe that it was one.
 
 # %% slideshow={"slide_type": "slide", "minutes": 5, "notes": "Let everyone answer alone first."}
-Quiz(
-    [
-        Question(
-            "Two patches show exactly the same, each with its own noise of variance σ². Their mean squared difference is about …",
-            [
-                Option("2σ²", correct=True),
-                Option(
-                    "0",
-                    why="The clean patches have distance 0, but the two noises differ: their variances add.",
-                ),
-                Option(
-                    "σ²",
-                    why="That would be the distance of one noisy patch to its clean version. Here both are noisy.",
-                ),
-            ],
-        ),
-        Question(
-            "Thirty-two equal patches are transformed along the group by an orthonormal Haar matrix. What all share is …",
-            [
-                Option("in the first coefficient alone", correct=True),
-                Option(
-                    "spread evenly over all coefficients",
-                    why="That is what happens to something that only one patch has.",
-                ),
-                Option("in the differences", why="Differences of equal values are zero."),
-            ],
-        ),
-    ]
-)
+Quiz.parse("""
+Two patches show exactly the same, each with its own noise of variance σ². Their mean
+squared difference is about …
+- [x] 2σ²
+- [ ] 0 | The clean patches have distance 0, but the two noises differ: their variances add.
+- [ ] σ² | That would be the distance of one noisy patch to its clean version. Here both are
+  noisy.
+
+Thirty-two equal patches are transformed along the group by an orthonormal Haar matrix. What
+all share is …
+- [x] in the first coefficient alone
+- [ ] spread evenly over all coefficients | That is what happens to something that only one
+  patch has.
+- [ ] in the differences | Differences of equal values are zero.
+""")
 
 # %% slideshow={"slide_type": "subslide"}
-Quiz(
-    [
-        Question(
-            "In the second iteration of NN3D the network is told the level …",
-            [
-                Option(
-                    "σ / 2",
-                    correct=True,
-                    why="The mixture holds half of the noisy image, so half of its noise.",
-                ),
-                Option(
-                    "σ",
-                    why="That was the first iteration. Told twice the truth, the network would smooth too much.",
-                ),
-                Option(
-                    "σ / 4",
-                    why="That is the strength of the filter in the first iteration, τ₁.",
-                ),
-            ],
-        ),
-        Question(
-            "A network without biases was trained at σ = 50. You scale an image with σ = 75 by 50/75 before it, and back after it. The estimate …",
-            [
-                Option("is the same as without scaling", correct=True),
-                Option(
-                    "gets better, since the level is now right",
-                    why="That happens to a network with biases. D(az)/a = D(z) leaves nothing to improve.",
-                ),
-                Option(
-                    "gets worse, since the image is darker",
-                    why="Without biases a darker image is only a darker image: everything inside scales with it.",
-                ),
-            ],
-        ),
-    ]
-)
+Quiz.parse("""
+In the second iteration of NN3D the network is told the level …
+- [x] σ / 2 | The mixture holds half of the noisy image, so half of its noise.
+- [ ] σ | That was the first iteration. Told twice the truth, the network would smooth too
+  much.
+- [ ] σ / 4 | That is the strength of the filter in the first iteration, τ₁.
+
+A network without biases was trained at σ = 50. You scale an image with σ = 75 by 50/75
+before it, and back after it. The estimate …
+- [x] is the same as without scaling
+- [ ] gets better, since the level is now right | That happens to a network with biases.
+  D(az)/a = D(z) leaves nothing to improve.
+- [ ] gets worse, since the image is darker | Without biases a darker image is only a darker
+  image: everything inside scales with it.
+""")
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## Exercises
