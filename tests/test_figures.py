@@ -328,6 +328,40 @@ def test_a_table_escapes_what_it_shows() -> None:
     assert "&lt;b&gt;" in html and "&quot;a&quot; &amp; b" in html and "&lt;/td&gt;" in html and "σ &lt; 25" in html
 
 
+class Remark:
+    html, text = "<details><summary>a &lt; b</summary></details>", "a < b"
+
+
+def test_a_note_stands_folded_below_the_caption_and_below_the_plain_text() -> None:
+    drawn = figures.bars({"a": 1.0}, xlabel="x", caption="c", note=Remark())
+    assert drawn.html.endswith(f"</details>{Remark.html}</figcaption></figure>")  # behind the folded numbers
+    assert drawn._repr_mimebundle_()["text/plain"] == "c\nx. a 1.00.\na < b"
+    curve = figures.lines([1, 2], {"a": [1.0, 2.0]}, xlabel="x", ylabel="y", note=[Remark(), Remark()])
+    assert curve.html.count(Remark.html) == 2
+    table = figures.table({"a": {"x": 1.0}}, caption="c", note=Remark())
+    assert table.html.endswith(f"</table>{Remark.html}</div>") and table.text.endswith("\na < b")
+    assert figures.bars({"a": 1.0}, xlabel="x").png == figures.bars({"a": 1.0}, xlabel="x", note=Remark()).png
+
+
+def test_scored_pictures_are_clipped_and_have_their_psnr_in_the_title() -> None:
+    y = torch.full((1, 1, 8, 8), 0.95)
+    shown = figures.scored({"bright": y + 0.1, "exact": y}, reference=y)
+    assert list(shown) == ["bright, 26.02 dB", "exact, inf dB"]  # the error is 0.05 after clipping
+    assert float(shown["bright, 26.02 dB"].max()) == 1.0
+
+
+def test_a_panel_is_a_small_plot_as_a_picture() -> None:
+    panel = figures.panel(lambda axes: axes.plot([0, 1], [0, 1], color="red"), (2.0, 1.0), dpi=50)
+    assert panel.shape == (3, 50, 100) and panel.dtype == torch.float32
+    assert float(panel.max()) == 1.0 and bool((panel[0] - panel[1] > 0.5).any())
+
+
+def test_code_shows_the_source_of_several_objects() -> None:
+    shown = figures.code(figures.FigureError, figures.Picture.html.fget)
+    assert shown.language == "python"
+    assert shown.data.startswith("class FigureError(ValueError):") and "\n\n    @property\n    def html" in shown.data
+
+
 Y = clean()
 
 

@@ -35,7 +35,7 @@ __all__ = [
     "first_seeds", "measured", "number", "results", "run", "select", "status", "summarise", "together",
 ]  # fmt: skip
 
-_MACHINERY = ("ledger", "report")  # all other modules are named after a method
+_MACHINERY = ("cite", "ledger", "report")  # all other modules are named after a method
 
 
 def discover() -> tuple[Claim, ...]:

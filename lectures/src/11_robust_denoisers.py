@@ -6,14 +6,12 @@
 
 # %% slideshow={"slide_type": "-"}
 import copy
-import inspect
 
 import torch
-from IPython.display import Code
 from torch import nn
 
 from course_lib import data, figures, zoo
-from course_lib.claims import measured, summarise
+from course_lib.claims.cite import cite
 from course_lib.data.drawn import CLASSES, drawn
 from course_lib.data.images import to_float
 from course_lib.denoise import bias_free, cbdnet, class_aware
@@ -111,10 +109,10 @@ figures.images(
 # that the layer is linear. ($v$ is still computed around the mean. That adds nothing to $x$.)
 
 # %% slideshow={"slide_type": "-"}
-Code(inspect.getsource(BiasFreeNorm.forward), language="python")
+figures.code(BiasFreeNorm.forward)
 
 # %% slideshow={"slide_type": "subslide", "minutes": 2, "notes": "What this function cannot see is what a forward method adds with its own hands. The probe on the next slide does."}
-Code(inspect.getsource(bias_free.remove_biases), language="python")
+figures.code(bias_free.remove_biases)
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
 small = nn.Sequential(nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 1, 3))
@@ -209,49 +207,37 @@ figures.lines(
 # network gain anything from the wider one?
 
 # %% slideshow={"slide_type": "-"}
-stored = measured("bias_free-levels")
-ledger = summarise(stored)
-names = {
-    "twin_10": "with constants, up to 10",
-    "twin_55": "with constants, up to 55",
-    "free_10": "bias-free, up to 10",
-    "free_55": "bias-free, up to 55",
+stored = cite("bias_free-levels")
+trainings = {
+    "with constants, up to 10": "twin_10",
+    "with constants, up to 55": "twin_55",
+    "bias-free, up to 10": "free_10",
+    "bias-free, up to 55": "free_55",
 }
-
-
-def over_seeds(key):
-    rows = [ledger[f"{key}_at_{level}"] for level in levels]
-    return [row.mean for row in rows], [row.low for row in rows], [row.high for row in rows]
-
-
 figures.lines(
     levels,
-    {
-        "noisy": [ledger[f"noisy_at_{level}"].mean for level in levels],
-        **{label: over_seeds(key) for key, label in names.items()},
-    },
+    stored.lines(["noisy"], levels, "{}_at_{}")
+    | stored.lines(trainings, levels, "{}_at_{}", spread="range"),
     xlabel="noise level σ (of 255)",
     ylabel="PSNR on the test photographs (dB)",
     mark={"first range ends": 10, "second": 55},
-    caption="From the ledger: claims bias_free-generalises, bias_free-little-is-enough and bias_free-beyond-any-range.",
+    caption="Mean and range over three seeds.",
+    note=stored.about(
+        "bias_free-generalises", "bias_free-little-is-enough", "bias_free-beyond-any-range"
+    ),
 )
 
 # %% slideshow={"slide_type": "subslide", "minutes": 3, "notes": "The paper's networks have 20 layers of 64 and see 41 x 41 pixels; ours see 15 x 15. At 50 one has to look far."}
+both = {"with constants": "twin", "bias-free": "free"}
+deep = {f"{name}, 20 layers of 64": key for name, key in both.items()}
+two = {f"σ = {level}": level for level in (10, 50)}
 figures.table(
-    {
-        "with constants": {f"σ = {n}": ledger[f"bsd68_twin_at_{n}"].mean for n in (10, 50)},
-        "bias-free": {f"σ = {n}": ledger[f"bsd68_free_at_{n}"].mean for n in (10, 50)},
-        "with constants, 20 layers of 64": {
-            "σ = 10": figures.Paper(33.69),
-            "σ = 50": figures.Paper(15.29),
-        },
-        "bias-free, 20 layers of 64": {
-            "σ = 10": figures.Paper(33.84),
-            "σ = 50": figures.Paper(25.80),
-        },
-    },
+    stored.rows(both, two, "bsd68_{}_at_{}")
+    | stored.rows(deep, two, "bsd68_{}_at_{}", paper=True),
+    paper=list(deep),
     caption="PSNR in dB on BSD68, all networks trained on levels from 0 to 10. Daggers: the curves that the authors "
     "publish with their code.",
+    note=stored.about("bias_free-generalises", "bias_free-costs-nothing"),
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
@@ -281,9 +267,7 @@ def mismatch(level, photograph):
     z = noisy(y, level, photograph)
     with torch.inference_mode():
         shown = {"noisy": z, "with constants": twin(z), "bias-free": free(z)}
-    return {
-        f"{name}, {psnr(x, y).item():.2f} dB": x.clamp(0, 1)[0] for name, x in shown.items()
-    }
+    return figures.scored(shown, reference=y)
 
 
 Player(
@@ -318,8 +302,9 @@ figures.table(
         name: {way: float(score(f, pairs[50]).mean()) for way, f in ways.items()}
         for name, ways in by_hand.items()
     },
-    caption="PSNR in dB at σ = 50 on crops of the test photographs; networks trained up to 10. Over seeds: claim "
-    "bias_free-scaled-by-hand.",
+    caption="PSNR in dB at σ = 50 on crops of the test photographs; networks trained up to 10. "
+    "The note has three seeds.",
+    note=stored.about("bias_free-scaled-by-hand"),
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
@@ -341,10 +326,7 @@ figures.table(
 # at the network's.
 
 # %% slideshow={"slide_type": "-"}
-Code(
-    inspect.getsource(bias_free._rows) + "\n\n" + inspect.getsource(bias_free.net_bias),
-    language="python",
-)
+figures.code(bias_free._rows, bias_free.net_bias)
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
 place = (40, 100)
@@ -383,7 +365,7 @@ figures.images(
     columns=2,
     alt="The net bias as pictures. Of the network with constants: traces of outlines at noise of 5, grains everywhere at 50. Of "
     "the bias-free network: zero in both",
-    caption="What is added to the weighted sums: b_z = f(z) − A_z z, in units of the image. Claim bias_free-net-bias.",
+    caption="What is added to the weighted sums: b_z = f(z) − A_z z, in units of the image.",
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
@@ -555,15 +537,16 @@ figures.table(
             "dimensions here": bias_free.effective_dimensionality(matrix),
             "mean row sum": float(matrix.sum(dim=1).mean()),
             "asymmetry |A − Aᵀ| / |A|": float((matrix - matrix.mT).norm() / matrix.norm()),
-            "dimensions, ledger": ledger[f"dimensions_at_{level}"].mean,
+            "dimensions, ledger": stored[f"dimensions_at_{level}"],
             "of 900, authors' example": figures.Paper(paper),
         }
         for (level, matrix), paper in zip(
             matrices.items(), (209.8, 108.3, 44.0), strict=True
         )
     },
-    caption="The matrix at one patch, the ledger's mean over patches and seeds (claim bias_free-fewer-dimensions), and "
+    caption="The matrix at one patch, the ledger's mean over patches and seeds, and "
     "what the authors' own Jacobians of a patch of 30 × 30 give.",
+    note=stored.about("bias_free-fewer-dimensions"),
 )
 
 # %% slideshow={"slide_type": "subslide", "minutes": 2}
@@ -753,7 +736,7 @@ for name, stored in (
 # on, say for $\hat s < s$ whether the weight should be $0.3$ or $0.7$.
 
 # %% slideshow={"slide_type": "-"}
-Code(inspect.getsource(asymmetric_loss), language="python")
+figures.code(asymmetric_loss)
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
 level = torch.full((1, 1, 1, 1), 5.0, dtype=torch.float64)
@@ -784,7 +767,7 @@ for alpha in (0.3, 0.5, 0.7):
 # without a mosaic, a JPEG quality.
 
 # %% slideshow={"slide_type": "-"}
-Code(inspect.getsource(cbdnet.draw_camera), language="python")
+figures.code(cbdnet.draw_camera)
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "The tiny network is there to see the three losses fall at their own pace. The trained one was shown minutes."}
 # ## Experiment: a moment of training
@@ -816,7 +799,7 @@ figures.history(
 # up to 15, about what these pictures have. **Which is better** on real noise: the right level, or the right kind?
 
 # %% slideshow={"slide_type": "-"}
-real = summarise(measured("cbdnet-real"))
+real = cite("cbdnet-real")
 names = {
     "as the camera stored it": "noisy",
     "trained on white noise, up to 55": "white",
@@ -824,30 +807,29 @@ names = {
     "trained on cameras": "camera",
 }
 figures.table(
-    {
-        name: {
-            "25 real pairs": real[f"real_{key}"].mean,
-            "made-up cameras": real[f"made_{key}"].mean,
-        }
-        for name, key in names.items()
-    },
+    real.rows(names, {"25 real pairs": "real", "made-up cameras": "made"}, "{1}_{0}"),
     best="max",
     caption="PSNR in dB, mean of three seeds. The levels of the made-up cameras were settled on the first twelve of the "
-    "pairs. From the ledger: claims cbdnet-real-pairs, cbdnet-real-others and cbdnet-better-than-nothing.",
+    "pairs.",
+    note=real.about(
+        "cbdnet-real-pairs", "cbdnet-real-others", "cbdnet-better-than-nothing"
+    ),
 )
 
 # %% slideshow={"slide_type": "subslide", "minutes": 3, "notes": "Alternating batches: even steps see made-up cameras, odd steps real pairs. For real pairs nobody knows the level, so the asymmetric loss is left out."}
+tested = {
+    "as the camera stored it": "noisy",
+    "trained on cameras": "camera",
+    "… and longer": "longer",
+    "… and fine-tuned on 12 real pairs": "tuned",
+}
 figures.bars(
-    {
-        "as the camera stored it": real["others_noisy"].mean,
-        "trained on cameras": real["others_camera"].mean,
-        "… and longer": real["others_longer"].mean,
-        "… and fine-tuned on 12 real pairs": real["others_tuned"].mean,
-    },
+    real.row(tested, "others_{}"),
     xlabel="PSNR on the 13 other real pairs (dB)",
     base=30,
     caption="Fine-tuning: batches of real pairs and of made-up cameras take turns. Some objects are in both halves of the "
-    "pairs, so this says less than it seems. From the ledger: claim cbdnet-fine-tuned.",
+    "pairs, so this says less than it seems.",
+    note=real.about("cbdnet-fine-tuned"),
 )
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "Ask for the order before you show the bars."}
@@ -856,17 +838,18 @@ figures.bars(
 # Three trainings that differ in $\alpha$ only. How often is the estimated level below the true one?
 
 # %% slideshow={"slide_type": "-"}
-levels_of = summarise(measured("cbdnet-level"))
+levels_of = cite("cbdnet-level")
+weights_of = {
+    "asymmetric, α = 0.3": "asymmetric",
+    "symmetric, α = 0.5": "symmetric",
+    "exchanged, α = 0.7": "exchanged",
+}
 figures.bars(
-    {
-        "asymmetric, α = 0.3": 100 * levels_of["asymmetric_too_low"].mean,
-        "symmetric, α = 0.5": 100 * levels_of["symmetric_too_low"].mean,
-        "exchanged, α = 0.7": 100 * levels_of["exchanged_too_low"].mean,
-    },
+    levels_of.row(weights_of, "{}_too_low", times=100),
     xlabel="pixels whose level is estimated too low (%)",
     digits=0,
-    caption="Test photographs through nine made-up cameras, mean of three seeds. From the ledger: claim "
-    "cbdnet-asymmetric.",
+    caption="Test photographs through nine made-up cameras, mean of three seeds.",
+    note=levels_of.about("cbdnet-asymmetric"),
 )
 
 
@@ -885,8 +868,7 @@ def turned(strength, knob):
         "the map, ten times": (10 * knob * found.mean(dim=1, keepdim=True))
         .clamp(0, 1)
         .expand_as(stored),
-        f"estimate, {psnr(estimate, target).item():.2f} dB": estimate.clamp(0, 1),
-    }
+    } | figures.scored({"estimate": estimate}, reference=target)
 
 
 Player(
@@ -909,19 +891,13 @@ Player(
 # and JPEG, and what is asked for is its level *before* all that. **Bet** on how well $E$ does in each case.
 
 # %% slideshow={"slide_type": "-"}
+kinds = {f"white noise, σ = {level}": f"white_{level}" for level in (15, 25, 50)} | {
+    f"camera, {part:g} of the strongest": f"camera_{part:g}" for part in (0.25, 0.5, 1)
+}
 figures.table(
-    {
-        f"white noise, σ = {level}": {"estimated / true": levels_of[f"white_{level}"].mean}
-        for level in (15, 25, 50)
-    }
-    | {
-        f"camera, {strength:g} of the strongest": {
-            "estimated / true": levels_of[f"camera_{strength:g}"].mean
-        }
-        for strength in (0.25, 0.5, 1)
-    },
-    caption="Mean level of the map over the true one, test photographs, mean of three seeds. From the ledger: claims "
-    "cbdnet-finds-white-level and cbdnet-finds-camera-level.",
+    {kind: levels_of.row({"estimated / true": key}) for kind, key in kinds.items()},
+    caption="Mean level of the map over the true one, test photographs, mean of three seeds.",
+    note=levels_of.about("cbdnet-finds-white-level", "cbdnet-finds-camera-level"),
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
@@ -1001,7 +977,7 @@ figures.images(
 # So the image can be looked at after every layer, $z - \eta_1 - \dots - \eta_d$: the noise goes gradually.
 
 # %% slideshow={"slide_type": "-"}
-Code(inspect.getsource(Gradual.noise_estimates), language="python")
+figures.code(Gradual.noise_estimates)
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
 network = Gradual()
@@ -1058,21 +1034,15 @@ Player(
 # flat parts of the image be clean sooner, where edges?
 
 # %% slideshow={"slide_type": "-"}
-layers = summarise(measured("class_aware-gradual"))
+layers = cite("class_aware-gradual")
+where = {"flat half": "flat", "steepest tenth": "edges", "whole image": "all"}
 figures.lines(
     range(21),
-    {
-        name: [layers[f"{key}_after_{d}"].mean for d in range(21)]
-        for name, key in (
-            ("flat half", "flat"),
-            ("steepest tenth", "edges"),
-            ("whole image", "all"),
-        )
-    },
+    layers.lines(where, range(21), "{}_after_{}"),
     xlabel="layers",
     ylabel="PSNR (dB)",
-    caption="Test photographs at σ = 25/255, mean of three seeds, not clipped. The loss sees the end of the curves only. "
-    "From the ledger: claim class_aware-flat-first.",
+    caption="Test photographs at σ = 25/255, mean of three seeds, not clipped. The loss sees the end of the curves only.",
+    note=layers.about("class_aware-flat-first"),
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
@@ -1126,42 +1096,40 @@ figures.table(
 )
 
 # %% slideshow={"slide_type": "subslide", "minutes": 4, "notes": "Read the diagonal first, then a row: who knows much about one thing knows less about others. Then the last row."}
-table = summarise(measured("class_aware-gaussian"))
-photons = summarise(measured("class_aware-poisson"))
+gaussian, photons = cite("class_aware-gaussian"), cite("class_aware-poisson")
 rows = (
     {"class-agnostic": "agnostic"}
     | {f"for {kind}": kind for kind in CLASSES}
     | {"a classifier chooses": "chooser"}
 )
+lit = {f"{kind}, 8 photons": kind for kind in CLASSES}
 figures.table(
     {
-        name: {kind: table[f"{key}_on_{kind}"].mean for kind in CLASSES}
-        | {f"{kind}, 8 photons": photons[f"{key}_on_{kind}"].mean for kind in CLASSES}
+        name: gaussian.row(CLASSES, f"{key}_on_{{}}") | photons.row(lit, f"{key}_on_{{}}")
         for name, key in rows.items()
     },
     best="max",
     caption="PSNR in dB, mean of three seeds. Left: Gaussian noise, σ = 25/255; right: Poisson noise with 8 photons at a white "
-    "pixel. All networks were trained further by as many steps. From the ledger: claims class_aware-wins, "
-    "class_aware-loses-elsewhere, class_aware-chooser, class_aware-poisson.",
+    "pixel. All networks were trained further by as many steps.",
+    note=[gaussian, photons],
 )
 
 # %% slideshow={"slide_type": "subslide", "minutes": 2, "notes": "Photographs this time, of people. Numbers only. The gain is smaller than for drawn classes, as in the paper."}
-people = summarise(measured("class_aware-people"))
+people = cite("class_aware-people")
+rows = {
+    name: people.row(
+        {"faces of other people": "people", "photographs": "photographs"}, f"{key}_on_{{}}"
+    )
+    | people.row({"the paper's face": key}, "{}_on_people", paper=True)
+    for name, key in {"class-agnostic": "agnostic", "for faces": "aware"}.items()
+}
 figures.table(
-    {
-        name: {
-            "faces of other people": people[f"{key}_on_people"].mean,
-            "photographs": people[f"{key}_on_photographs"].mean,
-            "the paper's face": paper,
-        }
-        for name, key, paper in (
-            ("class-agnostic", "agnostic", figures.Paper(30.50)),
-            ("for faces", "aware", figures.Paper(30.88)),
-        )
-    },
+    rows,
+    paper=["the paper's face"],
     best="max",
     caption="Photographs of faces (ORL): trained further on those of 30 people, tested on 10 others, σ = 25/255. Mean of three "
-    "seeds; claim class_aware-people. The paper's numbers are for one photograph.",
+    "seeds. The paper's numbers are for one photograph.",
+    note=people,
 )
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "The classifier never sees a clean picture, neither in training nor here."}

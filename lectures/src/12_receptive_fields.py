@@ -16,8 +16,7 @@ from IPython.display import Code, display
 from torch import nn
 
 from course_lib import data, figures, zoo
-from course_lib.claims import measured, summarise
-from course_lib.claims.receptive_field import interval
+from course_lib.claims.cite import cite
 from course_lib.data.images import to_float
 from course_lib.denoise import receptive_field
 from course_lib.denoise.dncnn import DnCNN
@@ -113,7 +112,7 @@ print("1 x 1 kept, it is another:", abs(swapped[1] - whole) > 5e-3)
 # | $e$ | effective field: where the energy of $g$ lies |
 
 # %% slideshow={"slide_type": "-"}
-Code(inspect.getsource(by_arithmetic), language="python")
+figures.code(by_arithmetic)
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
 for depth in (5, 10, 20, 40):
@@ -279,51 +278,36 @@ figures.images(
 )
 
 # %% slideshow={"slide_type": "subslide", "minutes": 4, "notes": "Both axes are logarithmic: a power law is a straight line, its exponent the slope. Read the slope off."}
-stored = measured("receptive_field-depth")
+stored = cite("receptive_field-depth")
 depths = (5, 10, 20, 40)
-
-
-def over_seeds(name):
-    """Mean, lowest and highest value over the seeds, for each depth."""
-    values = [[row[f"{name}_{depth}"] for row in stored] for depth in depths]
-    return tuple(
-        [pick(one) for one in values] for pick in (lambda v: sum(v) / len(v), min, max)
-    )
-
-
+activations = {"no activation": "linear", "ReLU": "relu", "tanh": "tanh"}
 display(
     figures.lines(
         depths,
-        {
-            "no activation": over_seeds("width_linear"),
-            "ReLU": over_seeds("width_relu"),
-            "tanh": over_seeds("width_tanh"),
-            "the law, √(2n/3)": [math.sqrt(2 * depth / 3) for depth in depths],
-        },
+        stored.lines(activations, depths, "width_{}_{}", spread="range")
+        | {"the law, √(2n/3)": [math.sqrt(2 * depth / 3) for depth in depths]},
         xlabel="layers",
         ylabel="width (pixels)",
         log="xy",
-        caption="Width of the effective field, mean and range over five seeds. From the ledger: claims "
-        "receptive_field-root and receptive_field-activation.",
+        caption="Width of the effective field, mean and range over five seeds.",
+        note=stored.about("receptive_field-root", "receptive_field-activation"),
     )
 )
 figures.table(
     {
         name: {
             "energy off the Gaussian (%)": 100
-            * sum(row[f"misfit_{kind}_{depth}"] for row in stored for depth in depths)
-            / (len(stored) * len(depths)),
-            "exponent": sum(row[f"slope_{kind}"] for row in stored) / len(stored),
-            "95 % interval": "{:.3f} to {:.3f}".format(
-                *interval([row[f"slope_{kind}"] for row in stored])
-            ),
+            * sum(stored[f"misfit_{kind}_{depth}"] for depth in depths)
+            / len(depths),
+            "exponent": stored[f"slope_{kind}"],
+            "95 % interval": "{:.3f} to {:.3f}".format(*stored.interval(f"slope_{kind}")),
         }
-        for name, kind in (("no activation", "linear"), ("ReLU", "relu"), ("tanh", "tanh"))
+        for name, kind in activations.items()
     },
     digits=3,
     caption="The exponent p of width = c · depthᵖ, fitted to the four depths; the theory says one half. First column: the "
-    "share of the energy that would have to move along an axis to make a Gaussian, mean over depths (claim "
-    "receptive_field-gaussian).",
+    "share of the energy that would have to move along an axis to make a Gaussian, mean over depths.",
+    note=stored.about("receptive_field-root", "receptive_field-gaussian"),
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
@@ -334,14 +318,12 @@ figures.table(
 # %% slideshow={"slide_type": "-"}
 figures.lines(
     depths,
-    {
-        name: tuple([100 * value for value in part] for part in over_seeds(f"share_{kind}"))
-        for name, kind in (("no activation", "linear"), ("ReLU", "relu"), ("tanh", "tanh"))
-    },
+    stored.lines(activations, depths, "share_{}_{}", times=100, spread="range"),
     xlabel="layers",
     ylabel="diameter, in % of the theoretical field",
     log="x",
-    caption="From the ledger: claim receptive_field-share.",
+    caption="Mean and range over five seeds.",
+    note=stored.about("receptive_field-share"),
 )
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 6, "notes": "Let a student design for 31 pixels of effective diameter with the fewest layers. Then ask what the dilated ones pay."}
@@ -490,20 +472,14 @@ figures.images(
 )
 
 # %% slideshow={"slide_type": "subslide", "minutes": 4, "notes": "Ask why classification by an average over pixels may be content with a narrow field."}
-training = measured("receptive_field-training")
+training = cite("receptive_field-training")
 
 
 def before_and_after(task, kind):
-    rows = [
-        (row[f"before_{task}_{kind}_usual"], row[f"after_{task}_{kind}_usual"])
-        for row in training
-    ]
-    return {
-        "before": sum(b for b, _ in rows) / len(rows),
-        "after": sum(a for _, a in rows) / len(rows),
-        "times wider (95 % interval)": "{:.2f} to {:.2f}".format(
-            *interval([a / b for b, a in rows])
-        ),
+    before, after = (f"{when}_{task}_{kind}_usual" for when in ("before", "after"))
+    wider = training.interval(lambda row: row[after] / row[before])
+    return training.row({"before": before, "after": after}) | {
+        "times wider (95 % interval)": "{:.2f} to {:.2f}".format(*wider)
     }
 
 
@@ -513,8 +489,8 @@ figures.table(
         for what, task in (("mosaics", "mosaics"), ("CIFAR-10", "classes"))
         for how, kind in (("with ways around", "residual"), ("plain stack", "plain"))
     },
-    caption="Width of the effective field in pixels, over five seeds. From the ledger: claims receptive_field-training and "
-    "receptive_field-training-plain.",
+    caption="Width of the effective field in pixels, over five seeds.",
+    note=training.about("receptive_field-training", "receptive_field-training-plain"),
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
@@ -548,18 +524,20 @@ print(
 # %% slideshow={"slide_type": "-"}
 rows = {}
 for name, task in (("mosaics", "mosaics"), ("CIFAR-10", "classes")):
-    saved = [100 * row[f"saved_{task}"] for row in training]
+    saved = [100 * row[f"saved_{task}"] for row in training.results]
+    low, high = training.interval(f"saved_{task}")
     rows[name] = {
-        "steps saved (%)": sum(saved) / len(saved),
-        "95 % interval": "{:.0f} to {:.0f}".format(*interval(saved)),
+        "steps saved (%)": 100 * training[f"saved_{task}"],
+        "95 % interval": f"{100 * low:.0f} to {100 * high:.0f}",
         "lowest and highest of five": f"{min(saved):.0f} and {max(saved):.0f}",
     }
 rows["Luo et al., in a few cases"] = {"steps saved (%)": figures.Paper(30)}
 figures.table(
     rows,
     digits=0,
-    caption="From the ledger: claim receptive_field-diffused-faster. The dagger marks the paper's number, which it reports for "
+    caption="The dagger marks the paper's number, which it reports for "
     "a few cases and calls not always significant.",
+    note=training.about("receptive_field-diffused-faster"),
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
@@ -602,7 +580,7 @@ figures.images(
 )
 
 # %% slideshow={"slide_type": "subslide", "minutes": 4, "notes": "BM3D and WNNM look so far because they search for similar patches. Lecture 13 gives that to networks."}
-patches = summarise(measured("receptive_field-denoisers"))
+patches = cite("receptive_field-denoisers")
 table = {
     name: {"side (pixels)": figures.Paper(side)}
     for name, side in (
@@ -616,17 +594,17 @@ table = {
 }
 table |= {
     "DnCNN of 17 layers, theoretical": {"side (pixels)": theoretical_field(DnCNN())},
-    "DnCNN of 9 layers, theoretical": {"side (pixels)": patches["theoretical_25"].mean},
-    "… square with 99 % of the energy": {"side (pixels)": patches["square_99_25"].mean},
-    "… square with 95 % of the energy": {"side (pixels)": patches["square_95_25"].mean},
-    "… disc above 4.55 % of the peak": {"side (pixels)": patches["diameter_25"].mean},
+    "DnCNN of 9 layers, theoretical": {"side (pixels)": patches["theoretical_25"]},
+    "… square with 99 % of the energy": {"side (pixels)": patches["square_99_25"]},
+    "… square with 95 % of the energy": {"side (pixels)": patches["square_95_25"]},
+    "… disc above 4.55 % of the peak": {"side (pixels)": patches["diameter_25"]},
 }
 figures.table(
     table,
     digits=1,
     caption="Effective patch sizes at σ = 25/255. Daggers: Zhang et al. 2017 (DnCNN), table I. The network's own rows are "
-    "measured on test photographs, mean over three seeds. From the ledger: claims receptive_field-denoiser and "
-    "receptive_field-noise.",
+    "measured on test photographs, mean over three seeds.",
+    note=patches,
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
