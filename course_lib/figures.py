@@ -677,6 +677,19 @@ def panel(draw: Callable[[Axes], None], size: tuple[float, float], *, dpi: int) 
     return torch.from_numpy(numpy.asarray(canvas.buffer_rgba())[..., :3].copy()).permute(2, 0, 1) / 255
 
 
+def framed(picture: Tensor, *, top: int, left: int, size: int, colour: tuple[float, float, float]) -> Tensor:
+    """The picture in colour with a frame around a square, one pixel wide.
+
+    `picture` is (..., C, H, W) with C = 1 or 3; returns (..., 3, H, W).
+    """
+    shown = picture.expand(*picture.shape[:-3], 3, *picture.shape[-2:]).clone()
+    frame = torch.zeros(shown.shape[-2:], dtype=torch.bool)
+    frame[max(top - 1, 0) : top + size + 1, max(left - 1, 0) : left + size + 1] = True
+    frame[top : top + size, left : left + size] = False
+    shown[..., frame] = torch.tensor(colour)[:, None]
+    return shown
+
+
 def code(*objects: Any) -> Any:
     """The source code of functions, methods or classes of the library, one below the other, as a notebook shows it."""
     from IPython.display import Code

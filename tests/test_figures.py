@@ -356,6 +356,16 @@ def test_a_panel_is_a_small_plot_as_a_picture() -> None:
     assert float(panel.max()) == 1.0 and bool((panel[0] - panel[1] > 0.5).any())
 
 
+def test_a_frame_lies_around_its_square_and_is_cut_at_the_border() -> None:
+    gray = torch.full((1, 1, 6, 7), 0.5)
+    shown = figures.framed(gray, top=0, left=2, size=3, colour=(1.0, 0.0, 0.25))
+    assert shown.shape == (1, 3, 6, 7) and bool((gray == 0.5).all())
+    marked = (shown[0] != 0.5).any(dim=0)
+    rows = ["0100010", "0100010", "0100010", "0111110", "0000000", "0000000"]
+    assert marked.int().tolist() == [[int(mark) for mark in row] for row in rows]
+    assert shown[0, :, 3, 3].tolist() == [1.0, 0.0, 0.25]
+
+
 def test_code_shows_the_source_of_several_objects() -> None:
     shown = figures.code(figures.FigureError, figures.Picture.html.fget)
     assert shown.language == "python"

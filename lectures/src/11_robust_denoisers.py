@@ -434,16 +434,6 @@ def in_colour(weights):
     return 1 - torch.stack([0.3 * up + down, up + 0.7 * down, up + 0.2 * down])
 
 
-def marked(image, row, column):
-    """A gray picture in colour, with a frame around a pixel."""
-    picture = image.clamp(0, 1)[0].repeat(3, 1, 1)
-    frame = torch.ones(7, 7, dtype=torch.bool)
-    frame[1:-1, 1:-1] = False
-    window = picture[:, row - 3 : row + 4, column - 3 : column + 4]
-    window[:, frame] = torch.tensor([1.0, 0.69, 0.0])[:, None]
-    return picture
-
-
 grid = [(row, column) for row in rows for column in columns]
 seen = {level: noisy(view, level, "viewer") for level in viewed}
 chosen = {
@@ -458,8 +448,9 @@ def viewer(row, column, level):
     ]
     enlarged = in_colour(field).repeat_interleave(5, dim=1).repeat_interleave(5, dim=2)
     enlarged[:, [0, -1]] = enlarged[:, :, [0, -1]] = 0.6  # a frame
+    at = dict(top=row - 2, left=column - 2, size=5, colour=(1.0, 0.69, 0.0))
     return {
-        "noisy image": marked(seen[level], row, column),
+        "noisy image": figures.framed(seen[level].clamp(0, 1), **at),
         "filter of the pixel": enlarged,
     }
 

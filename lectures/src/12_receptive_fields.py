@@ -250,13 +250,10 @@ def bright(field, *, size=None, side=None):
         (field / field.max()).clamp(min=0).sqrt(), (rim, rim, rim, rim)
     )
     picture = picture[None, None].repeat(1, 3, 1, 1)
-    if side is not None and side + 2 <= size:
-        ring = torch.zeros(size, size, dtype=torch.bool)
-        low, high = size // 2 - side // 2 - 1, size // 2 - side // 2 + side
-        ring[low : high + 1, low : high + 1] = True
-        ring[low + 1 : high, low + 1 : high] = False
-        picture[0, :, ring] = torch.tensor([0.9, 0.45, 0.1])[:, None]
-    return picture
+    if side is None or side + 2 > size:
+        return picture
+    low = size // 2 - side // 2
+    return figures.framed(picture, top=low, left=low, size=side, colour=(0.9, 0.45, 0.1))
 
 
 fields = {

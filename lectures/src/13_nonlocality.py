@@ -199,17 +199,14 @@ def group_of(photograph, where, down, right):
 
 def outlined(picture, corners):
     """The picture in colour: an orange square around the first patch, a blue veil over the others."""
-    blue, orange = torch.tensor([[0.0, 0.55, 1.0], [1.0, 0.55, 0.0]])[..., None, None]
+    blue = torch.tensor([0.0, 0.55, 1.0])[:, None, None]
     veil = torch.zeros(1, *picture.shape[-2:])
     for top, left in corners[1:]:
         veil[:, top : top + 10, left : left + 10] += 0.15
     veil.clamp_(max=0.6)
     shown = picture[0].clamp(0, 1) * (1 - veil) + blue * veil
     top, left = corners[0]
-    frame = torch.zeros(1, *picture.shape[-2:], dtype=torch.bool)
-    frame[:, top - 1 : top + 11, left - 1 : left + 11] = True
-    frame[:, top : top + 10, left : left + 10] = False
-    return torch.where(frame, orange, shown)
+    return figures.framed(shown, top=top, left=left, size=10, colour=(1.0, 0.55, 0.0))
 
 
 def sheet(picture, corners):
