@@ -8,6 +8,7 @@ pixels of a page.
 from __future__ import annotations
 
 import base64
+import inspect
 import io
 import math
 import textwrap
@@ -15,7 +16,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
@@ -61,6 +62,16 @@ _STYLE = {
 Series = Sequence[float | None] | Tensor
 
 
+class Note(Protocol):
+    """What may stand below a caption, folded: `claims.cite` makes notes on the origin of numbers."""
+
+    @property
+    def html(self) -> str: ...
+
+    @property
+    def text(self) -> str: ...
+
+
 class FigureError(ValueError):
     """A figure that cannot be drawn as asked; the message says what came and what to change."""
 
@@ -74,6 +85,7 @@ class Picture:
     caption: str = ""
     width: int = 700  # pixels on the page
     data: Table | None = None
+    notes: tuple[Note, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.alt.strip():
@@ -85,7 +97,7 @@ class Picture:
         return {
             "text/html": self.html,
             "image/png": base64.b64encode(self.png).decode("ascii"),
-            "text/plain": "\n".join(filter(None, (self.caption, self.alt))),
+            "text/plain": "\n".join(filter(None, (self.caption, self.alt, *(note.text for note in self.notes)))),
         }
 
     @property
@@ -95,6 +107,7 @@ class Picture:
         caption = escape(self.caption)
         if self.data:
             caption += f"<details><summary>Numbers</summary>{self.data.html}</details>"
+        caption += "".join(note.html for note in self.notes)
         return (
             f'<figure style="margin:1em 0;max-width:{self.width}px">'
             f'<img class="dark-light" src="{source}" alt="{escape(self.alt)}" '
@@ -127,6 +140,7 @@ class Table:
     corner: str = ""
     digits: int | None = 2
     best: tuple[frozenset[int], ...] = ()  # for each column the rows in bold
+    notes: tuple[Note, ...] = ()
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         return {"text/html": self.html, "text/plain": self.text}
@@ -153,7 +167,7 @@ class Table:
         )
         foot = "".join(
             f'<tr style="background:none"><td colspan="{len(self.columns) + 1}" style="{left}">{note}</td></tr>'
-            for note in self._notes()
+            for note in self._footnotes()
         )
         return (
             f'<div style="overflow-x:auto;margin:1em 0" tabindex="0" role="region" aria-label="{escape(self.caption)}">'
@@ -161,13 +175,13 @@ class Table:
             f'<caption style="caption-side:top;text-align:left;padding-bottom:.4em">{escape(self.caption)}</caption>'
             f'<thead><tr style="background:none">{head}</tr></thead><tbody>{"".join(rows)}</tbody>'
             + (f"<tfoot>{foot}</tfoot>" if foot else "")
-            + "</table></div>"
+            + f"</table>{''.join(note.html for note in self.notes)}</div>"
         )
 
     @property
     def text(self) -> str:
         """The table in plain text, columns aligned."""
-        hang = " " if self._notes() else ""  # digits stay under digits
+        hang = " " if self._footnotes() else ""  # digits stay under digits
         words = [
             (name, *(self._text(c) + ("†" if isinstance(c, Paper) else hang) for c in cells))
             for name, cells in self.rows
@@ -180,7 +194,7 @@ class Table:
             ).rstrip()
             for row in grid
         ]
-        return "\n".join([self.caption, *lines, *self._notes()])
+        return "\n".join([self.caption, *lines, *self._footnotes(), *(note.text for note in self.notes)])
 
     def _text(self, cell: Cell) -> str:
         value = cell.value if isinstance(cell, Paper) else cell
@@ -192,7 +206,7 @@ class Table:
             return f"{value:,}".replace(",", "\u202f")  # 554 112, the space narrow and unbreakable
         return str(value)
 
-    def _notes(self) -> list[str]:
+    def _footnotes(self) -> list[str]:
         cells = [cell for _, row in self.rows for cell in row]
         return ["† printed in the paper, not measured here."] if any(isinstance(cell, Paper) for cell in cells) else []
 
@@ -206,13 +220,14 @@ def table(
     paper: Collection[str] = (),
     digits: int | None = 2,
     best: str | Mapping[str, str] | None = None,
+    note: Note | Sequence[Note] = (),
 ) -> Table:
     """Numbers side by side, measured ones and the paper's, each known for what it is.
 
     `rows` is {row: {column: value}}; a missing value is shown as a dash. `paper` names the rows or columns that come
     from the paper; a single value is marked with `Paper(28.3)`. `best` is "max" or "min" (or {column: ...}): the best
     measured value of a column is bold. Floats show `digits` decimals (None: as short as they are), integers and words
-    stand as they are.
+    stand as they are. `note` stands below, folded.
     """
     names = list(columns) if columns is not None else list(dict.fromkeys(name for row in rows.values() for name in row))
     if not rows or not names:
@@ -242,7 +257,7 @@ def table(
     if wrong := [word for word in wanted.values() if word not in ("max", "min")]:
         raise FigureError(f"best is 'max' or 'min', got {wrong[0]!r}")
     bold = [_best([row[j] for row in cells.values()], wanted.get(name), digits) for j, name in enumerate(names)]
-    return Table(tuple(cells.items()), tuple(names), caption, corner, digits, tuple(bold))
+    return Table(tuple(cells.items()), tuple(names), caption, corner, digits, tuple(bold), _several(note))
 
 
 def _best(column: Sequence[Cell], which: str | None, digits: int | None) -> frozenset[int]:
@@ -429,12 +444,14 @@ def lines(
     paper: Mapping[str, Mapping[float, float]] | None = None,
     mark: Mapping[str, float] | None = None,
     log: str = "",
+    note: Note | Sequence[Note] = (),
 ) -> Picture:
     """Curves over one axis, with a band where a curve was measured several times, and the paper's points hollow.
 
     A curve is a sequence as long as `x`, or (mean, low, high) of such sequences; None or NaN leaves a gap. `paper`
     gives the paper's points {label: {x: y}}; under a curve's label they take its colour. `mark` draws labelled vertical
-    lines {text: x}. `log` is "x", "y" or "xy". Alt text is written from the numbers unless given.
+    lines {text: x}. `log` is "x", "y" or "xy". Alt text is written from the numbers unless given. `note` stands below
+    the caption, folded.
     """
     places = _floats(x)
     paper = paper or {}
@@ -527,7 +544,8 @@ def lines(
             f"{label} in the paper: {_ends(list(points), list(points.values()))}" for label, points in paper.items()
         ]
         alt = f"{ylabel} against {xlabel}. " + ". ".join(said) + "."
-    return _picture(draw, _PAGE, 4.0 + 0.25 * math.ceil(len(names) / 3), alt=alt, caption=caption, data=numbers)
+    height = 4.0 + 0.25 * math.ceil(len(names) / 3)
+    return _picture(draw, _PAGE, height, alt=alt, caption=caption, data=numbers, notes=_several(note))
 
 
 def bars(
@@ -539,12 +557,13 @@ def bars(
     paper: Collection[str] = (),
     base: float = 0.0,
     digits: int = 2,
+    note: Note | Sequence[Note] = (),
 ) -> Picture:
     """Named quantities as horizontal bars with their numbers; the paper's are hollow and say so.
 
     `values` is {name: value}, or {group: {name: value}} for groups that compare the same names. `paper` lists the names
     that are the paper's. Bars start at `base`; where that is not zero the axis says so, since lengths then do not
-    compare. Alt text is written from the numbers unless given.
+    compare. Alt text is written from the numbers unless given. `note` stands below the caption, folded.
     """
     grouped = any(isinstance(value, Mapping) for value in values.values())
     groups: dict[str, dict[str, float]] = {}
@@ -624,7 +643,58 @@ def bars(
         alt=alt,
         caption=caption,
         data=numbers,
+        notes=_several(note),
     )
+
+
+def scored(pictures: Mapping[str, Tensor], *, reference: Tensor) -> dict[str, Tensor]:
+    """Pictures for a player, clipped to [0, 1], with their PSNR in the titles.
+
+    `pictures` and `reference` are (1, C, H, W).
+
+    >>> y = torch.zeros(1, 1, 8, 8)
+    >>> list(scored({"noisy": y + 0.1}, reference=y))
+    ['noisy, 20.00 dB']
+    """
+    return {
+        f"{title}, {_psnr(picture[0], reference[0], title):.2f} dB": picture.clamp(0, 1)
+        for title, picture in pictures.items()
+    }
+
+
+def panel(draw: Callable[[Axes], None], size: tuple[float, float], *, dpi: int) -> Tensor:
+    """A small plot as a picture (3, H, W) for a player; `draw` gets its axes, `size` is in inches."""
+    import numpy
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, dpi=dpi, layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.spines[["top", "right"]].set_visible(False)
+    draw(axes)
+    canvas.draw()
+    return torch.from_numpy(numpy.asarray(canvas.buffer_rgba())[..., :3].copy()).permute(2, 0, 1) / 255
+
+
+def framed(picture: Tensor, *, top: int, left: int, size: int, colour: tuple[float, float, float]) -> Tensor:
+    """The picture in colour with a frame around a square, one pixel wide.
+
+    `picture` is (..., C, H, W) with C = 1 or 3; returns (..., 3, H, W).
+    """
+    shown = picture.expand(*picture.shape[:-3], 3, *picture.shape[-2:]).clone()
+    frame = torch.zeros(shown.shape[-2:], dtype=torch.bool)
+    frame[max(top - 1, 0) : top + size + 1, max(left - 1, 0) : left + size + 1] = True
+    frame[top : top + size, left : left + size] = False
+    shown[..., frame] = torch.tensor(colour)[:, None]
+    return shown
+
+
+def code(*objects: Any) -> Any:
+    """The source code of functions, methods or classes of the library, one below the other, as a notebook shows it."""
+    from IPython.display import Code
+
+    return Code("\n".join(inspect.getsource(part) for part in objects), language="python")
 
 
 @contextmanager
@@ -651,6 +721,7 @@ def _picture(
     caption: str,
     photograph: bool = False,
     data: Table | None = None,
+    notes: tuple[Note, ...] = (),
 ) -> Picture:
     """Draw on a canvas of our own and keep the pixels as a small PNG."""
     with _style():
@@ -663,7 +734,11 @@ def _picture(
         draw(figure)
         canvas.draw()
         pixels = numpy.asarray(canvas.buffer_rgba())[..., :3].copy()
-    return Picture(_png(pixels, exact=photograph), alt, caption, round(width * _CSS_PX), data)
+    return Picture(_png(pixels, exact=photograph), alt, caption, round(width * _CSS_PX), data, notes)
+
+
+def _several(note: Note | Sequence[Note]) -> tuple[Note, ...]:
+    return tuple(note) if isinstance(note, Sequence) else (note,)
 
 
 def _png(pixels: Any, *, exact: bool) -> bytes:

@@ -328,6 +328,50 @@ def test_a_table_escapes_what_it_shows() -> None:
     assert "&lt;b&gt;" in html and "&quot;a&quot; &amp; b" in html and "&lt;/td&gt;" in html and "σ &lt; 25" in html
 
 
+class Remark:
+    html, text = "<details><summary>a &lt; b</summary></details>", "a < b"
+
+
+def test_a_note_stands_folded_below_the_caption_and_below_the_plain_text() -> None:
+    drawn = figures.bars({"a": 1.0}, xlabel="x", caption="c", note=Remark())
+    assert drawn.html.endswith(f"</details>{Remark.html}</figcaption></figure>")  # behind the folded numbers
+    assert drawn._repr_mimebundle_()["text/plain"] == "c\nx. a 1.00.\na < b"
+    curve = figures.lines([1, 2], {"a": [1.0, 2.0]}, xlabel="x", ylabel="y", note=[Remark(), Remark()])
+    assert curve.html.count(Remark.html) == 2
+    table = figures.table({"a": {"x": 1.0}}, caption="c", note=Remark())
+    assert table.html.endswith(f"</table>{Remark.html}</div>") and table.text.endswith("\na < b")
+    assert figures.bars({"a": 1.0}, xlabel="x").png == figures.bars({"a": 1.0}, xlabel="x", note=Remark()).png
+
+
+def test_scored_pictures_are_clipped_and_have_their_psnr_in_the_title() -> None:
+    y = torch.full((1, 1, 8, 8), 0.95)
+    shown = figures.scored({"bright": y + 0.1, "exact": y}, reference=y)
+    assert list(shown) == ["bright, 26.02 dB", "exact, inf dB"]  # the error is 0.05 after clipping
+    assert float(shown["bright, 26.02 dB"].max()) == 1.0
+
+
+def test_a_panel_is_a_small_plot_as_a_picture() -> None:
+    panel = figures.panel(lambda axes: axes.plot([0, 1], [0, 1], color="red"), (2.0, 1.0), dpi=50)
+    assert panel.shape == (3, 50, 100) and panel.dtype == torch.float32
+    assert float(panel.max()) == 1.0 and bool((panel[0] - panel[1] > 0.5).any())
+
+
+def test_a_frame_lies_around_its_square_and_is_cut_at_the_border() -> None:
+    gray = torch.full((1, 1, 6, 7), 0.5)
+    shown = figures.framed(gray, top=0, left=2, size=3, colour=(1.0, 0.0, 0.25))
+    assert shown.shape == (1, 3, 6, 7) and bool((gray == 0.5).all())
+    marked = (shown[0] != 0.5).any(dim=0)
+    rows = ["0100010", "0100010", "0100010", "0111110", "0000000", "0000000"]
+    assert marked.int().tolist() == [[int(mark) for mark in row] for row in rows]
+    assert shown[0, :, 3, 3].tolist() == [1.0, 0.0, 0.25]
+
+
+def test_code_shows_the_source_of_several_objects() -> None:
+    shown = figures.code(figures.FigureError, figures.Picture.html.fget)
+    assert shown.language == "python"
+    assert shown.data.startswith("class FigureError(ValueError):") and "\n\n    @property\n    def html" in shown.data
+
+
 Y = clean()
 
 

@@ -1,17 +1,15 @@
 """A quiz for oneself: every wrong answer says why it is wrong, and one may try again.
 
-Texts are plain; `backticks` set code. Formulas are written with letters (σ, η): the frame loads no mathematics.
-
-    Quiz([Question("What does the residual network predict?", [
-        Option("the noise", correct=True, why="z - y is what it is trained on."),
-        Option("the clean image", why="That is z minus its output."),
-    ])])
+A lecture writes its quiz as text, which `Quiz.parse` reads. Texts are plain; `backticks` set code. Formulas are written
+with letters (σ, η): the frame loads no mathematics.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -20,6 +18,7 @@ from typing import Any
 from course_lib.widgets import sandbox
 
 MAX_WIDTH = 720
+_OPTION = re.compile(r"- ?\[([ x])\]([^|]*)(?:\|(.*))?")
 
 
 class QuizError(ValueError):
@@ -38,7 +37,9 @@ class Option:
         if not self.text.strip():
             raise QuizError("an option has no text")
         if not self.correct and not self.why.strip():
-            raise QuizError(f"the wrong option {self.text!r} needs why=..., what a student who chose it should read")
+            raise QuizError(
+                f"the wrong option {self.text!r} needs why=... or | ... in a text: what a student who chose it reads"
+            )
 
     @property
     def reply(self) -> str:
@@ -74,6 +75,30 @@ class Quiz:
     def __post_init__(self) -> None:
         if not len(self.questions):
             raise QuizError("a quiz needs at least one question")
+
+    @classmethod
+    def parse(cls, text: str, *, title: str = "Check yourself") -> Quiz:
+        """Read a quiz from text: paragraphs of a question and its options, with blank lines between them.
+
+        `- [x] text` is the right option, `- [ ] text | why` a wrong one with its reason; the right one may have a
+        reason too. A long line continues on the next one, which is indented. A number before a question is left out.
+
+        >>> quiz = Quiz.parse('''
+        ... What does the residual network predict?
+        ... - [x] the noise | z - y is what it is trained on.
+        ... - [ ] the clean image | That is z
+        ...   minus its output.
+        ... ''')
+        >>> [option.reply for option in quiz.questions[0].options]
+        ['Right. z - y is what it is trained on.', 'Not this one. That is z minus its output.']
+        """
+        paragraphs: list[list[tuple[int, str]]] = [[]]
+        for number, line in enumerate(textwrap.dedent(text).splitlines(), 1):
+            if line.strip():
+                paragraphs[-1].append((number, line))
+            elif paragraphs[-1]:
+                paragraphs.append([])
+        return cls([_question(paragraph) for paragraph in paragraphs if paragraph], title)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         return {"text/html": self.html, "text/plain": self.text}
@@ -111,6 +136,45 @@ class Quiz:
             total += max(sandbox.text_height(option.reply, inside - 16) for option in question.options)
             total += sum(sandbox.text_height(option.text, inside - 54) + 32 for option in question.options)
         return total
+
+
+@contextmanager
+def _in_line(number: int) -> Iterator[None]:
+    """Say in which line of the text a mistake is."""
+    try:
+        yield
+    except QuizError as error:
+        raise QuizError(f"line {number}: {error}") from None
+
+
+def _question(paragraph: Sequence[tuple[int, str]]) -> Question:
+    """The question of a paragraph, given as numbered lines."""
+    whole: list[tuple[int, str]] = []  # the question, then each option, with the number of its first line
+    for number, line in paragraph:
+        if not whole or line.startswith("-"):
+            whole.append((number, line.strip()))
+        elif line[0].isspace() or len(whole) == 1:
+            begun, start = whole[-1]
+            whole[-1] = (begun, f"{start} {line.strip()}")
+        else:
+            raise QuizError(
+                f"line {number}: expected an option, got {line!r}. An option starts with '- [x]' or '- [ ]', a line"
+                " that continues one is indented, and a blank line comes before the next question"
+            )
+    (number, text), *options = whole
+    if text.startswith("-"):
+        raise QuizError(f"line {number}: expected a question before its options, got {text!r}")
+    found = [_option(*option) for option in options]
+    with _in_line(number):
+        return Question(re.sub(r"^\d+[.)]\s+", "", text), found)
+
+
+def _option(number: int, line: str) -> Option:
+    with _in_line(number):
+        if (match := _OPTION.fullmatch(line)) is None:
+            raise QuizError(f"expected an option, '- [x] right' or '- [ ] wrong | why', got {line!r}")
+        mark, text, why = match.groups(default="")
+        return Option(text.strip(), correct=mark == "x", why=why.strip())
 
 
 def _formatted(text: str) -> str:

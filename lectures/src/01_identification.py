@@ -8,14 +8,13 @@
 # of their own; from picture to picture pose, light, expression and background change.
 
 # %% slideshow={"slide_type": "-"}
-import inspect
 import math
 
 import torch
-from IPython.display import Code, display
+from IPython.display import display
 
 from course_lib import figures
-from course_lib.claims import measured, summarise
+from course_lib.claims.cite import cite
 from course_lib.data.identities import people, split
 from course_lib.data.readers import Labelled
 from course_lib.metric import identification, triplet
@@ -33,7 +32,7 @@ from course_lib.networks import Embedding, settle
 from course_lib.profiles import Budget, choose
 from course_lib.randomness import generator
 from course_lib.widgets.player import Axis, Player
-from course_lib.widgets.quiz import Option, Question, Quiz
+from course_lib.widgets.quiz import Quiz
 
 counts = choose(smoke=(20, 6, 21), lecture=(160, 40, 40), full=(160, 40, 40))
 others, strangers, office = split(
@@ -108,30 +107,26 @@ print("times that it says 'unknown':", sum(int(p.argmax()) >= 20 for p in shares
 # - **Nobody can stay out.** The shares sum to one over the people that are known. A stranger gets a name, too.
 
 # %% slideshow={"slide_type": "subslide", "minutes": 2}
-newcomer_figures = summarise(measured("identification-newcomer"))
-percent = {key: 100 * value.mean for key, value in newcomer_figures.items()}
-figures.table(
-    {
-        "decisions about the others that change when one person is added (%)": {
-            "classifier, trained anew": percent["classifier_changed"],
-            "templates (below)": percent["gallery_changed"],
-        },
-        "... when nobody is added, and the training is repeated from other first weights (%)": {
-            "classifier, trained anew": percent["classifier_changed_by_lot"],
-            "templates (below)": None,
-        },
-        "... when one is added, and the newcomer is not nearer (%)": {
-            "classifier, trained anew": None,
-            "templates (below)": percent["gallery_changed_without_cause"],
-        },
-        "strangers whom it names with a share above one half (%)": {
-            "classifier, trained anew": percent["strangers_sure"],
-            "templates (below)": None,
-        },
+one_more = cite("identification-newcomer")
+anew, below = "classifier, trained anew", "templates (below)"
+rows = {
+    "decisions about the others that change when one person is added (%)": {
+        anew: "classifier_changed",
+        below: "gallery_changed",
     },
+    "... when nobody is added, and the training is repeated from other first weights (%)": {
+        anew: "classifier_changed_by_lot"
+    },
+    "... when one is added, and the newcomer is not nearer (%)": {
+        below: "gallery_changed_without_cause"
+    },
+    "strangers whom it names with a share above one half (%)": {anew: "strangers_sure"},
+}
+figures.table(
+    {what: one_more.row(metrics, times=100) for what, metrics in rows.items()},
     digits=1,
-    caption="Twenty people, then twenty-one. Mean of three seeds. From the ledger: claims identification-retraining and "
-    "identification-strangers.",
+    caption="Twenty people, then twenty-one. Mean of three seeds.",
+    note=one_more,
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
@@ -305,10 +300,7 @@ print(
 # latent space. In the library:
 
 # %% slideshow={"slide_type": "-"}
-Code(
-    inspect.getsource(Classifier.latent) + "\n" + inspect.getsource(distances),
-    language="python",
-)
+figures.code(Classifier.latent, distances)
 
 # %% slideshow={"slide_type": "subslide", "minutes": 3}
 general, history = identification.train(
@@ -350,25 +342,23 @@ figures.bars(
 )
 
 # %% slideshow={"slide_type": "subslide", "minutes": 3, "notes": "People and pictures grow together from row to row; only the number of steps is the same for all three."}
-found = summarise(measured("identification-spaces"))
+found = cite("identification-spaces")
+embeddings = {
+    "pixels": "pixels",
+    "a random network": "random",
+    "classifier of 10 people": "latent_10",
+    "classifier of 40 people": "latent_40",
+    "classifier of 160 people": "latent_160",
+}
+columns = {"one template (%)": "one", "three templates (%)": "three"}
 figures.table(
-    {
-        name: {
-            "one template (%)": 100 * found[f"{key}_one"].mean,
-            "three templates (%)": 100 * found[f"{key}_three"].mean,
-        }
-        for name, key in {
-            "pixels": "pixels",
-            "a random network": "random",
-            "classifier of 10 people": "latent_10",
-            "classifier of 40 people": "latent_40",
-            "classifier of 160 people": "latent_160",
-        }.items()
-    },
+    found.rows(embeddings, columns, times=100),
     digits=0,
     best="max",
-    caption="Right names of forty other people, mean of three seeds; every classifier got the same number of steps. From the "
-    "ledger: claims identification-latent, identification-learnt and identification-more-people.",
+    caption="Right names of forty other people, mean of three seeds; every classifier got the same number of steps.",
+    note=found.about(
+        "identification-latent", "identification-learnt", "identification-more-people"
+    ),
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
@@ -475,13 +465,7 @@ figures.images(
 # A gallery is a dictionary from names to vectors. These are all its methods that matter:
 
 # %% slideshow={"slide_type": "-"}
-Code(
-    "\n".join(
-        inspect.getsource(method)
-        for method in (Gallery.enrol, Gallery.remove, Gallery.scores, Gallery.identify)
-    ),
-    language="python",
-)
+figures.code(Gallery.enrol, Gallery.remove, Gallery.scores, Gallery.identify)
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "subslide", "minutes": 2}
 weights = {name: value.clone() for name, value in general.state_dict().items()}
@@ -541,18 +525,18 @@ print("with a far template, minimum rule:", line.scores(visitor, rule="minimum")
 # names more people rightly with three and with six templates. And why did more templates harm the pixels?
 
 # %% slideshow={"slide_type": "-"}
+rules = {
+    "mean rule (%)": "latent_160",
+    "minimum rule (%)": "minimum",
+    "pixels, mean rule (%)": "pixels",
+}
+templates = {"one template": "one", "three templates": "three", "six templates": "six"}
 figures.table(
-    {
-        f"{word} template{'s' if word != 'one' else ''}": {
-            "mean rule (%)": 100 * found[f"latent_160_{word}"].mean,
-            "minimum rule (%)": 100 * found[f"minimum_{word}"].mean,
-            "pixels, mean rule (%)": 100 * found[f"pixels_{word}"].mean,
-        }
-        for word in ("one", "three", "six")
-    },
+    found.rows(templates, rules, "{1}_{0}", times=100),
     digits=1,
     caption="Right names of forty people never trained on, in the latent space of a classifier of 160 and by pixels. Mean of "
-    "three seeds. From the ledger: claims identification-minimum and identification-pixel-templates.",
+    "three seeds.",
+    note=found.about("identification-minimum", "identification-pixel-templates"),
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
@@ -614,15 +598,14 @@ print("a larger gamma never lets in fewer:", counts_in == sorted(counts_in))
 # the smallest of them gets smaller. **Predict** what one and the same $\gamma$ does when the office grows.
 
 # %% slideshow={"slide_type": "-"}
+sizes = {f"{users} people enrolled": users for users in (5, 10, 20)}
 figures.bars(
-    {
-        f"{users} people enrolled": 100 * found[f"strangers_named_{users}"].mean
-        for users in (5, 10, 20)
-    },
+    found.row(sizes, "strangers_named_{}", times=100),
     xlabel="strangers that get a name (%)",
     digits=1,
     caption="γ was chosen once, for ten people, to let in a tenth of some strangers; these are others. Mean of three "
-    "seeds. From the ledger: claim identification-gallery.",
+    "seeds.",
+    note=found.about("identification-gallery"),
 )
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "The stamp is eight by eight pixels. Ask how the training loss will look: splendid. That is the point; nothing in the training tells."}
@@ -727,23 +710,18 @@ figures.table(
 # faces move in the frame, the lamp changes, or the picture is mirrored:
 
 # %% slideshow={"slide_type": "-"}
-orl = summarise(measured("identification-orl"))
+orl = cite("identification-orl")
 figures.table(
-    {
-        label: {
-            "as they are (%)": 100 * orl[f"{space}_clean"].mean,
-            "moved, lit, mirrored (%)": 100 * orl[f"{space}_moved"].mean,
-        }
-        for label, space in {
-            "pixels": "pixels",
-            "latent space of a classifier of 25 others": "latent",
-        }.items()
-    },
+    orl.rows(
+        {"pixels": "pixels", "latent space of a classifier of 25 others": "latent"},
+        {"as they are (%)": "clean", "moved, lit, mirrored (%)": "moved"},
+        times=100,
+    ),
     digits=0,
     best="max",
     caption="Right names of 15 people of the ORL set with three templates each; the other pictures shifted by up to four of 46 "
-    "pixels, 30 % darker or brighter, half of them mirrored. Mean of three seeds. From the ledger: claim "
-    "identification-orl.",
+    "pixels, 30 % darker or brighter, half of them mirrored. Mean of three seeds.",
+    note=orl,
 )
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 2, "notes": "Go round: one sentence each."}
@@ -761,78 +739,38 @@ figures.table(
 # One thing is odd about all this: $f$ was trained to classify, and we use it to measure distances. Why not train it for that?
 
 # %% slideshow={"slide_type": "slide", "minutes": 5, "notes": "Let everyone answer alone first."}
-Quiz(
-    [
-        Question(
-            "A colleague is enrolled by storing two more vectors. Whose identification can change?",
-            [
-                Option(
-                    "That of visits for which the colleague's score is strictly the lowest",
-                    correct=True,
-                ),
-                Option(
-                    "Nobody's but the colleague's own",
-                    why="A visit of somebody else can be nearer to the new templates than to all old ones; then the answer changes, and is wrong.",
-                ),
-                Option(
-                    "Everybody's, since the network is another one now",
-                    why="That is a classifier with a new output. Here no weight has changed.",
-                ),
-            ],
-        ),
-        Question(
-            "A user's templates are 0 and 4 on a line. A visitor stands at 1. The mean rule says …",
-            [
-                Option("2", correct=True, why="(1 + 3) / 2."),
-                Option(
-                    "1",
-                    why="That is the minimum rule. It is also how far 1 is from the mean template, which lies at 2.",
-                ),
-                Option(
-                    "4",
-                    why="That is the sum. The mean rule divides by the number of templates.",
-                ),
-            ],
-        ),
-    ]
-)
+Quiz.parse("""
+A colleague is enrolled by storing two more vectors. Whose identification can change?
+- [x] That of visits for which the colleague's score is strictly the lowest
+- [ ] Nobody's but the colleague's own | A visit of somebody else can be nearer to the new
+  templates than to all old ones; then the answer changes, and is wrong.
+- [ ] Everybody's, since the network is another one now | That is a classifier with a new
+  output. Here no weight has changed.
+
+A user's templates are 0 and 4 on a line. A visitor stands at 1. The mean rule says …
+- [x] 2 | (1 + 3) / 2.
+- [ ] 1 | That is the minimum rule. It is also how far 1 is from the mean template, which
+  lies at 2.
+- [ ] 4 | That is the sum. The mean rule divides by the number of templates.
+""")
 
 # %% slideshow={"slide_type": "subslide"}
-Quiz(
-    [
-        Question(
-            "You chose γ so that one stranger in ten comes in. Then the staff doubles. At the same γ …",
-            [
-                Option("more strangers come in", correct=True),
-                Option(
-                    "as many come in, since γ is the same",
-                    why="A stranger's score is the smallest over all users. With more of them it can only fall.",
-                ),
-                Option(
-                    "fewer come in, since the door knows more people",
-                    why="Knowing more people means more templates to be near to by chance.",
-                ),
-            ],
-        ),
-        Question(
-            "A shifted picture of a face and one with a dark box over the eyes are equally far from the original, pixel by pixel. This means that …",
-            [
-                Option(
-                    "pixel distance cannot tell which of them still shows the person",
-                    correct=True,
-                ),
-                Option(
-                    "both are equally good pictures of the person",
-                    why="The distance says so. You see that it is wrong.",
-                ),
-                Option(
-                    "the shift was too large",
-                    why="For every shift there is a box, weaker or stronger, at the same distance.",
-                ),
-            ],
-        ),
-    ]
-)
+Quiz.parse("""
+You chose γ so that one stranger in ten comes in. Then the staff doubles. At the same γ …
+- [x] more strangers come in
+- [ ] as many come in, since γ is the same | A stranger's score is the smallest over all
+  users. With more of them it can only fall.
+- [ ] fewer come in, since the door knows more people | Knowing more people means more
+  templates to be near to by chance.
+
+A shifted picture of a face and one with a dark box over the eyes are equally far from the
+original, pixel by pixel. This means that …
+- [x] pixel distance cannot tell which of them still shows the person
+- [ ] both are equally good pictures of the person | The distance says so. You see that it
+  is wrong.
+- [ ] the shift was too large | For every shift there is a box, weaker or stronger, at the
+  same distance.
+""")
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## Exercises

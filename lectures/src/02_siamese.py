@@ -7,20 +7,17 @@
 # show the same person. Which two are nearest to each other, in pixels and for the classifier?
 
 # %% slideshow={"slide_type": "-"}
-import inspect
-import io
 import math
 from statistics import fmean
 
 import torch
-from IPython.display import Code, display
+from IPython.display import display
 
 from course_lib import figures
-from course_lib.claims import measured, summarise
+from course_lib.claims.cite import cite
 from course_lib.claims.criteria import interval
 from course_lib.claims.triplet import gains
 from course_lib.data import identities
-from course_lib.data.images import decode
 from course_lib.metric import contrastive, identification, triplet
 from course_lib.metric.batches import jitter
 from course_lib.metric.contrastive import batch_loss, hadsell_loss, pairs, slide_loss
@@ -39,7 +36,7 @@ from course_lib.networks import Embedding
 from course_lib.profiles import Budget, choose
 from course_lib.widgets.forces import Forces
 from course_lib.widgets.player import Axis, Player
-from course_lib.widgets.quiz import Option, Question, Quiz
+from course_lib.widgets.quiz import Quiz
 
 everybody = identities.people(
     choose(smoke=40, lecture=240, full=240), each=choose(smoke=6, lecture=12, full=12)
@@ -172,8 +169,7 @@ print("the same while training:", torch.allclose(together, one_by_one, atol=1e-2
 # With plain norms a pair is pulled as hard at distance 0.01 as at 100. Hadsell's pull fades, and its push sets in gently.
 
 # %% slideshow={"slide_type": "subslide"}
-display(Code(inspect.getsource(slide_loss), language="python"))
-Code(inspect.getsource(hadsell_loss), language="python")
+figures.code(slide_loss, hadsell_loss)
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
 # Two points, a = (0, 0) and b = (3, 4), five apart.
@@ -219,7 +215,7 @@ print("by counting:", P * K * (K - 1) // 2, P * K * (P * K - K) // 2)
 # Nine in ten pairs are impostors, and one mean over all of them is nearly theirs alone. The library takes two means:
 
 # %% slideshow={"slide_type": "-"}
-Code(inspect.getsource(batch_loss), language="python")
+figures.code(batch_loss)
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "The dotted reference is the point of the figure: it is what a network pays that has learnt nothing but to be constant."}
 # ## Experiment 1: a distance learnt from pairs
@@ -282,42 +278,34 @@ figures.table(
 # explained below; 0.5 is chance.)
 
 # %% slideshow={"slide_type": "-"}
-stored = summarise(measured("contrastive-people"))
+stored = cite("contrastive-people")
+changed = {
+    "pixels": "pixels",
+    "plain norms, m = 4, 160 people": "slide",
+    "Hadsell's form": "hadsell",
+    "one mean over all pairs": "one_mean",
+    "margin 1": "margin_1",
+    "margin 16": "margin_16",
+    "20 people to learn from": "people_20",
+    "5 people to learn from": "people_5",
+}
 figures.bars(
-    {
-        name: stored[key].mean
-        for name, key in (
-            ("pixels", "pixels"),
-            ("plain norms, m = 4, 160 people", "slide"),
-            ("Hadsell's form", "hadsell"),
-            ("one mean over all pairs", "one_mean"),
-            ("margin 1", "margin_1"),
-            ("margin 16", "margin_16"),
-            ("20 people to learn from", "people_20"),
-            ("5 people to learn from", "people_5"),
-        )
-    },
+    stored.row(changed),
     xlabel="equal error rate on people never seen",
     caption="Each row changes one thing of the second one (with five people, each shows eight pictures instead of four); mean "
-    "of three trainings. From the ledger: claims "
-    "contrastive-beats-pixels, contrastive-balance, contrastive-margin-is-scale, contrastive-more-people.",
+    "of three trainings.",
+    note=stored,
 )
 
 # %% slideshow={"slide_type": "subslide", "minutes": 2}
+margins = {"margin 1": "margin_1", "margin 4": "slide", "margin 16": "margin_16"}
+five = {"EER on these five": "people_5_own", "EER on others": "people_5"}
 figures.table(
-    {
-        f"margin {name}": {"mean distance of two people": stored[f"{key}_apart"].mean}
-        for name, key in (("1", "margin_1"), ("4", "slide"), ("16", "margin_16"))
-    }
-    | {
-        "5 people to learn from": {
-            "EER on these five": stored["people_5_own"].mean,
-            "EER on others": stored["people_5"].mean,
-        }
-    },
-    columns=["mean distance of two people", "EER on these five", "EER on others"],
+    stored.rows(margins, {"mean distance of two people": "apart"})
+    | {"5 people to learn from": stored.row(five)},
     digits=3,
-    caption="From the ledger: claims contrastive-margin-is-scale and contrastive-few-people.",
+    caption="Mean of three trainings.",
+    note=stored.about("contrastive-margin-is-scale", "contrastive-few-people"),
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
@@ -366,7 +354,7 @@ Forces(
 # others lie further out. FaceNet (2015) squares both norms; here they are plain.
 
 # %% slideshow={"slide_type": "-"}
-Code(inspect.getsource(triplet_loss), language="python")
+figures.code(triplet_loss)
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
 I, P, N = (
@@ -424,7 +412,7 @@ print("with one picture of each:", len(all_triplets(torch.arange(40)).anchors))
 # - **batch-hard** (Hermans): for each anchor its farthest positive and its nearest negative in the batch.
 
 # %% slideshow={"slide_type": "-"}
-Code(inspect.getsource(batch_hard), language="python")
+figures.code(batch_hard)
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
 line = torch.tensor([[0.0], [2.0], [1.0], [3.0], [9.0]])  # two of one person, three others
@@ -605,7 +593,7 @@ figures.table(
 # All of this depends on the *order* of the distances only. Double them, square them: nothing changes.
 
 # %% slideshow={"slide_type": "subslide"}
-Code(inspect.getsource(roc), language="python")
+figures.code(roc)
 
 # %% [markdown] slideshow={"slide_type": "-"}
 # Four genuine pairs and four impostors by hand. **Before you run it:** where do the errors cross?
@@ -683,8 +671,7 @@ figures.table(
 # with. We let them knock, and put $\gamma$ where a tenth of them gets in.
 
 # %% slideshow={"slide_type": "subslide"}
-display(Code(inspect.getsource(choose_threshold), language="python"))
-Code(inspect.getsource(open_set_rate), language="python")
+figures.code(choose_threshold, open_set_rate)
 
 # %% [markdown] slideshow={"slide_type": "-"}
 # Four visitors who are enrolled and four who are not, at a door with two users. $\gamma$ admits a quarter of the strangers
@@ -733,19 +720,6 @@ for name, space in three.items():
 
 
 # %% slideshow={"slide_type": "-"}
-def panel(draw):
-    """A small plot as an image (3, H, W)."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(3.4, 3.2), dpi=110, layout="constrained")
-    axes = figure.subplots()
-    axes.spines[["top", "right"]].set_visible(False)
-    draw(axes)
-    written = io.BytesIO()
-    figure.savefig(written, format="png")
-    return decode(written.getvalue(), channels=3, name="a plot").float() / 255
-
-
 blue, orange, green = figures.COLOURS[:3]
 unit = {name: both[1].median().item() for name, both in of_pairs.items()}
 curves = {name: accepted(name) for name in three}
@@ -808,7 +782,8 @@ def explored(distance, gamma):
             frameon=False, loc="upper center", ncols=3, columnspacing=0.8, handlelength=1
         )
 
-    return {"all pairs": panel(histogram), "ROC": panel(curve), "the door": panel(bars)}
+    panels = {"all pairs": histogram, "ROC": curve, "the door": bars}
+    return {name: figures.panel(draw, (3.4, 3.2), dpi=110) for name, draw in panels.items()}
 
 
 def said(distance, gamma):
@@ -864,7 +839,7 @@ titles = {
     "orl": "ORL, moved",
     "omniglot": "Omniglot",
 }
-rows = {name: measured(f"triplet-{name}") for name in titles}
+found = {name: cite(f"triplet-{name}") for name in titles}
 shown = {
     "pixels": "pixels",
     "classifier": "classifier",
@@ -873,11 +848,11 @@ shown = {
     "hadsell": "contrastive, Hadsell",
     "triplet": "batch-hard triplets",
 }
-reached = [summarise(of)[f"{one}_fpir"].mean for of in rows.values() for one in shown]
+reached = [of[f"{one}_fpir"] for of in found.values() for one in shown]
 figures.table(
     {
         label: {
-            f"{title}: {figure.upper()}": summarise(rows[name])[f"{one}_{figure}"].mean
+            f"{title}: {figure.upper()}": found[name][f"{one}_{figure}"]
             for name, title in titles.items()
             for figure in ("eer", "dir")
         }
@@ -885,7 +860,8 @@ figures.table(
     },
     caption="Means of three trainings. DIR with γ chosen for 10 % FPIR on validation strangers; on others came out "
     f"{100 * min(reached):.0f} to {100 * max(reached):.0f} %. All begin with small weights in their last layer, the second "
-    "classifier with the usual ones. From the ledger: claims triplet-people-pixels to triplet-omniglot-classifier.",
+    "classifier with the usual ones.",
+    note=list(found.values()),
 )
 
 # %% slideshow={"slide_type": "subslide", "minutes": 3}
@@ -893,15 +869,15 @@ figures.table(
     {
         f"{title}: {shown[other]}": {
             f"{figure.upper()}, {what}": value
-            for figure, gain in gains(rows[name], other).items()
+            for figure, gain in gains(found[name].results, other).items()
             for what, value in zip(("mean", "from", "to"), (fmean(gain), *interval(gain)), strict=True)
         }
         for name, title in titles.items()
         for other in ("classifier", "classifier_usual")
     },
     digits=3,
-    caption="By how much batch-hard triplets are ahead of the classifier: the mean of three seeds, and its 95 % interval. "
-    "From the same claims.",
+    caption="By how much batch-hard triplets are ahead of the classifier: the mean of three seeds, and its 95 % interval.",
+    note=list(found.values()),
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
@@ -953,29 +929,25 @@ print(
 # the modified Hausdorff distance between the inked points. Ours names as many wrongly as theirs, to the last drawing.
 
 # %% slideshow={"slide_type": "-"}
-baseline, learnt = (
-    summarise(measured(name))
-    for name in ("verification-hausdorff", "verification-one-shot")
-)
+baseline, learnt = cite("verification-hausdorff"), cite("verification-one-shot")
 figures.table(
     {
-        "pixels": {"named rightly, %": 100 * learnt["pixels"].mean},
+        "pixels": {"named rightly, %": 100 * learnt["pixels"]},
         "modified Hausdorff distance": {
-            "named rightly, %": 100 - 100 * baseline["hausdorff"].mean,
-            "published, %": figures.Paper(61.2),
+            "named rightly, %": 100 - 100 * baseline["hausdorff"],
+            "published, %": 61.2,
         },
-        "siamese network, before training": {
-            "named rightly, %": 100 * learnt["random"].mean
-        },
+        "siamese network, before training": {"named rightly, %": 100 * learnt["random"]},
         "siamese network, a short training": {
-            "named rightly, %": 100 * learnt["siamese"].mean,
-            "published, %": figures.Paper(92.0),
+            "named rightly, %": 100 * learnt["siamese"],
+            "published, %": 92.0,
         },
     },
+    paper=["published, %"],
     digits=1,
     caption="20 runs of 20 characters; chance is 5 %. Published: by the set's own demonstration (Lake et al. 2015), and for "
-    "siamese networks by Koch et al. 2015, with four times the alphabets and a larger network. From the ledger: claims verification-hausdorff and "
-    "verification-one-shot.",
+    "siamese networks by Koch et al. 2015, with four times the alphabets and a larger network.",
+    note=[baseline, learnt],
 )
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Two ways to fool oneself. The first is the commonest mistake in papers on faces, the second the commonest in small projects."}
@@ -985,20 +957,17 @@ figures.table(
 # are hardly ever wrong. Shift the same pictures by up to four pixels, change the light, mirror them:
 
 # %% slideshow={"slide_type": "-"}
-aligned = summarise(measured("verification-aligned"))
-display(
-    figures.bars(
-        {
-            name: aligned[f"{key}_recall"].mean
-            for name, key in (
-                ("as they come", "aligned"),
-                ("shifted", "shifted"),
-                ("shifted, mirrored, other light", "moved"),
-            )
-        },
-        xlabel="recall at 1 of pixels on ORL",
-        caption="A learnt distance could hardly be better on the first bar. From the ledger: claim verification-aligned.",
-    )
+aligned = cite("verification-aligned")
+conditions = {
+    "as they come": "aligned",
+    "shifted": "shifted",
+    "shifted, mirrored, other light": "moved",
+}
+figures.bars(
+    aligned.row(conditions, "{}_recall"),
+    xlabel="recall at 1 of pixels on ORL",
+    caption="A learnt distance could hardly be better on the first bar.",
+    note=aligned,
 )
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
@@ -1006,16 +975,14 @@ display(
 # then about 5 to 9:
 
 # %% slideshow={"slide_type": "-"}
-few = summarise(measured("triplet-few"))
+few = cite("triplet-few")
 figures.table(
-    {
-        name: {
-            "0 to 4, trained on": few[f"{key}_seen"].mean,
-            "5 to 9, never seen": few[f"{key}_unseen"].mean,
-        }
-        for name, key in (("pixels", "pixels"), ("batch-hard triplets", "triplet"))
-    },
-    caption="Equal error rates on digits of 8 × 8 pixels. From the ledger: claim triplet-few.",
+    few.rows(
+        {"pixels": "pixels", "batch-hard triplets": "triplet"},
+        {"0 to 4, trained on": "seen", "5 to 9, never seen": "unseen"},
+    ),
+    caption="Equal error rates on digits of 8 × 8 pixels.",
+    note=few,
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
@@ -1036,121 +1003,58 @@ figures.table(
 # - Test on identities never trained on, beside pixels and beside the latent space of a classifier.
 
 # %% slideshow={"slide_type": "slide", "minutes": 6, "notes": "Let everyone answer alone first."}
-Quiz(
-    [
-        Question(
-            "With m = 4 and plain norms, the impostor loss of a training has stayed at 2.0 for a long time, the genuine loss at 0. What has happened?",
-            [
-                Option(
-                    "f gives all pictures nearly the same vector",
-                    correct=True,
-                    why="m/2 = 2 and 0 are the costs of a constant f.",
-                ),
-                Option(
-                    "All impostors are beyond the margin",
-                    why="Then their loss would be 0, not m/2.",
-                ),
-                Option(
-                    "Impostors have come to lie at half the margin",
-                    why="At d = m/2 an impostor costs (m − m/2)/2 = m/4 = 1.",
-                ),
-            ],
-        ),
-        Question(
-            "A triplet has distances 5 to the positive and 10 to the negative. With m = 1 and plain norms …",
-            [
-                Option(
-                    "it costs nothing and moves nobody",
-                    correct=True,
-                    why="1 + 5 − 10 is below zero.",
-                ),
-                Option(
-                    "it costs 4",
-                    why="The hinge is max(0, m + 5 − 10), and that is 0: 4 is by how much it is satisfied.",
-                ),
-                Option(
-                    "the positive is still pulled towards the anchor",
-                    why="That would be the contrastive loss. The triplet loss sees the difference of the distances only.",
-                ),
-            ],
-        ),
-        Question(
-            "A batch for batch-hard mining has 40 people with one picture each. How many triplets are there?",
-            [
-                Option(
-                    "none",
-                    correct=True,
-                    why="No picture has a positive. One must not take the anchor itself, at distance 0.",
-                ),
-                Option(
-                    "40, one for each anchor",
-                    why="An anchor needs a second picture of its person.",
-                ),
-                Option("40 · 39", why="That counts pairs of anchor and negative."),
-            ],
-        ),
-    ]
-)
+Quiz.parse("""
+With m = 4 and plain norms, the impostor loss of a training has stayed at 2.0 for a long
+time, the genuine loss at 0. What has happened?
+- [x] f gives all pictures nearly the same vector | m/2 = 2 and 0 are the costs of a
+  constant f.
+- [ ] All impostors are beyond the margin | Then their loss would be 0, not m/2.
+- [ ] Impostors have come to lie at half the margin | At d = m/2 an impostor costs (m −
+  m/2)/2 = m/4 = 1.
+
+A triplet has distances 5 to the positive and 10 to the negative. With m = 1 and plain norms
+…
+- [x] it costs nothing and moves nobody | 1 + 5 − 10 is below zero.
+- [ ] it costs 4 | The hinge is max(0, m + 5 − 10), and that is 0: 4 is by how much it is
+  satisfied.
+- [ ] the positive is still pulled towards the anchor | That would be the contrastive loss.
+  The triplet loss sees the difference of the distances only.
+
+A batch for batch-hard mining has 40 people with one picture each. How many triplets are
+there?
+- [x] none | No picture has a positive. One must not take the anchor itself, at distance 0.
+- [ ] 40, one for each anchor | An anchor needs a second picture of its person.
+- [ ] 40 · 39 | That counts pairs of anchor and negative.
+""")
 
 # %% slideshow={"slide_type": "subslide"}
-Quiz(
-    [
-        Question(
-            "All distances are replaced by their squares. What changes?",
-            [
-                Option(
-                    "Neither EER nor AUC",
-                    correct=True,
-                    why="Both see the order of the distances only. The value of the threshold changes.",
-                ),
-                Option(
-                    "EER, since distances below 1 shrink",
-                    why="They shrink, but none overtakes another, and only the order counts.",
-                ),
-                Option(
-                    "AUC, since the area is stretched",
-                    why="The axes of the ROC are shares of pairs. Distances do not appear on them.",
-                ),
-            ],
-        ),
-        Question(
-            "You choose `gamma` so that a tenth of the test strangers is let in, and report DIR. What is wrong?",
-            [
-                Option(
-                    "The strangers of the test have told you where to put `gamma`",
-                    correct=True,
-                    why="At the door others come. Choose it on validation strangers, and report the FPIR that comes out.",
-                ),
-                Option(
-                    "Nothing, DIR is measured on known people only",
-                    why="But at a threshold that only these strangers could tell you.",
-                ),
-                Option(
-                    "`gamma` must come from the training people",
-                    why="They were trained on, and are further apart than strangers will be: `gamma` would be too large.",
-                ),
-            ],
-        ),
-        Question(
-            "A door for 10 people has an FPIR of 5 %. With the same `gamma`, 40 people are enrolled. The FPIR …",
-            [
-                Option(
-                    "cannot fall, and will usually rise",
-                    correct=True,
-                    why="A stranger's smallest score over more people is as small or smaller.",
-                ),
-                Option(
-                    "stays at 5 %, since no weight has changed",
-                    why="No weight has, but a stranger now has 40 chances to be near somebody.",
-                ),
-                Option(
-                    "falls, since the door knows more people",
-                    why="It knows them, but a stranger is still none of them.",
-                ),
-            ],
-        ),
-    ]
-)
+Quiz.parse("""
+All distances are replaced by their squares. What changes?
+- [x] Neither EER nor AUC | Both see the order of the distances only. The value of the
+  threshold changes.
+- [ ] EER, since distances below 1 shrink | They shrink, but none overtakes another, and
+  only the order counts.
+- [ ] AUC, since the area is stretched | The axes of the ROC are shares of pairs. Distances
+  do not appear on them.
+
+You choose `gamma` so that a tenth of the test strangers is let in, and report DIR. What is
+wrong?
+- [x] The strangers of the test have told you where to put `gamma` | At the door others
+  come. Choose it on validation strangers, and report the FPIR that comes out.
+- [ ] Nothing, DIR is measured on known people only | But at a threshold that only these
+  strangers could tell you.
+- [ ] `gamma` must come from the training people | They were trained on, and are further
+  apart than strangers will be: `gamma` would be too large.
+
+A door for 10 people has an FPIR of 5 %. With the same `gamma`, 40 people are enrolled. The
+FPIR …
+- [x] cannot fall, and will usually rise | A stranger's smallest score over more people is
+  as small or smaller.
+- [ ] stays at 5 %, since no weight has changed | No weight has, but a stranger now has 40
+  chances to be near somebody.
+- [ ] falls, since the door knows more people | It knows them, but a stranger is still none
+  of them.
+""")
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## Exercises

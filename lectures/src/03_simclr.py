@@ -6,15 +6,14 @@
 # network what the shapes are called. Take one picture and look for those that are most like it, pixel by pixel:
 
 # %% slideshow={"slide_type": "-"}
-import inspect
 import math
 
 import torch
-from IPython.display import Code, display
+from IPython.display import display
 from torch.nn import functional as F
 
 from course_lib import figures, zoo
-from course_lib.claims import measured, summarise
+from course_lib.claims.cite import cite
 from course_lib.claims.simclr import (
     TEMPERATURE,
     VIEWS,
@@ -32,7 +31,7 @@ from course_lib.pretext.views import Views
 from course_lib.profiles import Budget, choose
 from course_lib.randomness import generator
 from course_lib.widgets.player import Axis, Player
-from course_lib.widgets.quiz import Option, Question, Quiz
+from course_lib.widgets.quiz import Quiz
 
 known = shapes(choose(smoke=12, lecture=120, full=120), seed=0)  # to learn from
 asked = shapes(choose(smoke=8, lecture=50, full=100), seed=1)  # never trained on
@@ -123,7 +122,7 @@ figures.images(
 # \mathcal L = \frac1{2N} \sum_{i=1}^{2N} \ell_i .$$
 
 # %% slideshow={"slide_type": "subslide", "minutes": 2}
-Code(inspect.getsource(nt_xent), language="python")
+figures.code(nt_xent)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # All cosines at once, no view is its own candidate, and row $i$'s right answer is column $i + N \bmod 2N$.
@@ -178,7 +177,7 @@ figures.lines(
 # Ours have 64 each, so there is less to drop. The tables below show both.
 
 # %% slideshow={"slide_type": "-"}
-Code(inspect.getsource(SimCLR), language="python")
+figures.code(SimCLR)
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "Let them predict all three curves. Alignment alone is trivially good at a collapsed network, and uniformity alone is good for points at random: they need each other."}
 # ## Experiment 1: train, and look at the sphere
@@ -472,10 +471,7 @@ figures.table(
 # **Predict** where the bars for crops alone end.
 
 # %% slideshow={"slide_type": "-"}
-sets = {
-    "drawn shapes": summarise(measured("simclr-shapes")),
-    "CIFAR-10": summarise(measured("simclr-cifar")),
-}
+sets = {"drawn shapes": cite("simclr-shapes"), "CIFAR-10": cite("simclr-cifar")}
 learnt = {
     "untrained: h": "random",
     "crops alone: h": "crops",
@@ -484,14 +480,11 @@ learnt = {
     "after the head: z": "head",
 }
 figures.bars(
-    {
-        name: {label: 100 * of[f"{key}_linear"].mean for label, key in learnt.items()}
-        for name, of in sets.items()
-    },
+    {name: of.row(learnt, "{}_linear", times=100) for name, of in sets.items()},
     xlabel="linear probe: named rightly (%)",
     digits=1,
-    caption="Mean of three trainings of 1250 steps; the last two bars are of one network. From the ledger: claims "
-    "simclr-beats-random-*, simclr-colour-shortcut-* and simclr-original-*, for shapes and cifar.",
+    caption="Mean of three trainings of 1250 steps; the last two bars are of one network.",
+    note=list(sets.values()),
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
@@ -502,19 +495,17 @@ figures.bars(
 # what does it forget here, and does that help anybody?
 
 # %% slideshow={"slide_type": "subslide", "minutes": 2}
+probed = {
+    "kind, before the head (%)": "views_linear",
+    "after it": "head_linear",
+    "main colour, before (%)": "told_h",
+    "after": "told_z",
+}
 figures.table(
-    {
-        name: {
-            "kind, before the head (%)": 100 * of["views_linear"].mean,
-            "after it": 100 * of["head_linear"].mean,
-            "main colour, before (%)": 100 * of["told_h"].mean,
-            "after": 100 * of["told_z"].mean,
-        }
-        for name, of in sets.items()
-    },
+    {name: of.row(probed, times=100) for name, of in sets.items()},
     digits=1,
-    caption="What linear probes find in h and in z. From the ledger, the same trainings: claims simclr-before-the-head-* "
-    "and simclr-head-forgets-*.",
+    caption="What linear probes find in h and in z, in the same trainings.",
+    note=list(sets.values()),
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
@@ -522,23 +513,22 @@ figures.table(
 # both claims about the head fail: our training is short, the network small, and $z$ has as many numbers as $h$.
 
 # %% slideshow={"slide_type": "subslide", "minutes": 2}
+on_the_sphere = {
+    "loss, crops alone": "crops_loss",
+    "loss, crops and colours": "views_loss",
+    "alignment, untrained": "alignment_before",
+    "trained": "alignment_after",
+    "in units, untrained": "relative_before",
+    "trained ": "relative_after",
+    "uniformity, untrained": "uniformity_before",
+    "trained  ": "uniformity_after",
+}
 figures.table(
-    {
-        name: {
-            "loss, crops alone": of["crops_loss"].mean,
-            "loss, crops and colours": of["views_loss"].mean,
-            "alignment, untrained": of["alignment_before"].mean,
-            "trained": of["alignment_after"].mean,
-            "in units, untrained": of["relative_before"].mean,
-            "trained ": of["relative_after"].mean,
-            "uniformity, untrained": of["uniformity_before"].mean,
-            "trained  ": of["uniformity_after"].mean,
-        }
-        for name, of in sets.items()
-    },
-    caption="From the ledger, the same trainings; alignment and uniformity with colours changed, on pictures not "
+    {name: of.row(on_the_sphere) for name, of in sets.items()},
+    caption="The same trainings; alignment and uniformity with colours changed, on pictures not "
     "trained on. An untrained network can be aligned well because all points are near each other: the third pair of "
-    "columns is in units of the distance of strangers. Claims simclr-geometry-* and simclr-colour-shortcut-*.",
+    "columns is in units of the distance of strangers.",
+    note=list(sets.values()),
 )
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Do the arithmetic of the floor with them: 2N/K views share a point; one is me, one is my partner."}
@@ -580,7 +570,8 @@ figures.bars(
     xlabel="pushes that hit the own kind (%)",
     digits=1,
     caption="By chance it would be about 12. The better the features know the kinds, the more the loss works against "
-    "them. Three seeds: claim simclr-pushes-own-kind.",
+    "them. The note has three seeds.",
+    note=cite("simclr-pushes-own-kind"),
 )
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "What separates us from the paper is size: more than four orders of magnitude in pictures seen. Most of the statements are the same: not the one about the head."}
@@ -611,74 +602,36 @@ figures.table(
 # - The loss knows no kinds. Pictures of one kind are false negatives, and the fewer kinds there are, the more of them.
 
 # %% slideshow={"slide_type": "slide", "minutes": 5, "notes": "Let everyone answer alone first."}
-Quiz(
-    [
-        Question(
-            "A batch has 64 pictures. Among how many candidates does a view look for its partner?",
-            [
-                Option("127", correct=True),
-                Option(
-                    "64",
-                    why="That would be one view of each picture. The other views of its own half are candidates, too.",
-                ),
-                Option(
-                    "128",
-                    why="That counts the view itself. It would always choose itself, at cosine 1.",
-                ),
-            ],
-        ),
-        Question(
-            "Somebody's network maps every picture to the same point. Alignment and loss are …",
-            [
-                Option("perfect, and log(2N − 1)", correct=True),
-                Option(
-                    "perfect, and zero",
-                    why="All candidates are equally near, so the softmax can only guess among 2N − 1.",
-                ),
-                Option(
-                    "bad, and log(2N − 1)",
-                    why="Alignment is the distance of partners, and here it is zero. Uniformity is what is bad.",
-                ),
-            ],
-        ),
-    ]
-)
+Quiz.parse("""
+A batch has 64 pictures. Among how many candidates does a view look for its partner?
+- [x] 127
+- [ ] 64 | That would be one view of each picture. The other views of its own half are
+  candidates, too.
+- [ ] 128 | That counts the view itself. It would always choose itself, at cosine 1.
+
+Somebody's network maps every picture to the same point. Alignment and loss are …
+- [x] perfect, and log(2N − 1)
+- [ ] perfect, and zero | All candidates are equally near, so the softmax can only guess
+  among 2N − 1.
+- [ ] bad, and log(2N − 1) | Alignment is the distance of partners, and here it is zero.
+  Uniformity is what is bad.
+""")
 
 # %% slideshow={"slide_type": "subslide"}
-Quiz(
-    [
-        Question(
-            "You take the colour changes out of the views. The loss falls. The features are …",
-            [
-                Option(
-                    "probably worse for anything but colours",
-                    correct=True,
-                    why="The colours of a picture now answer the question, so little else has to be learnt.",
-                ),
-                Option(
-                    "better, since the loss is lower",
-                    why="It is another question, and an easier one. Losses of different views cannot be compared.",
-                ),
-                Option(
-                    "the same, since colours mean nothing here",
-                    why="They mean nothing for the label. For finding the partner they mean everything.",
-                ),
-            ],
-        ),
-        Question(
-            "You want features that tell ripe tomatoes from unripe ones. Which view do you leave out?",
-            [
-                Option(
-                    "changes of colour",
-                    correct=True,
-                    why="A view says what does not matter. Here colour does.",
-                ),
-                Option("crops", why="A part of a tomato is as ripe as the whole."),
-                Option("mirror images", why="A mirrored tomato is as ripe as before."),
-            ],
-        ),
-    ]
-)
+Quiz.parse("""
+You take the colour changes out of the views. The loss falls. The features are …
+- [x] probably worse for anything but colours | The colours of a picture now answer the
+  question, so little else has to be learnt.
+- [ ] better, since the loss is lower | It is another question, and an easier one. Losses of
+  different views cannot be compared.
+- [ ] the same, since colours mean nothing here | They mean nothing for the label. For
+  finding the partner they mean everything.
+
+You want features that tell ripe tomatoes from unripe ones. Which view do you leave out?
+- [x] changes of colour | A view says what does not matter. Here colour does.
+- [ ] crops | A part of a tomato is as ripe as the whole.
+- [ ] mirror images | A mirrored tomato is as ripe as before.
+""")
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## Exercises

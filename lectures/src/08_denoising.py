@@ -6,16 +6,15 @@
 # the square around it. **Before you run it:** which width would you choose?
 
 # %% slideshow={"slide_type": "-"}
-import inspect
 from itertools import pairwise
 
 import numpy as np
 import torch
-from IPython.display import Code, display
+from IPython.display import display
 from torch.nn import functional as F
 
 from course_lib import data, figures, noise
-from course_lib.claims import measured, summarise
+from course_lib.claims.cite import cite
 from course_lib.data.images import to_float
 from course_lib.denoise import straightforward
 from course_lib.denoise.bm3d import BM3D
@@ -26,7 +25,7 @@ from course_lib.profiles import Budget, choose
 from course_lib.quality import psnr, ssim
 from course_lib.randomness import generator
 from course_lib.widgets.player import Axis, Player
-from course_lib.widgets.quiz import Option, Question, Quiz
+from course_lib.widgets.quiz import Quiz
 
 sigma = 25 / 255  # images lie in [0, 1]
 y = to_float(data.photographs("test")["camera"])[..., 60:252, 140:332]
@@ -170,12 +169,7 @@ figures.table(
 # are not even right on average: where $\mathbb E[z] \ne y$, more averaging does not help.
 
 # %% slideshow={"slide_type": "-"}
-Code(
-    inspect.getsource(noise.PoissonGaussian.__call__)
-    + "\n"
-    + inspect.getsource(noise.PoissonGaussian.variance),
-    language="python",
-)
+figures.code(noise.PoissonGaussian.__call__, noise.PoissonGaussian.variance)
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
 half = torch.full((1, 1, 32, 32), 0.5, dtype=torch.float64)
@@ -241,26 +235,9 @@ figures.lines(
 
 
 # %% tags=["hide-input"] slideshow={"slide_type": "-"}
-def drawn(plot):
-    """A small diagram as a tensor (3, H, W), so that a player can show it."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(1.76, 1.76), dpi=125, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
-    axes = figure.subplots()
-    axes.tick_params(labelsize=8)
-    axes.spines[["top", "right"]].set_visible(False)
-    plot(axes)
-    canvas.draw()
-    return (
-        torch.from_numpy(np.asarray(canvas.buffer_rgba())[..., :3].copy()).permute(2, 0, 1)
-        / 255
-    )
-
-
 def histogram(eta):
     def plot(axes):
+        axes.tick_params(labelsize=8)
         axes.hist(
             eta.flatten().clamp(-0.6, 0.6).numpy(),
             bins=61,
@@ -272,7 +249,7 @@ def histogram(eta):
         axes.set_yticks([])
         axes.set_xlabel("noise z − y", fontsize=9)
 
-    return drawn(plot)
+    return figures.panel(plot, (1.76, 1.76), dpi=125)
 
 
 def strength(eta, y):
@@ -285,6 +262,7 @@ def strength(eta, y):
     ]
 
     def plot(axes):
+        axes.tick_params(labelsize=8)
         axes.plot(*zip(*points, strict=True), "o-", color="#D55E00", markersize=3)
         axes.set_xlim(0, 1)
         axes.set_xticks([0, 0.5, 1])
@@ -293,7 +271,7 @@ def strength(eta, y):
         axes.set_xlabel("brightness y", fontsize=9)
         axes.set_ylabel("deviation", fontsize=9)
 
-    return drawn(plot)
+    return figures.panel(plot, (1.76, 1.76), dpi=125)
 
 
 def agreement(eta, reach=5):
@@ -415,7 +393,7 @@ Player(
 # guide's.
 
 # %% slideshow={"slide_type": "-"}
-Code(inspect.getsource(Wavelet.__call__), language="python")
+figures.code(Wavelet.__call__)
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
 from course_lib.denoise.classical import forward as transform
@@ -464,38 +442,30 @@ figures.images(
 )
 
 # %% slideshow={"slide_type": "subslide", "minutes": 3, "notes": "The last column is colour: filtering red, green and blue apart throws away that they agree."}
-known = summarise(measured("bm3d-benchmark"))
-ranks = summarise(measured("bm3d-against-wnnm"))
+known, ranks = cite("bm3d-benchmark"), cite("bm3d-against-wnnm")
 middles = {
-    peer: float(
-        np.mean([found.mean for key, found in ranks.items() if key.startswith(peer)])
-    )
+    peer: np.mean([ranks[name] for name in ranks.metrics if name.startswith(peer)])
     for peer in ("bm3d", "wnnm")
 }
+methods = {
+    "wavelet shrinkage": "wavelet",
+    "non-local means": "nlm",
+    "BM3D, first stage only": "first_stage",
+    "BM3D": "bm3d",
+}
 columns = {"photographs": "photographs", "BSD68": "bsd68"}
-rows = {
-    name: {column: known[f"{key}_{peer}"].mean for column, key in columns.items()}
-    for name, peer in (
-        ("wavelet shrinkage", "wavelet"),
-        ("non-local means", "nlm"),
-        ("BM3D, first stage only", "first_stage"),
-        ("BM3D", "bm3d"),
-    )
-}
-rows["BM3D"] |= {
-    "Set12, middles": middles["bm3d"],
-    "CBSD68": known["cbsd68_together"].mean,
-}
-rows["BM3D, each colour alone"] = {"CBSD68": known["cbsd68_alone"].mean}
+rows = known.rows(methods, columns, "{1}_{0}")
+rows["BM3D"] |= {"Set12, middles": middles["bm3d"], "CBSD68": known["cbsd68_together"]}
+rows["BM3D, each colour alone"] = {"CBSD68": known["cbsd68_alone"]}
 rows["BM3D, published"] = {"BSD68": figures.Paper(28.57), "CBSD68": figures.Paper(30.71)}
 rows["WNNM"] = {"Set12, middles": middles["wnnm"]}
 rows["WNNM, published"] = {"BSD68": figures.Paper(28.83)}
 figures.table(
     rows,
     columns=[*columns, "Set12, middles", "CBSD68"],
-    caption="PSNR in dB at σ = 25/255, from the ledger (claims bm3d-beats-classical, bm3d-as-published, "
-    "bm3d-colours-together, bm3d-below-wnnm). Photographs: their middles. CBSD68: the first eight images. Daggers: "
+    caption="PSNR in dB at σ = 25/255. Photographs: their middles. CBSD68: the first eight images. Daggers: "
     "Zhang et al. 2017 and 2018, on the whole sets.",
+    note=[known, ranks],
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
@@ -532,19 +502,16 @@ figures.lines(
 # wrong, be wrong upwards. Lecture 10 draws the same curve for a network that is told $\sigma$.
 
 # %% slideshow={"slide_type": "subslide", "minutes": 2, "notes": "The same hill for three photographs, gray and colour. Ask what it costs to be wrong by a factor of two either way."}
-hill = summarise(measured("bm3d-told"))
+hill = cite("bm3d-told")
 grid = (5, 10, 15, 25, 30, 40, 50, 75)
 figures.lines(
     grid,
-    {
-        name: [hill[f"{kind}_told_{level}"].mean for level in grid]
-        for name, kind in (("BM3D, gray", "gray"), ("BM3D, colour", "colour"))
-    },
+    hill.lines({"BM3D, gray": "gray", "BM3D, colour": "colour"}, grid, "{}_told_{}"),
     xlabel="σ that BM3D was told (of 255)",
     ylabel="PSNR (dB)",
     mark={"true σ": 25},
-    caption="Middles of the test photographs, mean of three noises. From the ledger: claims bm3d-too-low, "
-    "bm3d-too-high and bm3d-asymmetric.",
+    caption="Middles of the test photographs, mean of three noises.",
+    note=hill,
 )
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "The straightforward solution of the source: same input and output size, like a segmentation network. Everything is in the forward model."}
@@ -560,12 +527,7 @@ figures.lines(
 # it is drawn. This is all of it:
 
 # %% slideshow={"slide_type": "-"}
-Code(
-    inspect.getsource(straightforward.step)
-    + "\n\n"
-    + inspect.getsource(straightforward.train),
-    language="python",
-)
+figures.code(straightforward.step, straightforward.train)
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
 network = straightforward.network()
@@ -650,11 +612,8 @@ def compare(method, level, told):
     z = Gaussian(level / 255)(stage, generator=generator(0, "comparison"))
     with torch.inference_mode():
         estimate = peers[method](z, sigma=FACTORS[told] * level / 255)
-    return {
-        f"noisy, {psnr(z, stage).item():.2f} dB": z.clamp(0, 1),
-        f"{method}, {psnr(estimate, stage).item():.2f} dB": estimate.clamp(0, 1),
-        "removed, twice as strong": (0.5 + 2 * (z - estimate)).clamp(0, 1),
-    }
+    scored = figures.scored({"noisy": z, method: estimate}, reference=stage)
+    return scored | {"removed, twice as strong": (0.5 + 2 * (z - estimate)).clamp(0, 1)}
 
 
 Player(
@@ -739,19 +698,15 @@ figures.images(
 # diagonal, and then the row of the network that was trained on white noise.
 
 # %% slideshow={"slide_type": "-"}
-table = summarise(measured("straightforward-forward-models"))
-names = {"noise": "white noise", "rain": "rain", "dark": "low light", "camera": "camera"}
+grid = cite("straightforward-forward-models")
+names = {"white noise": "noise", "rain": "rain", "low light": "dark", "camera": "camera"}
+here = {f"trained on {name}": key for name, key in names.items()}
+there = {f"on {name}": key for name, key in names.items()}
 figures.table(
-    {"given": {f"on {there}": table[f"given_{b}"].mean for b, there in names.items()}}
-    | {
-        f"trained on {here}": {
-            f"on {there}": table[f"{a}_on_{b}"].mean for b, there in names.items()
-        }
-        for a, here in names.items()
-    },
+    {"given": grid.row(there, "given_{}")} | grid.rows(here, there, "{}_on_{}"),
     best="max",
-    caption="PSNR in dB on the test photographs, mean over three trainings. From the ledger: claims "
-    "straightforward-own-model and straightforward-camera.",
+    caption="PSNR in dB on the test photographs, mean over three trainings.",
+    note=grid.about("straightforward-own-model", "straightforward-camera"),
 )
 
 # %% [markdown] slideshow={"slide_type": "subslide", "minutes": 4, "notes": "The camera's noise is strong in the shadows after gamma. The white-noise network was promised the same strength everywhere."}
@@ -832,94 +787,38 @@ figures.lines(
 #   loses.
 
 # %% slideshow={"slide_type": "slide", "minutes": 5, "notes": "Let everyone answer alone first."}
-Quiz(
-    [
-        Question(
-            "An estimate has an error of exactly 0.1 at every pixel. Its PSNR is …",
-            [
-                Option(
-                    "20 dB",
-                    correct=True,
-                    why="The mean squared error is 0.01, and 10 log₁₀(1 / 0.01) = 20.",
-                ),
-                Option(
-                    "10 dB",
-                    why="That takes the error itself for its square: 10 log₁₀(1 / 0.1).",
-                ),
-                Option(
-                    "it depends on the image",
-                    why="Only the error enters, and the largest possible value, which is 1.",
-                ),
-            ],
-        ),
-        Question(
-            "The number of photons at every pixel becomes four times as large. The noise, relative to the signal, is …",
-            [
-                Option(
-                    "half as strong",
-                    correct=True,
-                    why="Var[z] = y / p: the deviation falls with the root of the photons.",
-                ),
-                Option(
-                    "a quarter as strong",
-                    why="That is what the variance does; the deviation is its root.",
-                ),
-                Option(
-                    "the same",
-                    why="The number of photons fluctuates more, but less in proportion to their number.",
-                ),
-            ],
-        ),
-        Question(
-            "You do not know σ and have to tell BM3D something. You had better guess …",
-            [
-                Option(
-                    "a little too high",
-                    correct=True,
-                    why="Too high costs detail slowly; too low leaves noise at once.",
-                ),
-                Option(
-                    "a little too low",
-                    why="Then noise is taken for detail. The left side of the curve falls faster.",
-                ),
-                Option(
-                    "zero, so that it finds out itself",
-                    why="Told zero, it returns the noisy image.",
-                ),
-            ],
-        ),
-        Question(
-            "Training a denoiser on clean images with simulated noise is called supervised because …",
-            [
-                Option("the loss compares with a known right answer", correct=True),
-                Option(
-                    "people labelled the images",
-                    why="Nobody did: the clean image is its own label.",
-                ),
-                Option(
-                    "it has a pretext task",
-                    why="A pretext task is a means to something else. Here denoising is the goal itself.",
-                ),
-            ],
-        ),
-        Question(
-            "Your network scores 31 dB on simulated noise, and on your camera's pictures it leaves blotches in the shadows. Most likely …",
-            [
-                Option(
-                    "the simulated noise had another law than the camera's", correct=True
-                ),
-                Option(
-                    "it was not trained long enough",
-                    why="Its score on its own forward model says that it was.",
-                ),
-                Option(
-                    "the PSNR was computed wrongly",
-                    why="It is right, for the noise that was simulated.",
-                ),
-            ],
-        ),
-    ]
-)
+Quiz.parse("""
+An estimate has an error of exactly 0.1 at every pixel. Its PSNR is …
+- [x] 20 dB | The mean squared error is 0.01, and 10 log₁₀(1 / 0.01) = 20.
+- [ ] 10 dB | That takes the error itself for its square: 10 log₁₀(1 / 0.1).
+- [ ] it depends on the image | Only the error enters, and the largest possible value, which
+  is 1.
+
+The number of photons at every pixel becomes four times as large. The noise, relative to the
+signal, is …
+- [x] half as strong | Var[z] = y / p: the deviation falls with the root of the photons.
+- [ ] a quarter as strong | That is what the variance does; the deviation is its root.
+- [ ] the same | The number of photons fluctuates more, but less in proportion to their
+  number.
+
+You do not know σ and have to tell BM3D something. You had better guess …
+- [x] a little too high | Too high costs detail slowly; too low leaves noise at once.
+- [ ] a little too low | Then noise is taken for detail. The left side of the curve falls
+  faster.
+- [ ] zero, so that it finds out itself | Told zero, it returns the noisy image.
+
+Training a denoiser on clean images with simulated noise is called supervised because …
+- [x] the loss compares with a known right answer
+- [ ] people labelled the images | Nobody did: the clean image is its own label.
+- [ ] it has a pretext task | A pretext task is a means to something else. Here denoising is
+  the goal itself.
+
+Your network scores 31 dB on simulated noise, and on your camera's pictures it leaves
+blotches in the shadows. Most likely …
+- [x] the simulated noise had another law than the camera's
+- [ ] it was not trained long enough | Its score on its own forward model says that it was.
+- [ ] the PSNR was computed wrongly | It is right, for the noise that was simulated.
+""")
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## Exercises

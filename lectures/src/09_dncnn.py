@@ -8,14 +8,12 @@
 # on crops of eight photographs, and set it beside two filters that learn nothing: wavelet shrinkage and non-local means.
 
 # %% slideshow={"slide_type": "-"}
-import inspect
 import math
 
 import torch
-from IPython.display import Code
 
 from course_lib import data, figures, zoo
-from course_lib.claims import measured, summarise
+from course_lib.claims.cite import cite
 from course_lib.data.images import to_float
 from course_lib.denoise import dncnn
 from course_lib.denoise.classical import NonLocalMeans, Wavelet
@@ -26,7 +24,7 @@ from course_lib.profiles import Budget, choose
 from course_lib.quality import psnr
 from course_lib.randomness import generator
 from course_lib.widgets.player import Axis, Player
-from course_lib.widgets.quiz import Option, Question, Quiz
+from course_lib.widgets.quiz import Quiz
 
 sigma = 25 / 255  # images lie in [0, 1]
 train_images = data.photographs("train")
@@ -127,7 +125,7 @@ print(
 # Here it is in the library; it divides by the number of pixels of a patch too:
 
 # %% slideshow={"slide_type": "-"}
-Code(inspect.getsource(dncnn.residual_loss), language="python")
+figures.code(dncnn.residual_loss)
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
 # One image of 1 x 2 pixels, by hand: noise (3, -1), estimate (1, 1), errors (-2, 2), half their mean square is 2.
@@ -154,7 +152,7 @@ print("loss of the exact noise:", dncnn.residual_loss(noisy - clean, noisy, clea
 # tasks below.
 
 # %% slideshow={"slide_type": "-"}
-Code(inspect.getsource(DnCNN.forward), language="python")
+figures.code(DnCNN.forward)
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
 for name, depth in (("DnCNN-S", 17), ("DnCNN-B and DnCNN-3", 20)):
@@ -218,34 +216,28 @@ rows = {
     for name, denoiser in peers.items()
 }
 
-stored = summarise(
-    measured("dncnn-benchmark")
-)  # the ledger's run of the same training, over three seeds
-for column in ("Set12", "BSD68"):
-    for name, key in (
-        ("noisy", "noisy"),
-        ("wavelet shrinkage", "wavelet"),
-        ("non-local means", "nlm"),
-    ):
-        rows[name][column] = stored[f"{column.lower()}_{key}"].mean
+stored = cite("dncnn-benchmark")  # the same training, over three seeds
+methods = {"noisy": "noisy", "wavelet shrinkage": "wavelet", "non-local means": "nlm"}
+sets = {"Set12": "set12", "BSD68": "bsd68"}
+for name, row in stored.rows(methods, sets, "{1}_{0}").items():
+    rows[name] |= row
+for column in sets:
     if data.find(column):  # with COURSE_DATA: the network trained a moment ago
         pictures = data.load(column, first=choose(smoke=2, lecture=None, full=None))
         rows["DnCNN, trained here"][column] = float(
             score(live, data.fixed_pairs(pictures, Gaussian(sigma), seed=0)).mean()
         )
-rows["DnCNN, trained for the ledger"] = {
-    name: stored[f"{name.lower()}_dncnn"].mean for name in ("photographs", "Set12", "BSD68")
-}
-rows["BM3D"] = {"Set12": figures.Paper(29.97), "BSD68": figures.Paper(28.57)}
-rows["DnCNN-S, 17 layers of 64"] = {
-    "Set12": figures.Paper(30.44),
-    "BSD68": figures.Paper(29.23),
-}
+columns = {"photographs": "photographs"} | sets
+rows["DnCNN, trained for the ledger"] = stored.row(columns, "{}_dncnn")
+rows["BM3D"] = {"Set12": 29.97, "BSD68": 28.57}
+rows["DnCNN-S, 17 layers of 64"] = stored.row(sets, "{}_dncnn", paper=True)
 figures.table(
     rows,
-    columns=["photographs", "Set12", "BSD68"],
+    columns=list(columns),
+    paper=["BM3D", "DnCNN-S, 17 layers of 64"],
     caption="PSNR in dB at σ = 25/255. Set12 and BSD68 are the field's gray test sets. Values with a dagger are "
     "the paper's (Zhang et al. 2017, tables II and III).",
+    note=stored.about("dncnn-beats-classical"),
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
@@ -295,21 +287,16 @@ figures.images(
 # Networks without normalisation get biases instead. The bars show the mean of three seeds.
 
 # %% slideshow={"slide_type": "-"}
-ablation = summarise(measured("dncnn-ablation"))
+ablation = cite("dncnn-ablation")
 figures.bars(
-    {
-        kind: {
-            "with batch norm": ablation[f"{key}_bn"].mean,
-            "without": ablation[f"{key}_plain"].mean,
-        }
-        for kind, key in (
-            ("predicts the noise", "residual"),
-            ("paints the image", "direct"),
-        )
-    },
+    ablation.rows(
+        {"predicts the noise": "residual", "paints the image": "direct"},
+        {"with batch norm": "bn", "without": "plain"},
+    ),
     xlabel="PSNR on the test photographs (dB)",
     base=27,
-    caption="800 steps each. From the ledger: claims dncnn-residual-with-norm and dncnn-norm-helps-residual.",
+    caption="800 steps each.",
+    note=ablation,
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
@@ -327,32 +314,22 @@ figures.bars(
 # the blind one, and networks trained for exactly the level on the axis.
 
 # %% slideshow={"slide_type": "-"}
-blind = measured("dncnn-blind")
+blind = cite("dncnn-blind")
 levels = (5, 15, 25, 35, 50, 65, 75)
-
-
-def curve(key, levels=levels):
-    """Mean, lowest and highest over the seeds, at each noise level; nothing where it was not measured."""
-    rows = [[row.get(f"{key}_at_{level}", math.nan) for row in blind] for level in levels]
-    return tuple(
-        [figure(row) for row in rows]
-        for figure in (lambda row: sum(row) / len(row), min, max)
-    )
-
-
+trainings = {
+    "trained at 25 only": "s25",
+    "blind, trained on 0 to 55": "blind",
+    "trained for this level": "specific",
+    "non-local means, told the level": "nlm",
+}
 figures.lines(
     levels,
-    {
-        "trained at 25 only": curve("s25"),
-        "blind, trained on 0 to 55": curve("blind"),
-        "trained for this level": curve("specific"),
-        "non-local means, told the level": curve("nlm"),
-    },
+    blind.lines(trainings, levels, "{}_at_{}", spread="range"),
     xlabel="noise level σ of the image (of 255)",
     ylabel="PSNR (dB)",
     mark={"end of blind training": 55},
-    caption="Mean over three seeds on the test photographs. From the ledger: claims dncnn-blind-spans, "
-    "dncnn-one-level-only, dncnn-outside-range.",
+    caption="Mean over three seeds on the test photographs.",
+    note=blind,
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
@@ -400,10 +377,7 @@ def render(level, trained):
     z = noisy_scene(level)
     with torch.inference_mode():
         estimate = networks[trained](z)
-    return {
-        f"noisy, {psnr(z, scene).item():.2f} dB": z.clamp(0, 1),
-        f"denoised, {psnr(estimate, scene).item():.2f} dB": estimate.clamp(0, 1),
-    }
+    return figures.scored({"noisy": z, "denoised": estimate}, reference=scene)
 
 
 Player(
@@ -454,7 +428,7 @@ figures.images(
 )
 
 # %% slideshow={"slide_type": "subslide", "minutes": 2}
-tasks = summarise(measured("dncnn-three-tasks"))
+tasks = cite("dncnn-three-tasks")
 labels = {
     **{f"noise_{level}": f"noise, σ = {level}" for level in (15, 25, 50)},
     **{f"scale_{scale}": f"enlarged {scale} times" for scale in (2, 3, 4)},
@@ -463,13 +437,14 @@ labels = {
 figures.table(
     {
         label: {
-            "given": tasks[f"{key}_given"].mean,
-            "restored": tasks[key].mean,
-            "gain": tasks[key].mean - tasks[f"{key}_given"].mean,
+            "given": tasks[f"{key}_given"],
+            "restored": tasks[key],
+            "gain": tasks[key] - tasks[f"{key}_given"],
         }
         for key, label in labels.items()
     },
-    caption="PSNR in dB on Set12, mean over three seeds. From the ledger: claim dncnn-three-tasks.",
+    caption="PSNR in dB on Set12, mean over three seeds.",
+    note=tasks,
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
@@ -513,15 +488,16 @@ print(
 
 # %% slideshow={"slide_type": "subslide"}
 rings = {
-    "the outermost pixel": "border_loss_0",
-    "the next": "border_loss_1",
-    "2 to 3 pixels inside": "border_loss_2_3",
-    "4 to 7 pixels inside": "border_loss_4_7",
+    "the outermost pixel": "0",
+    "the next": "1",
+    "2 to 3 pixels inside": "2_3",
+    "4 to 7 pixels inside": "4_7",
 }
 figures.bars(
-    {name: stored[key].mean for name, key in rings.items()},
+    stored.row(rings, "border_loss_{}"),
     xlabel="PSNR lost to the border (dB)",
-    caption="Mean over three seeds. From the ledger: claim dncnn-border.",
+    caption="Mean over three seeds.",
+    note=stored.about("dncnn-border"),
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
@@ -536,20 +512,16 @@ figures.bars(
 # one photograph, two, four, eight.
 
 # %% slideshow={"slide_type": "-"}
-images = measured("dncnn-images")
+images = cite("dncnn-images")
 counts = (1, 2, 4, 8)
 figures.lines(
     counts,
-    {
-        "DnCNN, 800 steps": tuple(
-            [figure([row[f"images_{n}"] for row in images]) for n in counts]
-            for figure in (lambda v: sum(v) / len(v), min, max)
-        )
-    },
+    images.lines({"DnCNN, 800 steps": "images"}, counts, spread="range"),
     xlabel="training photographs",
     ylabel="PSNR on the test photographs (dB)",
     log="x",
-    caption="Mean and range over three seeds. From the ledger: claim dncnn-few-images.",
+    caption="Mean and range over three seeds.",
+    note=images,
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
@@ -620,72 +592,38 @@ figures.table(
 # - Always look at what was removed, $z - \hat y$. It needs no ground truth.
 
 # %% slideshow={"slide_type": "slide", "minutes": 5, "notes": "Let everyone answer alone first."}
-Quiz(
-    [
-        Question(
-            "An untrained residual network whose last layer is zero returns …",
-            [
-                Option("the noisy image itself", correct=True),
-                Option(
-                    "a black image",
-                    why="That is the painter with a zero last layer. The residual network subtracts zero from z.",
-                ),
-                Option(
-                    "noise",
-                    why="R(z) would be the noise estimate, and it is zero here; what is returned is z − R(z).",
-                ),
-            ],
-        ),
-        Question(
-            "A stack of 10 convolutions of 3 × 3 sees a square of …",
-            [
-                Option("21 × 21 pixels", correct=True),
-                Option(
-                    "30 × 30 pixels",
-                    why="Each layer adds one pixel on each side, so two to the side of the square, not three.",
-                ),
-                Option(
-                    "all pixels",
-                    why="Only a layer that connects everything, or strides and pooling over the whole image, would.",
-                ),
-            ],
-        ),
-    ]
-)
+Quiz.parse("""
+An untrained residual network whose last layer is zero returns …
+- [x] the noisy image itself
+- [ ] a black image | That is the painter with a zero last layer. The residual network
+  subtracts zero from z.
+- [ ] noise | R(z) would be the noise estimate, and it is zero here; what is returned is z −
+  R(z).
+
+A stack of 10 convolutions of 3 × 3 sees a square of …
+- [x] 21 × 21 pixels
+- [ ] 30 × 30 pixels | Each layer adds one pixel on each side, so two to the side of the
+  square, not three.
+- [ ] all pixels | Only a layer that connects everything, or strides and pooling over the
+  whole image, would.
+""")
 
 # %% slideshow={"slide_type": "subslide"}
-Quiz(
-    [
-        Question(
-            "At σ = 50, a network trained at σ = 25 only …",
-            [
-                Option("leaves most of the noise in the image", correct=True),
-                Option(
-                    "blurs the image too much",
-                    why="That is what a network trained for more noise than there is does.",
-                ),
-                Option(
-                    "works as well, since it subtracts what it finds",
-                    why="It never met such large deviations: it removes about as much as it used to and takes the rest for texture.",
-                ),
-            ],
-        ),
-        Question(
-            "You remove noise from a photograph and see outlines of a house in z − ŷ. That means …",
-            [
-                Option("the method removed a part of the image too", correct=True),
-                Option(
-                    "the method works well: it found the house",
-                    why="z − ŷ is what was taken away. Outlines in it are missing from the estimate.",
-                ),
-                Option(
-                    "the noise of this camera has outlines",
-                    why="Noise that depends on brightness can be stronger at bright places, but it is random in sign along an edge.",
-                ),
-            ],
-        ),
-    ]
-)
+Quiz.parse("""
+At σ = 50, a network trained at σ = 25 only …
+- [x] leaves most of the noise in the image
+- [ ] blurs the image too much | That is what a network trained for more noise than there is
+  does.
+- [ ] works as well, since it subtracts what it finds | It never met such large deviations:
+  it removes about as much as it used to and takes the rest for texture.
+
+You remove noise from a photograph and see outlines of a house in z − ŷ. That means …
+- [x] the method removed a part of the image too
+- [ ] the method works well: it found the house | z − ŷ is what was taken away. Outlines in
+  it are missing from the estimate.
+- [ ] the noise of this camera has outlines | Noise that depends on brightness can be
+  stronger at bright places, but it is random in sign along an edge.
+""")
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## Exercises

@@ -7,13 +7,11 @@
 # one trained at 25, which is about the average here, and a blind one, trained on all levels up to 55.
 
 # %% slideshow={"slide_type": "-"}
-import inspect
-
 import torch
-from IPython.display import Code, display
+from IPython.display import display
 
 from course_lib import data, figures, zoo
-from course_lib.claims import measured, summarise
+from course_lib.claims.cite import cite
 from course_lib.claims.fast import SETTINGS
 from course_lib.data.images import to_float
 from course_lib.denoise import fast, ffdnet
@@ -28,7 +26,7 @@ from course_lib.profiles import Budget, choose
 from course_lib.quality import psnr
 from course_lib.randomness import generator
 from course_lib.widgets.player import Axis, Player
-from course_lib.widgets.quiz import Option, Question, Quiz
+from course_lib.widgets.quiz import Quiz
 
 sigma = 25 / 255  # images lie in [0, 1]
 train_images, test_images = data.photographs("train"), data.photographs("test")
@@ -93,7 +91,7 @@ figures.images(
 # | $d$ | depth: the number of convolutions |
 
 # %% slideshow={"slide_type": "subslide", "minutes": 2}
-Code(inspect.getsource(ffdnet.uniform_levels), language="python")
+figures.code(ffdnet.uniform_levels)
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "Draw a 4 x 4 grid at the board and colour the four sub-images. MATLAB numbers the four by columns: the most common mistake when weights are converted."}
 # ## Four small images instead of a large one
@@ -105,7 +103,7 @@ Code(inspect.getsource(ffdnet.uniform_levels), language="python")
 # $$F(z, M; w) = S^{-1}\bigl( \text{Conv} \cdots \text{ReLU}\, \text{Conv}\, [\, S(z),\, M_{\downarrow} \,] \bigr).$$
 
 # %% slideshow={"slide_type": "-"}
-Code(inspect.getsource(FFDNet.forward), language="python")
+figures.code(FFDNet.forward)
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
 numbered = torch.arange(16.0).reshape(1, 1, 4, 4)
@@ -142,12 +140,12 @@ print(
 )
 
 # %% slideshow={"slide_type": "fragment"}
-speed = summarise(measured("ffdnet-speed"))
+speed = cite("ffdnet-speed")
 figures.table(
     {
         name: {
             "multiplications for each pixel": count,
-            "milliseconds": speed[f"{key}_ms"].mean,
+            "milliseconds": speed[f"{key}_ms"],
         }
         for name, key, count in (
             ("DnCNN, 17 layers of 64", "dncnn", multiplications(deep, 1)),
@@ -155,8 +153,8 @@ figures.table(
         )
     },
     digits=0,
-    caption="A gray image of 256 × 256 pixels in float32 on two processor cores. From the ledger: claim "
-    "ffdnet-faster.",
+    caption="A gray image of 256 × 256 pixels in float32 on two processor cores.",
+    note=speed,
 )
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "Note the units in the error message: 25 instead of 25 / 255 is by far the most frequent mistake with these networks."}
@@ -166,7 +164,7 @@ figures.table(
 # image, or a map as large as the image, of which each block of $2 \times 2$ pixels is averaged:
 
 # %% slideshow={"slide_type": "-"}
-Code(inspect.getsource(noise_level_map), language="python")
+figures.code(noise_level_map)
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
 small = FFDNet(depth=4, width=8).eval()
@@ -232,27 +230,27 @@ settings = choose(smoke=SETTINGS[:1], lecture=SETTINGS, full=SETTINGS)  # of non
 nlm_best = max(
     float(score(setting, test_pairs, sigma=sigma).mean()) for setting in settings
 )
-crops = summarise(measured("fast-ten-crops"))
+crops = cite("fast-ten-crops")
 figures.table(
     {
         "noisy": {
             "photographs": float(score(lambda z, sigma=None: z, test_pairs).mean()),
-            "ten crops": crops["noisy"].mean,
+            "ten crops": crops["noisy"],
         },
         "non-local means, best setting": {
             "photographs": nlm_best,
-            "ten crops": crops["nlm"].mean,
+            "ten crops": crops["nlm"],
         },
         "fast denoiser": {
             "photographs": float(score(live, test_pairs, sigma=sigma).mean()),
-            "ten crops": crops["fast"].mean,
+            "ten crops": crops["fast"],
         },
     },
     columns=["photographs", "ten crops"],
     best="max",
     caption="PSNR in dB at σ = 25/255. Left: the network above, on photographs it has not seen. Right: the same recipe "
-    "trained for a minute on Train400, on ten crops of BSD68 and Set12, from the ledger (claim "
-    "fast-ten-crops).",
+    "trained for a minute on Train400, on ten crops of BSD68 and Set12.",
+    note=crops,
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
@@ -301,30 +299,21 @@ figures.lines(
 )
 
 # %% slideshow={"slide_type": "subslide", "minutes": 3, "notes": "Who wins at 15 and who at 75? The paper's point: at high noise one network that sees further is even ahead of the specialists."}
-maps = summarise(measured("ffdnet-maps"))  # the ledger's: a small network, three seeds
-table_levels = (15, 25, 35, 50, 75)
+maps = cite("ffdnet-maps")  # a small network, three seeds
+table_levels = {f"σ = {level}": level for level in (15, 25, 35, 50, 75)}
 papers = {
     "BM3D": (31.07, 28.57, 27.08, 25.62, 24.21),
     "WNNM": (31.37, 28.83, 27.30, 25.87, 24.40),
     "DnCNN": (31.72, 29.23, 27.69, 26.23, 24.64),
     "FFDNet, 15 layers of 64": (31.63, 29.19, 27.73, 26.29, 24.79),
 }
-rows = {
-    "FFDNet, 8 layers of 32": {
-        f"σ = {level}": maps[f"bsd68_{level}"].mean for level in table_levels
-    }
-}
-rows |= {
-    name: {
-        f"σ = {level}": figures.Paper(value)
-        for level, value in zip(table_levels, values, strict=True)
-    }
-    for name, values in papers.items()
-}
 figures.table(
-    rows,
-    caption="PSNR in dB on BSD68. Daggers: Zhang et al. 2018, table III. The ledger's network is small and "
-    "was trained for a minute or two (claim ffdnet-table).",
+    {"FFDNet, 8 layers of 32": maps.row(table_levels, "bsd68_{}")}
+    | {name: dict(zip(table_levels, row, strict=True)) for name, row in papers.items()},
+    paper=list(papers),
+    caption="PSNR in dB on BSD68. Daggers: Zhang et al. 2018, table III. Our network is small and "
+    "was trained for a minute or two.",
+    note=maps.about("ffdnet-table"),
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
@@ -343,15 +332,12 @@ figures.table(
 # %% slideshow={"slide_type": "-"}
 figures.lines(
     levels,
-    {
-        f"true level {true}": [maps[f"true_{true}_told_{told}"].mean for told in levels]
-        for true in (15, 25, 50)
-    },
+    maps.lines({f"true level {n}": n for n in (15, 25, 50)}, levels, "true_{}_told_{}"),
     xlabel="told level (of 255)",
     ylabel="PSNR (dB)",
     mark={"15": 15, "25": 25, "50": 50},
-    caption="Test photographs, mean of three seeds. From the ledger: claims ffdnet-told-too-low and "
-    "ffdnet-lopsided.",
+    caption="Test photographs, mean of three seeds.",
+    note=maps.about("ffdnet-told-too-low", "ffdnet-lopsided"),
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
@@ -367,12 +353,11 @@ bm3d, methods = BM3D(), {}
 
 def told_wrongly(true, told):
     noisy_piece = Gaussian(true / 255)(piece, generator=generator(0, "told"))
-    shown = {f"noisy, {psnr(noisy_piece, piece).item():.2f} dB": noisy_piece}
+    shown = {"noisy": noisy_piece}
     for name, denoiser in (("FFDNet", trained), ("BM3D", bm3d)):
         with torch.inference_mode():
-            estimate = denoiser(noisy_piece, sigma=told / 255)
-        shown[f"{name}, {psnr(estimate, piece).item():.2f} dB"] = estimate
-    return {title: picture.clamp(0, 1) for title, picture in shown.items()}
+            shown[name] = denoiser(noisy_piece, sigma=told / 255)
+    return figures.scored(shown, reference=piece)
 
 
 Player(
@@ -408,26 +393,20 @@ display(
         caption="One network, two maps.",
     )
 )
+ways = {
+    "noisy": "noisy",
+    "uniform map, the mean": "uniform_mean",
+    "right map": "uniform_right",
+}
+rows = maps.rows(ways, ("ramp", "waves"), "{1}_{0}")
+for name, key in ways.items():
+    rows[name]["the source's image"] = maps.paper[f"ramp_{key}"]
 figures.table(
-    {
-        "noisy": {
-            "ramp": maps["ramp_noisy"].mean,
-            "waves": maps["waves_noisy"].mean,
-            "the source's image": figures.Paper(20.55),
-        },
-        "uniform map, the mean": {
-            "ramp": maps["ramp_uniform_mean"].mean,
-            "waves": maps["waves_uniform_mean"].mean,
-            "the source's image": figures.Paper(27.45),
-        },
-        "right map": {
-            "ramp": maps["ramp_uniform_right"].mean,
-            "waves": maps["waves_uniform_right"].mean,
-            "the source's image": figures.Paper(30.08),
-        },
-    },
-    caption="PSNR in dB. Ramp and waves: test photographs with levels from 5 to 40, mean of three seeds (claim "
-    "ffdnet-variant). Last column: one image of Zhang et al. 2018, with noise of another pattern.",
+    rows,
+    paper=["the source's image"],
+    caption="PSNR in dB. Ramp and waves: test photographs with levels from 5 to 40, mean of three seeds. "
+    "Last column: one image of Zhang et al. 2018, with noise of another pattern.",
+    note=maps.about("ffdnet-variant"),
 )
 
 # %% slideshow={"slide_type": "subslide", "minutes": 5, "notes": "Find the best setting together without looking at the scores, then look. Then paint the right half quiet: the noise comes back."}
@@ -445,8 +424,7 @@ def painted(left, right):
     return {
         "the map you paint": level * 255 / 75,
         "noisy": z_halves.clamp(0, 1),
-        f"FFDNet, {psnr(estimate, scene).item():.2f} dB": estimate.clamp(0, 1),
-    }
+    } | figures.scored({"FFDNet": estimate}, reference=scene)
 
 
 Player(
@@ -487,18 +465,14 @@ Player(
 # **Predict** the bars: a network of the same size, trained as long, but on maps that vary smoothly over each patch.
 
 # %% slideshow={"slide_type": "-"}
+trainings = {"trained on uniform maps": "uniform", "trained on maps that vary": "varied"}
 figures.bars(
-    {
-        kind: {
-            "trained on uniform maps": maps[f"{key}_uniform_right"].mean,
-            "trained on maps that vary": maps[f"{key}_varied_right"].mean,
-        }
-        for kind, key in (("ramp", "ramp"), ("waves", "waves"))
-    },
+    maps.rows(("ramp", "waves"), trainings, "{}_{}_right"),
     xlabel="PSNR with the right map (dB)",
     base=26,
     caption="Test photographs with levels from 5 to 40. Ramp: from left to right; waves: once up and down in 64 "
-    "pixels. From the ledger: claim ffdnet-uniform-suffices.",
+    "pixels.",
+    note=maps.about("ffdnet-uniform-suffices"),
 )
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "Some sensors read alternate rows with different gains. Ask before: the map is exactly right, so what can go wrong?"}
@@ -565,65 +539,32 @@ for width in (1, 2, 4):
 # - $\sigma$ in the unit of the image: $25/255$, not 25.
 
 # %% slideshow={"slide_type": "slide", "minutes": 5, "notes": "Let everyone answer alone first."}
-Quiz(
-    [
-        Question(
-            "You tell FFDNet 50 where the noise has level 25. The result is …",
-            [
-                Option("too smooth: texture is taken for noise", correct=True),
-                Option(
-                    "still noisy",
-                    why="That happens when you tell it too little. Told too much, it removes too much.",
-                ),
-                Option(
-                    "the same as with 25, since the network sees the noise",
-                    why="It could see it, but in training the map was always right, so it learnt to rely on it.",
-                ),
-            ],
-        ),
-        Question(
-            "A gray image becomes four sub-images. How many channels does the first convolution read?",
-            [
-                Option("5", correct=True),
-                Option("4", why="Four sub-images, and the noise level map behind them."),
-                Option(
-                    "8",
-                    why="That would be a map for each sub-image. FFDNet has one, which speaks for all four.",
-                ),
-            ],
-        ),
-        Question(
-            "Why is a network trained on uniform maps able to use a map that varies slowly?",
-            [
-                Option(
-                    "each output pixel sees only a neighbourhood, in which the map is nearly uniform",
-                    correct=True,
-                ),
-                Option(
-                    "the map is averaged over the whole image first",
-                    why="Then it could not act differently at different places. It is averaged over 2 × 2 pixels only.",
-                ),
-                Option(
-                    "the training patches had noise that varied",
-                    why="They had one level each. That it is enough is the surprise.",
-                ),
-            ],
-        ),
-        Question(
-            "FFDNet has nearly as many weights as DnCNN but is several times faster. Why?",
-            [
-                Option("each weight is used at a quarter of the positions", correct=True),
-                Option(
-                    "its convolutions are smaller", why="They are 3 × 3 in both networks."
-                ),
-                Option(
-                    "three quarters of the pixels are dropped",
-                    why="None is: the four sub-images together are the image.",
-                ),
-            ],
-        ),
-    ]
-)
+Quiz.parse("""
+You tell FFDNet 50 where the noise has level 25. The result is …
+- [x] too smooth: texture is taken for noise
+- [ ] still noisy | That happens when you tell it too little. Told too much, it removes too
+  much.
+- [ ] the same as with 25, since the network sees the noise | It could see it, but in
+  training the map was always right, so it learnt to rely on it.
+
+A gray image becomes four sub-images. How many channels does the first convolution read?
+- [x] 5
+- [ ] 4 | Four sub-images, and the noise level map behind them.
+- [ ] 8 | That would be a map for each sub-image. FFDNet has one, which speaks for all four.
+
+Why is a network trained on uniform maps able to use a map that varies slowly?
+- [x] each output pixel sees only a neighbourhood, in which the map is nearly uniform
+- [ ] the map is averaged over the whole image first | Then it could not act differently at
+  different places. It is averaged over 2 × 2 pixels only.
+- [ ] the training patches had noise that varied | They had one level each. That it is
+  enough is the surprise.
+
+FFDNet has nearly as many weights as DnCNN but is several times faster. Why?
+- [x] each weight is used at a quarter of the positions
+- [ ] its convolutions are smaller | They are 3 × 3 in both networks.
+- [ ] three quarters of the pixels are dropped | None is: the four sub-images together are
+  the image.
+""")
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## Exercises

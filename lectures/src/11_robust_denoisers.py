@@ -6,14 +6,12 @@
 
 # %% slideshow={"slide_type": "-"}
 import copy
-import inspect
 
 import torch
-from IPython.display import Code
 from torch import nn
 
 from course_lib import data, figures, zoo
-from course_lib.claims import measured, summarise
+from course_lib.claims.cite import cite
 from course_lib.data.drawn import CLASSES, drawn
 from course_lib.data.images import to_float
 from course_lib.denoise import bias_free, cbdnet, class_aware
@@ -26,7 +24,7 @@ from course_lib.profiles import Budget, choose
 from course_lib.quality import psnr
 from course_lib.randomness import generator
 from course_lib.widgets.player import Axis, Player
-from course_lib.widgets.quiz import Option, Question, Quiz
+from course_lib.widgets.quiz import Quiz
 
 train_images, test_images = data.photographs("train"), data.photographs("test")
 scene = to_float(test_images["camera"])[..., 60:252, 140:332]  # (1, 1, 192, 192)
@@ -111,10 +109,10 @@ figures.images(
 # that the layer is linear. ($v$ is still computed around the mean. That adds nothing to $x$.)
 
 # %% slideshow={"slide_type": "-"}
-Code(inspect.getsource(BiasFreeNorm.forward), language="python")
+figures.code(BiasFreeNorm.forward)
 
 # %% slideshow={"slide_type": "subslide", "minutes": 2, "notes": "What this function cannot see is what a forward method adds with its own hands. The probe on the next slide does."}
-Code(inspect.getsource(bias_free.remove_biases), language="python")
+figures.code(bias_free.remove_biases)
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
 small = nn.Sequential(nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 1, 3))
@@ -209,49 +207,37 @@ figures.lines(
 # network gain anything from the wider one?
 
 # %% slideshow={"slide_type": "-"}
-stored = measured("bias_free-levels")
-ledger = summarise(stored)
-names = {
-    "twin_10": "with constants, up to 10",
-    "twin_55": "with constants, up to 55",
-    "free_10": "bias-free, up to 10",
-    "free_55": "bias-free, up to 55",
+stored = cite("bias_free-levels")
+trainings = {
+    "with constants, up to 10": "twin_10",
+    "with constants, up to 55": "twin_55",
+    "bias-free, up to 10": "free_10",
+    "bias-free, up to 55": "free_55",
 }
-
-
-def over_seeds(key):
-    rows = [ledger[f"{key}_at_{level}"] for level in levels]
-    return [row.mean for row in rows], [row.low for row in rows], [row.high for row in rows]
-
-
 figures.lines(
     levels,
-    {
-        "noisy": [ledger[f"noisy_at_{level}"].mean for level in levels],
-        **{label: over_seeds(key) for key, label in names.items()},
-    },
+    stored.lines(["noisy"], levels, "{}_at_{}")
+    | stored.lines(trainings, levels, "{}_at_{}", spread="range"),
     xlabel="noise level σ (of 255)",
     ylabel="PSNR on the test photographs (dB)",
     mark={"first range ends": 10, "second": 55},
-    caption="From the ledger: claims bias_free-generalises, bias_free-little-is-enough and bias_free-beyond-any-range.",
+    caption="Mean and range over three seeds.",
+    note=stored.about(
+        "bias_free-generalises", "bias_free-little-is-enough", "bias_free-beyond-any-range"
+    ),
 )
 
 # %% slideshow={"slide_type": "subslide", "minutes": 3, "notes": "The paper's networks have 20 layers of 64 and see 41 x 41 pixels; ours see 15 x 15. At 50 one has to look far."}
+both = {"with constants": "twin", "bias-free": "free"}
+deep = {f"{name}, 20 layers of 64": key for name, key in both.items()}
+two = {f"σ = {level}": level for level in (10, 50)}
 figures.table(
-    {
-        "with constants": {f"σ = {n}": ledger[f"bsd68_twin_at_{n}"].mean for n in (10, 50)},
-        "bias-free": {f"σ = {n}": ledger[f"bsd68_free_at_{n}"].mean for n in (10, 50)},
-        "with constants, 20 layers of 64": {
-            "σ = 10": figures.Paper(33.69),
-            "σ = 50": figures.Paper(15.29),
-        },
-        "bias-free, 20 layers of 64": {
-            "σ = 10": figures.Paper(33.84),
-            "σ = 50": figures.Paper(25.80),
-        },
-    },
+    stored.rows(both, two, "bsd68_{}_at_{}")
+    | stored.rows(deep, two, "bsd68_{}_at_{}", paper=True),
+    paper=list(deep),
     caption="PSNR in dB on BSD68, all networks trained on levels from 0 to 10. Daggers: the curves that the authors "
     "publish with their code.",
+    note=stored.about("bias_free-generalises", "bias_free-costs-nothing"),
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
@@ -281,9 +267,7 @@ def mismatch(level, photograph):
     z = noisy(y, level, photograph)
     with torch.inference_mode():
         shown = {"noisy": z, "with constants": twin(z), "bias-free": free(z)}
-    return {
-        f"{name}, {psnr(x, y).item():.2f} dB": x.clamp(0, 1)[0] for name, x in shown.items()
-    }
+    return figures.scored(shown, reference=y)
 
 
 Player(
@@ -318,8 +302,9 @@ figures.table(
         name: {way: float(score(f, pairs[50]).mean()) for way, f in ways.items()}
         for name, ways in by_hand.items()
     },
-    caption="PSNR in dB at σ = 50 on crops of the test photographs; networks trained up to 10. Over seeds: claim "
-    "bias_free-scaled-by-hand.",
+    caption="PSNR in dB at σ = 50 on crops of the test photographs; networks trained up to 10. "
+    "The note has three seeds.",
+    note=stored.about("bias_free-scaled-by-hand"),
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
@@ -341,10 +326,7 @@ figures.table(
 # at the network's.
 
 # %% slideshow={"slide_type": "-"}
-Code(
-    inspect.getsource(bias_free._rows) + "\n\n" + inspect.getsource(bias_free.net_bias),
-    language="python",
-)
+figures.code(bias_free._rows, bias_free.net_bias)
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
 place = (40, 100)
@@ -383,7 +365,7 @@ figures.images(
     columns=2,
     alt="The net bias as pictures. Of the network with constants: traces of outlines at noise of 5, grains everywhere at 50. Of "
     "the bias-free network: zero in both",
-    caption="What is added to the weighted sums: b_z = f(z) − A_z z, in units of the image. Claim bias_free-net-bias.",
+    caption="What is added to the weighted sums: b_z = f(z) − A_z z, in units of the image.",
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
@@ -452,16 +434,6 @@ def in_colour(weights):
     return 1 - torch.stack([0.3 * up + down, up + 0.7 * down, up + 0.2 * down])
 
 
-def marked(image, row, column):
-    """A gray picture in colour, with a frame around a pixel."""
-    picture = image.clamp(0, 1)[0].repeat(3, 1, 1)
-    frame = torch.ones(7, 7, dtype=torch.bool)
-    frame[1:-1, 1:-1] = False
-    window = picture[:, row - 3 : row + 4, column - 3 : column + 4]
-    window[:, frame] = torch.tensor([1.0, 0.69, 0.0])[:, None]
-    return picture
-
-
 grid = [(row, column) for row in rows for column in columns]
 seen = {level: noisy(view, level, "viewer") for level in viewed}
 chosen = {
@@ -476,8 +448,9 @@ def viewer(row, column, level):
     ]
     enlarged = in_colour(field).repeat_interleave(5, dim=1).repeat_interleave(5, dim=2)
     enlarged[:, [0, -1]] = enlarged[:, :, [0, -1]] = 0.6  # a frame
+    at = dict(top=row - 2, left=column - 2, size=5, colour=(1.0, 0.69, 0.0))
     return {
-        "noisy image": marked(seen[level], row, column),
+        "noisy image": figures.framed(seen[level].clamp(0, 1), **at),
         "filter of the pixel": enlarged,
     }
 
@@ -555,15 +528,16 @@ figures.table(
             "dimensions here": bias_free.effective_dimensionality(matrix),
             "mean row sum": float(matrix.sum(dim=1).mean()),
             "asymmetry |A − Aᵀ| / |A|": float((matrix - matrix.mT).norm() / matrix.norm()),
-            "dimensions, ledger": ledger[f"dimensions_at_{level}"].mean,
+            "dimensions, ledger": stored[f"dimensions_at_{level}"],
             "of 900, authors' example": figures.Paper(paper),
         }
         for (level, matrix), paper in zip(
             matrices.items(), (209.8, 108.3, 44.0), strict=True
         )
     },
-    caption="The matrix at one patch, the ledger's mean over patches and seeds (claim bias_free-fewer-dimensions), and "
+    caption="The matrix at one patch, the ledger's mean over patches and seeds, and "
     "what the authors' own Jacobians of a patch of 30 × 30 give.",
+    note=stored.about("bias_free-fewer-dimensions"),
 )
 
 # %% slideshow={"slide_type": "subslide", "minutes": 2}
@@ -753,7 +727,7 @@ for name, stored in (
 # on, say for $\hat s < s$ whether the weight should be $0.3$ or $0.7$.
 
 # %% slideshow={"slide_type": "-"}
-Code(inspect.getsource(asymmetric_loss), language="python")
+figures.code(asymmetric_loss)
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
 level = torch.full((1, 1, 1, 1), 5.0, dtype=torch.float64)
@@ -784,7 +758,7 @@ for alpha in (0.3, 0.5, 0.7):
 # without a mosaic, a JPEG quality.
 
 # %% slideshow={"slide_type": "-"}
-Code(inspect.getsource(cbdnet.draw_camera), language="python")
+figures.code(cbdnet.draw_camera)
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "The tiny network is there to see the three losses fall at their own pace. The trained one was shown minutes."}
 # ## Experiment: a moment of training
@@ -816,7 +790,7 @@ figures.history(
 # up to 15, about what these pictures have. **Which is better** on real noise: the right level, or the right kind?
 
 # %% slideshow={"slide_type": "-"}
-real = summarise(measured("cbdnet-real"))
+real = cite("cbdnet-real")
 names = {
     "as the camera stored it": "noisy",
     "trained on white noise, up to 55": "white",
@@ -824,30 +798,29 @@ names = {
     "trained on cameras": "camera",
 }
 figures.table(
-    {
-        name: {
-            "25 real pairs": real[f"real_{key}"].mean,
-            "made-up cameras": real[f"made_{key}"].mean,
-        }
-        for name, key in names.items()
-    },
+    real.rows(names, {"25 real pairs": "real", "made-up cameras": "made"}, "{1}_{0}"),
     best="max",
     caption="PSNR in dB, mean of three seeds. The levels of the made-up cameras were settled on the first twelve of the "
-    "pairs. From the ledger: claims cbdnet-real-pairs, cbdnet-real-others and cbdnet-better-than-nothing.",
+    "pairs.",
+    note=real.about(
+        "cbdnet-real-pairs", "cbdnet-real-others", "cbdnet-better-than-nothing"
+    ),
 )
 
 # %% slideshow={"slide_type": "subslide", "minutes": 3, "notes": "Alternating batches: even steps see made-up cameras, odd steps real pairs. For real pairs nobody knows the level, so the asymmetric loss is left out."}
+tested = {
+    "as the camera stored it": "noisy",
+    "trained on cameras": "camera",
+    "… and longer": "longer",
+    "… and fine-tuned on 12 real pairs": "tuned",
+}
 figures.bars(
-    {
-        "as the camera stored it": real["others_noisy"].mean,
-        "trained on cameras": real["others_camera"].mean,
-        "… and longer": real["others_longer"].mean,
-        "… and fine-tuned on 12 real pairs": real["others_tuned"].mean,
-    },
+    real.row(tested, "others_{}"),
     xlabel="PSNR on the 13 other real pairs (dB)",
     base=30,
     caption="Fine-tuning: batches of real pairs and of made-up cameras take turns. Some objects are in both halves of the "
-    "pairs, so this says less than it seems. From the ledger: claim cbdnet-fine-tuned.",
+    "pairs, so this says less than it seems.",
+    note=real.about("cbdnet-fine-tuned"),
 )
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "Ask for the order before you show the bars."}
@@ -856,17 +829,18 @@ figures.bars(
 # Three trainings that differ in $\alpha$ only. How often is the estimated level below the true one?
 
 # %% slideshow={"slide_type": "-"}
-levels_of = summarise(measured("cbdnet-level"))
+levels_of = cite("cbdnet-level")
+weights_of = {
+    "asymmetric, α = 0.3": "asymmetric",
+    "symmetric, α = 0.5": "symmetric",
+    "exchanged, α = 0.7": "exchanged",
+}
 figures.bars(
-    {
-        "asymmetric, α = 0.3": 100 * levels_of["asymmetric_too_low"].mean,
-        "symmetric, α = 0.5": 100 * levels_of["symmetric_too_low"].mean,
-        "exchanged, α = 0.7": 100 * levels_of["exchanged_too_low"].mean,
-    },
+    levels_of.row(weights_of, "{}_too_low", times=100),
     xlabel="pixels whose level is estimated too low (%)",
     digits=0,
-    caption="Test photographs through nine made-up cameras, mean of three seeds. From the ledger: claim "
-    "cbdnet-asymmetric.",
+    caption="Test photographs through nine made-up cameras, mean of three seeds.",
+    note=levels_of.about("cbdnet-asymmetric"),
 )
 
 
@@ -885,8 +859,7 @@ def turned(strength, knob):
         "the map, ten times": (10 * knob * found.mean(dim=1, keepdim=True))
         .clamp(0, 1)
         .expand_as(stored),
-        f"estimate, {psnr(estimate, target).item():.2f} dB": estimate.clamp(0, 1),
-    }
+    } | figures.scored({"estimate": estimate}, reference=target)
 
 
 Player(
@@ -909,19 +882,13 @@ Player(
 # and JPEG, and what is asked for is its level *before* all that. **Bet** on how well $E$ does in each case.
 
 # %% slideshow={"slide_type": "-"}
+kinds = {f"white noise, σ = {level}": f"white_{level}" for level in (15, 25, 50)} | {
+    f"camera, {part:g} of the strongest": f"camera_{part:g}" for part in (0.25, 0.5, 1)
+}
 figures.table(
-    {
-        f"white noise, σ = {level}": {"estimated / true": levels_of[f"white_{level}"].mean}
-        for level in (15, 25, 50)
-    }
-    | {
-        f"camera, {strength:g} of the strongest": {
-            "estimated / true": levels_of[f"camera_{strength:g}"].mean
-        }
-        for strength in (0.25, 0.5, 1)
-    },
-    caption="Mean level of the map over the true one, test photographs, mean of three seeds. From the ledger: claims "
-    "cbdnet-finds-white-level and cbdnet-finds-camera-level.",
+    {kind: levels_of.row({"estimated / true": key}) for kind, key in kinds.items()},
+    caption="Mean level of the map over the true one, test photographs, mean of three seeds.",
+    note=levels_of.about("cbdnet-finds-white-level", "cbdnet-finds-camera-level"),
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
@@ -1001,7 +968,7 @@ figures.images(
 # So the image can be looked at after every layer, $z - \eta_1 - \dots - \eta_d$: the noise goes gradually.
 
 # %% slideshow={"slide_type": "-"}
-Code(inspect.getsource(Gradual.noise_estimates), language="python")
+figures.code(Gradual.noise_estimates)
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
 network = Gradual()
@@ -1058,21 +1025,15 @@ Player(
 # flat parts of the image be clean sooner, where edges?
 
 # %% slideshow={"slide_type": "-"}
-layers = summarise(measured("class_aware-gradual"))
+layers = cite("class_aware-gradual")
+where = {"flat half": "flat", "steepest tenth": "edges", "whole image": "all"}
 figures.lines(
     range(21),
-    {
-        name: [layers[f"{key}_after_{d}"].mean for d in range(21)]
-        for name, key in (
-            ("flat half", "flat"),
-            ("steepest tenth", "edges"),
-            ("whole image", "all"),
-        )
-    },
+    layers.lines(where, range(21), "{}_after_{}"),
     xlabel="layers",
     ylabel="PSNR (dB)",
-    caption="Test photographs at σ = 25/255, mean of three seeds, not clipped. The loss sees the end of the curves only. "
-    "From the ledger: claim class_aware-flat-first.",
+    caption="Test photographs at σ = 25/255, mean of three seeds, not clipped. The loss sees the end of the curves only.",
+    note=layers.about("class_aware-flat-first"),
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
@@ -1126,42 +1087,40 @@ figures.table(
 )
 
 # %% slideshow={"slide_type": "subslide", "minutes": 4, "notes": "Read the diagonal first, then a row: who knows much about one thing knows less about others. Then the last row."}
-table = summarise(measured("class_aware-gaussian"))
-photons = summarise(measured("class_aware-poisson"))
+gaussian, photons = cite("class_aware-gaussian"), cite("class_aware-poisson")
 rows = (
     {"class-agnostic": "agnostic"}
     | {f"for {kind}": kind for kind in CLASSES}
     | {"a classifier chooses": "chooser"}
 )
+lit = {f"{kind}, 8 photons": kind for kind in CLASSES}
 figures.table(
     {
-        name: {kind: table[f"{key}_on_{kind}"].mean for kind in CLASSES}
-        | {f"{kind}, 8 photons": photons[f"{key}_on_{kind}"].mean for kind in CLASSES}
+        name: gaussian.row(CLASSES, f"{key}_on_{{}}") | photons.row(lit, f"{key}_on_{{}}")
         for name, key in rows.items()
     },
     best="max",
     caption="PSNR in dB, mean of three seeds. Left: Gaussian noise, σ = 25/255; right: Poisson noise with 8 photons at a white "
-    "pixel. All networks were trained further by as many steps. From the ledger: claims class_aware-wins, "
-    "class_aware-loses-elsewhere, class_aware-chooser, class_aware-poisson.",
+    "pixel. All networks were trained further by as many steps.",
+    note=[gaussian, photons],
 )
 
 # %% slideshow={"slide_type": "subslide", "minutes": 2, "notes": "Photographs this time, of people. Numbers only. The gain is smaller than for drawn classes, as in the paper."}
-people = summarise(measured("class_aware-people"))
+people = cite("class_aware-people")
+rows = {
+    name: people.row(
+        {"faces of other people": "people", "photographs": "photographs"}, f"{key}_on_{{}}"
+    )
+    | people.row({"the paper's face": key}, "{}_on_people", paper=True)
+    for name, key in {"class-agnostic": "agnostic", "for faces": "aware"}.items()
+}
 figures.table(
-    {
-        name: {
-            "faces of other people": people[f"{key}_on_people"].mean,
-            "photographs": people[f"{key}_on_photographs"].mean,
-            "the paper's face": paper,
-        }
-        for name, key, paper in (
-            ("class-agnostic", "agnostic", figures.Paper(30.50)),
-            ("for faces", "aware", figures.Paper(30.88)),
-        )
-    },
+    rows,
+    paper=["the paper's face"],
     best="max",
     caption="Photographs of faces (ORL): trained further on those of 30 people, tested on 10 others, σ = 25/255. Mean of three "
-    "seeds; claim class_aware-people. The paper's numbers are for one photograph.",
+    "seeds. The paper's numbers are for one photograph.",
+    note=people,
 )
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "The classifier never sees a clean picture, neither in training nor here."}
@@ -1243,137 +1202,63 @@ figures.images(
 # - A narrower class of images is a stronger prior: better inside, worse outside. Compare at equal size and equal steps.
 
 # %% slideshow={"slide_type": "slide", "minutes": 5, "notes": "Let everyone answer alone first."}
-Quiz(
-    [
-        Question(
-            "A bias-free network was trained on noise from 0 to 10. At 50 it …",
-            [
-                Option(
-                    "does what it would do to noise of 10 in an image five times darker",
-                    correct=True,
-                ),
-                Option(
-                    "removes noise of 10 and leaves the rest",
-                    why="That is closer to what the network with constants does. Homogeneity scales everything with z.",
-                ),
-                Option(
-                    "does as well as if it had been trained at 50",
-                    why="Nothing says so: it treats the noise as faint noise in a dark image, which need not be the best.",
-                ),
-            ],
-        ),
-        Question(
-            "Which of these layers may a bias-free network have?",
-            [
-                Option(
-                    "max pooling",
-                    correct=True,
-                    why="The largest of a z is a times the largest of z.",
-                ),
-                Option(
-                    "a sigmoid at the end",
-                    why="It maps 0 to 1/2 and saturates: twice the input is not twice the output.",
-                ),
-                Option(
-                    "group normalisation",
-                    why="It subtracts the mean and divides by the deviation of this very image: its output does not "
-                    "grow with the input at all.",
-                ),
-            ],
-        ),
-    ]
-)
+Quiz.parse("""
+A bias-free network was trained on noise from 0 to 10. At 50 it …
+- [x] does what it would do to noise of 10 in an image five times darker
+- [ ] removes noise of 10 and leaves the rest | That is closer to what the network with
+  constants does. Homogeneity scales everything with z.
+- [ ] does as well as if it had been trained at 50 | Nothing says so: it treats the noise as
+  faint noise in a dark image, which need not be the best.
+
+Which of these layers may a bias-free network have?
+- [x] max pooling | The largest of a z is a times the largest of z.
+- [ ] a sigmoid at the end | It maps 0 to 1/2 and saturates: twice the input is not twice
+  the output.
+- [ ] group normalisation | It subtracts the mean and divides by the deviation of this very
+  image: its output does not grow with the input at all.
+""")
 
 # %% slideshow={"slide_type": "subslide"}
-Quiz(
-    [
-        Question(
-            "The weights w_p of a pixel depend on …",
-            [
-                Option(
-                    "the noisy image around p",
-                    correct=True,
-                    why="z decides which ReLUs are open.",
-                ),
-                Option(
-                    "the network only",
-                    why="That would be one linear filter for all images. A_z carries z in its name.",
-                ),
-                Option(
-                    "the noise level you tell the network",
-                    why="Nobody tells it: what it knows of the noise it reads off z.",
-                ),
-            ],
-        ),
-        Question(
-            "The Jacobian at a patch of 100 pixels has effective dimensionality 25. White noise of variance σ² leaves with …",
-            [
-                Option("a quarter of its energy", correct=True),
-                Option(
-                    "a quarter of its standard deviation",
-                    why="Energy is the square: a quarter of the energy is half of the deviation.",
-                ),
-                Option(
-                    "all of it: noise is what a denoiser cannot see",
-                    why="What passes is what lies in the directions that are kept, 25 of 100.",
-                ),
-            ],
-        ),
-    ]
-)
+Quiz.parse("""
+The weights w_p of a pixel depend on …
+- [x] the noisy image around p | z decides which ReLUs are open.
+- [ ] the network only | That would be one linear filter for all images. A_z carries z in
+  its name.
+- [ ] the noise level you tell the network | Nobody tells it: what it knows of the noise it
+  reads off z.
+
+The Jacobian at a patch of 100 pixels has effective dimensionality 25. White noise of
+variance σ² leaves with …
+- [x] a quarter of its energy
+- [ ] a quarter of its standard deviation | Energy is the square: a quarter of the energy is
+  half of the deviation.
+- [ ] all of it: noise is what a denoiser cannot see | What passes is what lies in the
+  directions that are kept, 25 of 100.
+""")
 
 # %% slideshow={"slide_type": "subslide"}
-Quiz(
-    [
-        Question(
-            "The loss of CBDNet weighs an estimated noise level that is too low with …",
-            [
-                Option("0.7, more than one that is too high", correct=True),
-                Option(
-                    "0.3, less than one that is too high",
-                    why="A level that is too low leaves noise in the image, which costs more. Some published code has it this way.",
-                ),
-                Option(
-                    "0.5, like one that is too high",
-                    why="That is the ordinary squared error. The loss is called asymmetric because it is not.",
-                ),
-            ],
-        ),
-        Question(
-            "In training on real pairs, CBDNet leaves out the asymmetric loss because …",
-            [
-                Option(
-                    "nobody knows the true noise level of a real photograph", correct=True
-                ),
-                Option(
-                    "real noise is symmetric",
-                    why="The loss is about errors of the estimated level, not about the noise.",
-                ),
-                Option(
-                    "real photographs have no noise level map",
-                    why="They have one; noise is stronger where there is more light. It is just not known.",
-                ),
-            ],
-        ),
-        Question(
-            "To show that knowing the class helps, one compares the network for text with …",
-            [
-                Option(
-                    "one of the same size, trained further by as many steps on all classes",
-                    correct=True,
-                ),
-                Option(
-                    "the network before it was trained further",
-                    why="Then a part of the gain is only more training.",
-                ),
-                Option(
-                    "the network for faces",
-                    why="That one is worse on text than a network for everything. It says little about what text knows.",
-                ),
-            ],
-        ),
-    ]
-)
+Quiz.parse("""
+The loss of CBDNet weighs an estimated noise level that is too low with …
+- [x] 0.7, more than one that is too high
+- [ ] 0.3, less than one that is too high | A level that is too low leaves noise in the
+  image, which costs more. Some published code has it this way.
+- [ ] 0.5, like one that is too high | That is the ordinary squared error. The loss is
+  called asymmetric because it is not.
+
+In training on real pairs, CBDNet leaves out the asymmetric loss because …
+- [x] nobody knows the true noise level of a real photograph
+- [ ] real noise is symmetric | The loss is about errors of the estimated level, not about
+  the noise.
+- [ ] real photographs have no noise level map | They have one; noise is stronger where
+  there is more light. It is just not known.
+
+To show that knowing the class helps, one compares the network for text with …
+- [x] one of the same size, trained further by as many steps on all classes
+- [ ] the network before it was trained further | Then a part of the gain is only more
+  training.
+- [ ] the network for faces | That one is worse on text than a network for everything. It
+  says little about what text knows.
+""")
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## Exercises

@@ -16,8 +16,7 @@ from IPython.display import Code, display
 from torch import nn
 
 from course_lib import data, figures, zoo
-from course_lib.claims import measured, summarise
-from course_lib.claims.criteria import interval
+from course_lib.claims.cite import cite
 from course_lib.data.images import to_float
 from course_lib.denoise import receptive_field
 from course_lib.denoise.dncnn import DnCNN
@@ -39,7 +38,7 @@ from course_lib.noise import Gaussian
 from course_lib.profiles import Budget, choose
 from course_lib.randomness import generator
 from course_lib.widgets.player import Axis, Player
-from course_lib.widgets.quiz import Option, Question, Quiz
+from course_lib.widgets.quiz import Quiz
 
 sigma = 25 / 255
 network = zoo.load(DnCNN, "dncnn-s25-w32")
@@ -113,7 +112,7 @@ print("1 x 1 kept, it is another:", abs(swapped[1] - whole) > 5e-3)
 # | $e$ | effective field: where the energy of $g$ lies |
 
 # %% slideshow={"slide_type": "-"}
-Code(inspect.getsource(by_arithmetic), language="python")
+figures.code(by_arithmetic)
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
 for depth in (5, 10, 20, 40):
@@ -251,13 +250,10 @@ def bright(field, *, size=None, side=None):
         (field / field.max()).clamp(min=0).sqrt(), (rim, rim, rim, rim)
     )
     picture = picture[None, None].repeat(1, 3, 1, 1)
-    if side is not None and side + 2 <= size:
-        ring = torch.zeros(size, size, dtype=torch.bool)
-        low, high = size // 2 - side // 2 - 1, size // 2 - side // 2 + side
-        ring[low : high + 1, low : high + 1] = True
-        ring[low + 1 : high, low + 1 : high] = False
-        picture[0, :, ring] = torch.tensor([0.9, 0.45, 0.1])[:, None]
-    return picture
+    if side is None or side + 2 > size:
+        return picture
+    low = size // 2 - side // 2
+    return figures.framed(picture, top=low, left=low, size=side, colour=(0.9, 0.45, 0.1))
 
 
 fields = {
@@ -279,51 +275,36 @@ figures.images(
 )
 
 # %% slideshow={"slide_type": "subslide", "minutes": 4, "notes": "Both axes are logarithmic: a power law is a straight line, its exponent the slope. Read the slope off."}
-stored = measured("receptive_field-depth")
+stored = cite("receptive_field-depth")
 depths = (5, 10, 20, 40)
-
-
-def over_seeds(name):
-    """Mean, lowest and highest value over the seeds, for each depth."""
-    values = [[row[f"{name}_{depth}"] for row in stored] for depth in depths]
-    return tuple(
-        [pick(one) for one in values] for pick in (lambda v: sum(v) / len(v), min, max)
-    )
-
-
+activations = {"no activation": "linear", "ReLU": "relu", "tanh": "tanh"}
 display(
     figures.lines(
         depths,
-        {
-            "no activation": over_seeds("width_linear"),
-            "ReLU": over_seeds("width_relu"),
-            "tanh": over_seeds("width_tanh"),
-            "the law, √(2n/3)": [math.sqrt(2 * depth / 3) for depth in depths],
-        },
+        stored.lines(activations, depths, "width_{}_{}", spread="range")
+        | {"the law, √(2n/3)": [math.sqrt(2 * depth / 3) for depth in depths]},
         xlabel="layers",
         ylabel="width (pixels)",
         log="xy",
-        caption="Width of the effective field, mean and range over five seeds. From the ledger: claims "
-        "receptive_field-root and receptive_field-activation.",
+        caption="Width of the effective field, mean and range over five seeds.",
+        note=stored.about("receptive_field-root", "receptive_field-activation"),
     )
 )
 figures.table(
     {
         name: {
             "energy off the Gaussian (%)": 100
-            * sum(row[f"misfit_{kind}_{depth}"] for row in stored for depth in depths)
-            / (len(stored) * len(depths)),
-            "exponent": sum(row[f"slope_{kind}"] for row in stored) / len(stored),
-            "95 % interval": "{:.3f} to {:.3f}".format(
-                *interval([row[f"slope_{kind}"] for row in stored])
-            ),
+            * sum(stored[f"misfit_{kind}_{depth}"] for depth in depths)
+            / len(depths),
+            "exponent": stored[f"slope_{kind}"],
+            "95 % interval": "{:.3f} to {:.3f}".format(*stored.interval(f"slope_{kind}")),
         }
-        for name, kind in (("no activation", "linear"), ("ReLU", "relu"), ("tanh", "tanh"))
+        for name, kind in activations.items()
     },
     digits=3,
     caption="The exponent p of width = c · depthᵖ, fitted to the four depths; the theory says one half. First column: the "
-    "share of the energy that would have to move along an axis to make a Gaussian, mean over depths (claim "
-    "receptive_field-gaussian).",
+    "share of the energy that would have to move along an axis to make a Gaussian, mean over depths.",
+    note=stored.about("receptive_field-root", "receptive_field-gaussian"),
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
@@ -334,14 +315,12 @@ figures.table(
 # %% slideshow={"slide_type": "-"}
 figures.lines(
     depths,
-    {
-        name: tuple([100 * value for value in part] for part in over_seeds(f"share_{kind}"))
-        for name, kind in (("no activation", "linear"), ("ReLU", "relu"), ("tanh", "tanh"))
-    },
+    stored.lines(activations, depths, "share_{}_{}", times=100, spread="range"),
     xlabel="layers",
     ylabel="diameter, in % of the theoretical field",
     log="x",
-    caption="From the ledger: claim receptive_field-share.",
+    caption="Mean and range over five seeds.",
+    note=stored.about("receptive_field-share"),
 )
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 6, "notes": "Let a student design for 31 pixels of effective diameter with the fewest layers. Then ask what the dilated ones pay."}
@@ -490,20 +469,14 @@ figures.images(
 )
 
 # %% slideshow={"slide_type": "subslide", "minutes": 4, "notes": "Ask why classification by an average over pixels may be content with a narrow field."}
-training = measured("receptive_field-training")
+training = cite("receptive_field-training")
 
 
 def before_and_after(task, kind):
-    rows = [
-        (row[f"before_{task}_{kind}_usual"], row[f"after_{task}_{kind}_usual"])
-        for row in training
-    ]
-    return {
-        "before": sum(b for b, _ in rows) / len(rows),
-        "after": sum(a for _, a in rows) / len(rows),
-        "times wider (95 % interval)": "{:.2f} to {:.2f}".format(
-            *interval([a / b for b, a in rows])
-        ),
+    before, after = (f"{when}_{task}_{kind}_usual" for when in ("before", "after"))
+    wider = training.interval(lambda row: row[after] / row[before])
+    return training.row({"before": before, "after": after}) | {
+        "times wider (95 % interval)": "{:.2f} to {:.2f}".format(*wider)
     }
 
 
@@ -513,8 +486,8 @@ figures.table(
         for what, task in (("mosaics", "mosaics"), ("CIFAR-10", "classes"))
         for how, kind in (("with ways around", "residual"), ("plain stack", "plain"))
     },
-    caption="Width of the effective field in pixels, over five seeds. From the ledger: claims receptive_field-training and "
-    "receptive_field-training-plain.",
+    caption="Width of the effective field in pixels, over five seeds.",
+    note=training.about("receptive_field-training", "receptive_field-training-plain"),
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
@@ -548,18 +521,20 @@ print(
 # %% slideshow={"slide_type": "-"}
 rows = {}
 for name, task in (("mosaics", "mosaics"), ("CIFAR-10", "classes")):
-    saved = [100 * row[f"saved_{task}"] for row in training]
+    saved = [100 * row[f"saved_{task}"] for row in training.results]
+    low, high = training.interval(f"saved_{task}")
     rows[name] = {
-        "steps saved (%)": sum(saved) / len(saved),
-        "95 % interval": "{:.0f} to {:.0f}".format(*interval(saved)),
+        "steps saved (%)": 100 * training[f"saved_{task}"],
+        "95 % interval": f"{100 * low:.0f} to {100 * high:.0f}",
         "lowest and highest of five": f"{min(saved):.0f} and {max(saved):.0f}",
     }
 rows["Luo et al., in a few cases"] = {"steps saved (%)": figures.Paper(30)}
 figures.table(
     rows,
     digits=0,
-    caption="From the ledger: claim receptive_field-diffused-faster. The dagger marks the paper's number, which it reports for "
+    caption="The dagger marks the paper's number, which it reports for "
     "a few cases and calls not always significant.",
+    note=training.about("receptive_field-diffused-faster"),
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
@@ -602,7 +577,7 @@ figures.images(
 )
 
 # %% slideshow={"slide_type": "subslide", "minutes": 4, "notes": "BM3D and WNNM look so far because they search for similar patches. Lecture 13 gives that to networks."}
-patches = summarise(measured("receptive_field-denoisers"))
+patches = cite("receptive_field-denoisers")
 table = {
     name: {"side (pixels)": figures.Paper(side)}
     for name, side in (
@@ -616,17 +591,17 @@ table = {
 }
 table |= {
     "DnCNN of 17 layers, theoretical": {"side (pixels)": theoretical_field(DnCNN())},
-    "DnCNN of 9 layers, theoretical": {"side (pixels)": patches["theoretical_25"].mean},
-    "… square with 99 % of the energy": {"side (pixels)": patches["square_99_25"].mean},
-    "… square with 95 % of the energy": {"side (pixels)": patches["square_95_25"].mean},
-    "… disc above 4.55 % of the peak": {"side (pixels)": patches["diameter_25"].mean},
+    "DnCNN of 9 layers, theoretical": {"side (pixels)": patches["theoretical_25"]},
+    "… square with 99 % of the energy": {"side (pixels)": patches["square_99_25"]},
+    "… square with 95 % of the energy": {"side (pixels)": patches["square_95_25"]},
+    "… disc above 4.55 % of the peak": {"side (pixels)": patches["diameter_25"]},
 }
 figures.table(
     table,
     digits=1,
     caption="Effective patch sizes at σ = 25/255. Daggers: Zhang et al. 2017 (DnCNN), table I. The network's own rows are "
-    "measured on test photographs, mean over three seeds. From the ledger: claims receptive_field-denoiser and "
-    "receptive_field-noise.",
+    "measured on test photographs, mean over three seeds.",
+    note=patches,
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
@@ -688,71 +663,37 @@ for name, dilations in designs.items():
 # - A trained denoiser rests on a small part of what it could see.
 
 # %% slideshow={"slide_type": "slide", "minutes": 5, "notes": "Let everyone answer alone first."}
-Quiz(
-    [
-        Question(
-            "A plain stack of 3 × 3 convolutions has an effective field of width 2. You want 4. You need …",
-            [
-                Option("four times as many layers", correct=True),
-                Option(
-                    "twice as many layers",
-                    why="That doubles the theoretical field. The width grows like the square root of the depth.",
-                ),
-                Option(
-                    "twice as many channels",
-                    why="Channels average over more paths, but no path gets longer: the walk has as many steps.",
-                ),
-            ],
-        ),
-        Question(
-            "A convolution with stride 2 comes first, then one of 3 × 3. The second adds to the field …",
-            [
-                Option("4 pixels", correct=True),
-                Option(
-                    "2 pixels",
-                    why="Two steps, but each step is two pixels of the input long.",
-                ),
-                Option(
-                    "6 pixels", why="It adds (k − 1) steps, not k: two steps of two pixels."
-                ),
-            ],
-        ),
-    ]
-)
+Quiz.parse("""
+A plain stack of 3 × 3 convolutions has an effective field of width 2. You want 4. You need
+…
+- [x] four times as many layers
+- [ ] twice as many layers | That doubles the theoretical field. The width grows like the
+  square root of the depth.
+- [ ] twice as many channels | Channels average over more paths, but no path gets longer:
+  the walk has as many steps.
+
+A convolution with stride 2 comes first, then one of 3 × 3. The second adds to the field …
+- [x] 4 pixels
+- [ ] 2 pixels | Two steps, but each step is two pixels of the input long.
+- [ ] 6 pixels | It adds (k − 1) steps, not k: two steps of two pixels.
+""")
 
 # %% slideshow={"slide_type": "subslide"}
-Quiz(
-    [
-        Question(
-            "Why is the mean of g over random initialisations useless as an effective field?",
-            [
-                Option("it is zero everywhere: signs cancel", correct=True),
-                Option(
-                    "it is the same at all pixels",
-                    why="It is, namely zero. A mean of signed values with mean zero says nothing of their size.",
-                ),
-                Option(
-                    "it is too small to be measured",
-                    why="Each g is of ordinary size; only the mean of many vanishes.",
-                ),
-            ],
-        ),
-        Question(
-            "Five trainings with a new start save −5, 2, 30, 8 and −3 % of the steps. You report …",
-            [
-                Option("a mean of 6 % with an interval that holds zero", correct=True),
-                Option(
-                    "a speed-up of up to 30 %",
-                    why="True and misleading: the largest of several noisy numbers is always impressive.",
-                ),
-                Option(
-                    "that the new start does not help",
-                    why="Five trainings cannot tell that either. The interval says how much they can.",
-                ),
-            ],
-        ),
-    ]
-)
+Quiz.parse("""
+Why is the mean of g over random initialisations useless as an effective field?
+- [x] it is zero everywhere: signs cancel
+- [ ] it is the same at all pixels | It is, namely zero. A mean of signed values with mean
+  zero says nothing of their size.
+- [ ] it is too small to be measured | Each g is of ordinary size; only the mean of many
+  vanishes.
+
+Five trainings with a new start save −5, 2, 30, 8 and −3 % of the steps. You report …
+- [x] a mean of 6 % with an interval that holds zero
+- [ ] a speed-up of up to 30 % | True and misleading: the largest of several noisy numbers
+  is always impressive.
+- [ ] that the new start does not help | Five trainings cannot tell that either. The
+  interval says how much they can.
+""")
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## Exercises

@@ -5,14 +5,12 @@
 # for exactly this noise. The other is BM3D, a filter that has learnt nothing. **Before you run it:** who wins?
 
 # %% slideshow={"slide_type": "-"}
-import inspect
-
 import torch
-from IPython.display import Code, display
+from IPython.display import display
 from torch.nn import functional as F
 
 from course_lib import data, figures, zoo
-from course_lib.claims import measured, summarise
+from course_lib.claims.cite import cite
 from course_lib.claims.nn3d import TABLE
 from course_lib.data.images import to_float
 from course_lib.denoise import dncnn, grouping, nn3d
@@ -25,7 +23,7 @@ from course_lib.profiles import Budget, choose
 from course_lib.quality import psnr
 from course_lib.randomness import generator
 from course_lib.widgets.player import Axis, Player
-from course_lib.widgets.quiz import Option, Question, Quiz
+from course_lib.widgets.quiz import Quiz
 
 sigma = 50 / 255  # images lie in [0, 1]
 side = choose(smoke=96, lecture=192, full=192)
@@ -167,7 +165,7 @@ print(
 # for what is alike. In the library:
 
 # %% slideshow={"slide_type": "-"}
-Code(inspect.getsource(similar), language="python")
+figures.code(similar)
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 6, "notes": "Let them find: a patch on a mortar joint; a patch of plain brick; the eye of the cat, which has no equal. Switch between noisy and denoised at each."}
 # ## Play: choose a patch, see its group
@@ -201,17 +199,14 @@ def group_of(photograph, where, down, right):
 
 def outlined(picture, corners):
     """The picture in colour: an orange square around the first patch, a blue veil over the others."""
-    blue, orange = torch.tensor([[0.0, 0.55, 1.0], [1.0, 0.55, 0.0]])[..., None, None]
+    blue = torch.tensor([0.0, 0.55, 1.0])[:, None, None]
     veil = torch.zeros(1, *picture.shape[-2:])
     for top, left in corners[1:]:
         veil[:, top : top + 10, left : left + 10] += 0.15
     veil.clamp_(max=0.6)
     shown = picture[0].clamp(0, 1) * (1 - veil) + blue * veil
     top, left = corners[0]
-    frame = torch.zeros(1, *picture.shape[-2:], dtype=torch.bool)
-    frame[:, top - 1 : top + 11, left - 1 : left + 11] = True
-    frame[:, top : top + 10, left : left + 10] = False
-    return torch.where(frame, orange, shown)
+    return figures.framed(shown, top=top, left=left, size=10, colour=(1.0, 0.55, 0.0))
 
 
 def sheet(picture, corners):
@@ -275,39 +270,29 @@ Player(
 # lot from the window. **Predict** the order, and the sign of the control.
 
 # %% slideshow={"slide_type": "-"}
-parts = summarise(measured("nn3d-parts"))
+parts = cite("nn3d-parts")
 wheres = {
-    "by lot": "chance",
-    "from the noisy image": "noisy",
-    "from the denoised image": "denoised",
-    "from the clean image": "clean",
+    "groups by lot": "chance",
+    "groups from the noisy image": "noisy",
+    "groups from the denoised image": "denoised",
+    "groups from the clean image": "clean",
 }
-lowest = min(parts[f"{name}_groups_chance"].mean for name in photographs)
+shown = {"cat" if name == "chelsea" else name: name for name in photographs}
+lowest = min(parts[f"{name}_groups_chance"] for name in photographs)
 figures.bars(
-    {
-        {"chelsea": "cat"}.get(name, name): {
-            f"groups {origin}": parts[f"{name}_groups_{key}"].mean
-            for origin, key in wheres.items()
-        }
-        for name in photographs
-    },
+    parts.rows(shown, wheres, "{}_groups_{}"),
     xlabel="gain over DnCNN (dB)",
     base=min(0.0, round(lowest - 0.05, 1)),
-    caption="One pass of the filter over DnCNN's estimate at σ = 50/255, mean of three trainings. From the ledger: claims "
-    "nn3d-likeness and nn3d-better-when-denoised.",
+    caption="One pass of the filter over DnCNN's estimate at σ = 50/255, mean of three trainings.",
+    note=parts.about("nn3d-likeness", "nn3d-better-when-denoised"),
 )
 
 # %% slideshow={"slide_type": "subslide", "minutes": 3}
 figures.table(
-    {
-        f"groups {origin}": {
-            name: 100 * parts[f"{name}_agree_{key}"].mean for name in photographs
-        }
-        for origin, key in wheres.items()
-    },
+    parts.rows(wheres, list(photographs), "{1}_agree_{0}", times=100),
     digits=0,
-    caption="Members in common with the groups of the clean image, in per cent. From the ledger: claim "
-    "nn3d-found-when-denoised.",
+    caption="Members in common with the groups of the clean image, in per cent.",
+    note=parts.about("nn3d-found-when-denoised"),
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
@@ -385,7 +370,7 @@ figures.lines(
 # differences of that size go too.
 
 # %% slideshow={"slide_type": "subslide", "minutes": 2}
-Code(inspect.getsource(shrink_along), language="python")
+figures.code(shrink_along)
 
 # %% [markdown] slideshow={"slide_type": "subslide", "minutes": 2}
 # Each pixel is now in many filtered patches, of many groups. They are averaged, and a group counts for
@@ -395,7 +380,7 @@ Code(inspect.getsource(shrink_along), language="python")
 # the inverse of how much noise it can still hold: the fewer coefficients are left, the more the group has agreed.
 
 # %% slideshow={"slide_type": "-"}
-Code(inspect.getsource(filter_groups), language="python")
+figures.code(filter_groups)
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "Draw it as a loop with three boxes: mix, network, groups. The network is a plug; so is the filter."}
 # ## NN3D: they take turns
@@ -421,7 +406,7 @@ Code(inspect.getsource(filter_groups), language="python")
 # problem, with a second chance for the detail. Two iterations are what the paper uses.
 
 # %% slideshow={"slide_type": "subslide"}
-Code(inspect.getsource(NN3D.rounds), language="python")
+figures.code(NN3D.rounds)
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
 for k in (1, 2, 3, 4):
@@ -478,7 +463,7 @@ figures.images(
 # **same iterations without the filter**?
 
 # %% slideshow={"slide_type": "-"}
-gain = summarise(measured("nn3d-gain"))
+gain = cite("nn3d-gain")
 pictures = {
     "house": "House",
     "barbara": "Barbara",
@@ -488,17 +473,17 @@ pictures = {
 figures.table(
     {
         f"{net}, {shown}": {
-            "alone": gain[f"{key}_{name}_alone"].mean,
-            "NN3D": gain[f"{key}_{name}_nn3d"].mean,
-            "gain": gain[f"{key}_{name}_nn3d"].mean - gain[f"{key}_{name}_alone"].mean,
-            "gain without groups": gain[f"{key}_{name}_ungrouped"].mean
-            - gain[f"{key}_{name}_alone"].mean,
+            "alone": gain[f"{key}_{name}_alone"],
+            "NN3D": gain[f"{key}_{name}_nn3d"],
+            "gain": gain[f"{key}_{name}_nn3d"] - gain[f"{key}_{name}_alone"],
+            "gain without groups": gain[f"{key}_{name}_ungrouped"]
+            - gain[f"{key}_{name}_alone"],
         }
         for key, net in (("dncnn", "DnCNN"), ("ffdnet", "FFDNet"))
         for name, shown in pictures.items()
     },
-    caption="PSNR in dB at σ = 50/255, mean of three trainings of about a minute for each network. From the ledger: claims "
-    "nn3d-improves, nn3d-needs-groups and the two nn3d-iterations-alone.",
+    caption="PSNR in dB at σ = 50/255, mean of three trainings of about a minute for each network.",
+    note=gain,
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
@@ -520,20 +505,18 @@ display(
         caption="PSNR in dB as published (Cruz et al. 2018, table I).",
     )
 )
-published = dict(zip(names, TABLE["Set12", 50], strict=True))
 figures.table(
     {
-        "DnCNN": {
-            "here": gain["dncnn_set12_50_nn3d"].mean - gain["dncnn_set12_50_alone"].mean,
-            "in the paper": figures.Paper(published["NN3D(DnCNN)"] - published["DnCNN"]),
-        },
-        "FFDNet": {
-            "here": gain["ffdnet_set12_50_nn3d"].mean - gain["ffdnet_set12_50_alone"].mean,
-            "in the paper": figures.Paper(published["NN3D(FFDNet)"] - published["FFDNet"]),
-        },
+        net: {
+            source: values[f"{key}_set12_50_nn3d"] - values[f"{key}_set12_50_alone"]
+            for source, values in (("here", gain), ("in the paper", gain.paper))
+        }
+        for net, key in (("DnCNN", "dncnn"), ("FFDNet", "ffdnet"))
     },
+    paper=["in the paper"],
     caption="Gain of NN3D in dB on Set12 at σ = 50. The paper's networks are deeper and wider than ours, and were trained "
-    "for hours (claim nn3d-table).",
+    "for hours.",
+    note=gain.about("nn3d-table"),
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
@@ -548,14 +531,11 @@ figures.table(
 # the cat before you look.
 
 # %% slideshow={"slide_type": "-"}
-label = {"brick": "brick", "camera": "camera", "chelsea": "cat"}
+label = {"brick": "brick", "camera": "camera", "cat": "chelsea"}
 display(
     figures.lines(
         (1, 2, 4, 8, 16, 32),
-        {
-            shown: [parts[f"{name}_count_{k}"].mean for k in (1, 2, 4, 8, 16, 32)]
-            for name, shown in label.items()
-        },
+        parts.lines(label, (1, 2, 4, 8, 16, 32), "{}_count_{}"),
         xlabel="patches in a group",
         ylabel="gain over DnCNN (dB)",
         log="x",
@@ -565,10 +545,7 @@ display(
 display(
     figures.lines(
         (16, 8, 4, 2),
-        {
-            shown: [parts[f"{name}_tau_{share}"].mean for share in (16, 8, 4, 2)]
-            for name, shown in label.items()
-        },
+        parts.lines(label, (16, 8, 4, 2), "{}_tau_{}"),
         xlabel="σ / τ, a strong filter at the left",
         ylabel="gain over DnCNN (dB)",
         log="x",
@@ -578,12 +555,13 @@ display(
 figures.lines(
     (0, 1, 2, 3, 4),
     {
-        shown: [0.0, *(parts[f"{name}_iteration_{k}"].mean for k in (1, 2, 3, 4))]
-        for name, shown in label.items()
+        shown: [0.0, *gains]
+        for shown, gains in parts.lines(label, (1, 2, 3, 4), "{}_iteration_{}").items()
     },
     xlabel="iterations",
     ylabel="gain over DnCNN (dB)",
-    caption="Whole iterations. All three from the ledger, mean of three trainings: claim nn3d-first-counts.",
+    caption="Whole iterations. All three are means of three trainings.",
+    note=parts.about("nn3d-first-counts"),
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
@@ -609,10 +587,7 @@ def turns(plug, photograph, done):
     clean, seen = photographs[photograph][corner], noisy[photograph][corner]
     rounds = played[plug, photograph]
     estimate = rounds[done - 1].estimate if done else rounds[0].denoised
-    return {
-        f"noisy, {psnr(seen, clean).item():.2f} dB": seen.clamp(0, 1),
-        f"estimate, {psnr(estimate, clean).item():.2f} dB": estimate.clamp(0, 1),
-    }
+    return figures.scored({"noisy": seen, "estimate": estimate}, reference=clean)
 
 
 Player(
@@ -644,7 +619,7 @@ Player(
 # trained on levels up to 75.
 
 # %% slideshow={"slide_type": "-"}
-Code(inspect.getsource(Scaled.__call__), language="python")
+figures.code(Scaled.__call__)
 
 # %% slideshow={"slide_type": "subslide", "minutes": 3}
 cat = photographs["chelsea"]
@@ -671,30 +646,22 @@ figures.images(
 # brighter than white. **Predict:** the network for 50, at levels from 15 to 90, as it is and scaled.
 
 # %% slideshow={"slide_type": "-"}
-scaling = summarise(measured("nn3d-scaling"))
+scaling = cite("nn3d-scaling")
 levels = (15, 25, 40, 50, 60, 75, 90)
+ways = {
+    "DnCNN for 50, as it is": "biased_plain",
+    "DnCNN for 50, scaled": "biased_scaled",
+    "DnCNN for this level": "own",
+    "without biases, as it is": "free_plain",
+}
 figures.lines(
     levels,
-    {
-        "DnCNN for 50, as it is": [
-            scaling[f"biased_plain_at_{level}"].mean for level in levels
-        ],
-        "DnCNN for 50, scaled": [
-            scaling[f"biased_scaled_at_{level}"].mean for level in levels
-        ],
-        "DnCNN for this level": [
-            scaling[f"own_at_{level}"].mean if level in (25, 75) else None
-            for level in levels
-        ],
-        "without biases, as it is": [
-            scaling[f"free_plain_at_{level}"].mean for level in levels
-        ],
-    },
+    scaling.lines(ways, levels, "{}_at_{}"),
     xlabel="noise level σ of the image (of 255)",
     ylabel="PSNR (dB)",
     mark={"known": 50},
-    caption="Test photographs, mean of three trainings. From the ledger: claims nn3d-scaled, nn3d-scaled-down-only and "
-    "nn3d-scaled-without-biases.",
+    caption="Test photographs, mean of three trainings.",
+    note=scaling,
 )
 
 # %% [markdown] slideshow={"slide_type": "subslide", "minutes": 4, "notes": "Two lines of proof; lecture 11 has the rest. Let them find which parts of a DnCNN break it: the shifts of the normalisation."}
@@ -861,73 +828,38 @@ figures.images(
 # - What occurs once looks like a mistake to a non-local filter. Look at $z - \hat y$ before you believe that it was one.
 
 # %% slideshow={"slide_type": "slide", "minutes": 5, "notes": "Let everyone answer alone first."}
-Quiz(
-    [
-        Question(
-            "Two patches show exactly the same, each with its own noise of variance σ². Their mean squared difference is about …",
-            [
-                Option("2σ²", correct=True),
-                Option(
-                    "0",
-                    why="The clean patches have distance 0, but the two noises differ: their variances add.",
-                ),
-                Option(
-                    "σ²",
-                    why="That would be the distance of one noisy patch to its clean version. Here both are noisy.",
-                ),
-            ],
-        ),
-        Question(
-            "Thirty-two equal patches are transformed along the group by an orthonormal Haar matrix. What all share is …",
-            [
-                Option("in the first coefficient alone", correct=True),
-                Option(
-                    "spread evenly over all coefficients",
-                    why="That is what happens to something that only one patch has.",
-                ),
-                Option("in the differences", why="Differences of equal values are zero."),
-            ],
-        ),
-    ]
-)
+Quiz.parse("""
+Two patches show exactly the same, each with its own noise of variance σ². Their mean
+squared difference is about …
+- [x] 2σ²
+- [ ] 0 | The clean patches have distance 0, but the two noises differ: their variances add.
+- [ ] σ² | That would be the distance of one noisy patch to its clean version. Here both are
+  noisy.
+
+Thirty-two equal patches are transformed along the group by an orthonormal Haar matrix. What
+all share is …
+- [x] in the first coefficient alone
+- [ ] spread evenly over all coefficients | That is what happens to something that only one
+  patch has.
+- [ ] in the differences | Differences of equal values are zero.
+""")
 
 # %% slideshow={"slide_type": "subslide"}
-Quiz(
-    [
-        Question(
-            "In the second iteration of NN3D the network is told the level …",
-            [
-                Option(
-                    "σ / 2",
-                    correct=True,
-                    why="The mixture holds half of the noisy image, so half of its noise.",
-                ),
-                Option(
-                    "σ",
-                    why="That was the first iteration. Told twice the truth, the network would smooth too much.",
-                ),
-                Option(
-                    "σ / 4",
-                    why="That is the strength of the filter in the first iteration, τ₁.",
-                ),
-            ],
-        ),
-        Question(
-            "A network without biases was trained at σ = 50. You scale an image with σ = 75 by 50/75 before it, and back after it. The estimate …",
-            [
-                Option("is the same as without scaling", correct=True),
-                Option(
-                    "gets better, since the level is now right",
-                    why="That happens to a network with biases. D(az)/a = D(z) leaves nothing to improve.",
-                ),
-                Option(
-                    "gets worse, since the image is darker",
-                    why="Without biases a darker image is only a darker image: everything inside scales with it.",
-                ),
-            ],
-        ),
-    ]
-)
+Quiz.parse("""
+In the second iteration of NN3D the network is told the level …
+- [x] σ / 2 | The mixture holds half of the noisy image, so half of its noise.
+- [ ] σ | That was the first iteration. Told twice the truth, the network would smooth too
+  much.
+- [ ] σ / 4 | That is the strength of the filter in the first iteration, τ₁.
+
+A network without biases was trained at σ = 50. You scale an image with σ = 75 by 50/75
+before it, and back after it. The estimate …
+- [x] is the same as without scaling
+- [ ] gets better, since the level is now right | That happens to a network with biases.
+  D(az)/a = D(z) leaves nothing to improve.
+- [ ] gets worse, since the image is darker | Without biases a darker image is only a darker
+  image: everything inside scales with it.
+""")
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## Exercises

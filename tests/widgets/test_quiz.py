@@ -105,3 +105,51 @@ def test_a_lecturer_is_told_what_is_missing(build: Callable[[], object], message
 
 def test_a_right_option_needs_no_reason() -> None:
     assert Option("the noise", correct=True).reply == "Right."
+
+
+WRITTEN = """
+1. What does `net`
+   predict?
+- [ ] the image | That is
+  z minus it.
+- [x] the noise | It is z - y.
+
+And why?
+Think.
+- [x] a | b, c
+- [ ] d | it holds | always
+"""
+
+
+def test_a_quiz_is_read_from_text() -> None:
+    read = Quiz.parse(WRITTEN, title="T")
+    first = Question("What does `net` predict?", [WRONG, RIGHT])
+    second = Question("And why? Think.", [Option("a", True, "b, c"), Option("d", why="it holds | always")])
+    assert read == Quiz([first, second], title="T")
+    assert read.html == Quiz([first, second], title="T").html
+
+
+def test_a_text_may_be_indented_as_a_whole() -> None:
+    assert Quiz.parse(WRITTEN.replace("\n", "\n    ")) == Quiz.parse(WRITTEN)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "at least one question"),
+        ("- [x] a\n- [ ] b | c", r"^line 1: expected a question before its options, got '- \[x\] a'"),
+        ("Why?\n- [x] a\n- b", r"^line 3: expected an option, '- \[x\] right' or '- \[ \] wrong \| why', got '- b'"),
+        ("Why?\n- [x] a\n- [y] b | c", "^line 3: expected an option"),
+        ("\nWhy?\n- [x] a\n- [ ] b", r"^line 4: the wrong option 'b' needs why=... or \| ... in a text"),
+        ("Why?\n- [x] a\n- [ ] b |", "^line 3: the wrong option 'b' needs why"),
+        ("Why?\n- [x] a\n- [ ] | c", "^line 3: an option has no text"),
+        ("Why?\n- [x] a\n- [ ] b | c\nd", "^line 4: expected an option, got 'd'.*continues one is indented"),
+        ("Why?\n- [x] a\n- [ ] b | c\nAnd?\n- [x] e\n- [ ] f | g", "^line 4: .*blank line comes before the next"),
+        ("Why?\n\n- [x] a\n- [ ] b | c", r"^line 1: the question 'Why\?' needs at least two options, got 0"),
+        ("Why?\n- [ ] a | b\n- [ ] c | d", r"^line 1: the question 'Why\?' must have exactly one correct option"),
+        ("A?\n- [x] a\n- [ ] b | c\n\nWhy?\n- [x] a\n- [x] c", "^line 5: .*exactly one correct option, got 2"),
+    ],
+)
+def test_the_line_of_a_mistake_is_named(text: str, message: str) -> None:
+    with pytest.raises(QuizError, match=message):
+        Quiz.parse(text)
