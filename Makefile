@@ -43,6 +43,7 @@ check: env
 	@$(RUN) -m ruff check .
 	@$(RUN) -m tools.notebooks --check
 	@$(RUN) -m tools.exercises --check
+	@$(RUN) -m course_lib.cli claims stale
 
 quick: check  ## lint, stale files and the fast tests; before every commit
 	@$(PYTEST) -m "not slow and not full" tests
