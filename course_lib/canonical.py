@@ -27,10 +27,12 @@ from pathlib import Path
 from typing import Any
 
 PACKAGE = "course_lib"
-# What cannot change a figure: checks that only refuse, shows, stores and resumes, and files whose content is hashed.
-INERT = {f"{PACKAGE}.{name}" for name in ("arguments", "canonical", "checkpoints", "data.photographs", "data.sets",
-                                          "files", "progress", "provenance")}
-NAMED = re.compile(r'(parameter |kept |str |constant str ")(\w+)("?)')      # words that hold a name callers use
+# What cannot change a result: modules that only refuse, show, store and resume, and lists of files, whose content is
+# hashed by itself.
+INERT = {f"{PACKAGE}.{name}" for name in (
+    "arguments", "canonical", "checkpoints", "files", "progress", "provenance",
+    "data.photographs.PHOTOGRAPHS", "data.photographs.locate", "data.sets.SETS", "data.sets.expect", "data.sets.root")}
+NAMED = re.compile(r'(parameter |kept |str |constant str ")(.+?)("?)')      # words that hold a name callers use
 WHOLE = "*"      # a module that is mentioned as a value stands for all its definitions
 
 
@@ -40,6 +42,11 @@ class Definition:
 
     module: str
     name: str
+
+    @property
+    def inert(self) -> bool:
+        """Whether it cannot change a result."""
+        return self.module in INERT or f"{self.module}.{self.name}" in INERT
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +126,7 @@ class Code:
 
     def mentioned(self, definition: Definition) -> list[Definition]:
         """The definitions that one mentions and that could change what it does."""
-        return [word for word in self.words(definition) if isinstance(word, Definition) and word.module not in INERT]
+        return [word for word in self.words(definition) if isinstance(word, Definition) and not word.inert]
 
     def closure(self, roots: Iterable[Definition]) -> set[Definition]:
         """The definitions that some others reach, these included."""
@@ -148,7 +155,7 @@ class Code:
     def _word(self, word: Word, inside: dict[Definition, str]) -> str:
         if isinstance(word, str):
             return word
-        return f"inert {word.name}" if word.module in INERT else inside.get(word) or self._digests[word]
+        return f"inert {word.name}" if word.inert else inside.get(word) or self._digests[word]
 
     # What names stand for ----------------------------------------------------------------------------------------
 
@@ -210,15 +217,18 @@ class Names:
     def _collect(self, body: Sequence[ast.stmt], conditions: tuple[ast.expr, ...], module: Module) -> None:
         for statement in body:
             if isinstance(statement, ast.Import | ast.ImportFrom):
-                self.imported |= imports(statement, module.name, module.is_package)
+                _add(self.imported, imports(statement, module.name, module.is_package), module.name)
             elif isinstance(statement, ast.If):
                 typing = "TYPE_CHECKING" in ast.dump(statement.test)
                 taken = [part for part in statement.body if not typing or isinstance(part, ast.Import | ast.ImportFrom)]
                 self._collect(taken, (*conditions, statement.test), module)
-                self._collect(statement.orelse, (*conditions, statement.test), module)
+                self._collect(statement.orelse, (*conditions, ast.UnaryOp(ast.Not(), statement.test)), module)
             elif isinstance(statement, ast.Try):
-                handlers = [part for handler in statement.handlers for part in handler.body]
-                self._collect([*statement.body, *handlers, *statement.orelse, *statement.finalbody], conditions, module)
+                self._collect(statement.body, conditions, module)
+                for handler in statement.handlers:
+                    caught = ast.Constant("except") if handler.type is None else handler.type
+                    self._collect(handler.body, (*conditions, caught), module)
+                self._collect([*statement.orelse, *statement.finalbody], conditions, module)
             else:
                 for name in sorted(bound([statement]) | (_changed(statement) & self.defined.keys())):
                     self.defined.setdefault(name, []).append((conditions, statement))
@@ -285,12 +295,15 @@ def bound(body: Iterable[ast.AST]) -> set[str]:
 
 
 @dataclass
-class _Scope:
+class Scope:
+    """The names that a function or a class knows for itself."""
+
     kept: set[str] = field(default_factory=set)         # parameters, which keep their names
     local: set[str] = field(default_factory=set)        # variables, which are numbered
     numbers: dict[str, int] = field(default_factory=dict)
     imported: dict[str, tuple[str, str | None]] = field(default_factory=dict)
     of_class: bool = False
+    outside: set[str] = field(default_factory=set)      # declared global
 
 
 # The words of a tree ----------------------------------------------------------------------------------------------
@@ -304,7 +317,7 @@ class Writer:
 
     def __init__(self, code: Code, resolve: Resolve, *, free: Sequence[str] = ()) -> None:
         self.code, self.resolve = code, resolve
-        self.scopes = [_Scope(kept=set(free))] if free else []
+        self.scopes = [Scope(kept=set(free))] if free else []
         self.variables = 0              # numbered so far
         self.subject = ""               # the name that is being defined
 
@@ -342,6 +355,8 @@ class Writer:
             scope = self.scopes[depth]
             if scope.of_class and depth < len(self.scopes) - 1:
                 continue
+            if name in scope.outside:
+                return None
             if name in scope.kept:
                 return f"kept {name}"
             if name in scope.local:
@@ -411,14 +426,19 @@ class Writer:
         imported: dict[str, tuple[str, str | None]] = {}
         for node in inside:
             if isinstance(node, ast.Import | ast.ImportFrom):
-                imported |= imports(node, PACKAGE, True)
-        scope = _Scope(kept=parameters, local=bound(body) - parameters, imported=imported)
+                _add(imported, imports(node, PACKAGE, True), "a function")
+        if twice := imported.keys() & (bound(body) | parameters):
+            raise CanonicalError(f"{min(twice)} is imported and bound in one function: give the two different names")
+        scope = Scope(kept=parameters, local=bound(body) - parameters, imported=imported, outside=_globals(inside))
         return [*words, *self._within(scope, lambda: self._all("body", body))]
 
     def _ClassDef(self, node: ast.ClassDef) -> list[Word]:
         around = [*self._own_name(node.name), *self._all("decorators", node.decorator_list),
                   *self._all("bases", node.bases), *self._all("keywords", node.keywords)]
-        scope = _Scope(kept=bound(node.body), of_class=True)
+        inside = [part for statement in node.body for part in _same_scope(statement)]
+        if any(isinstance(part, ast.Import | ast.ImportFrom) for part in inside):
+            raise CanonicalError(f"the class {node.name} imports in its body: import at the top of the module")
+        scope = Scope(kept=bound(node.body), of_class=True, outside=_globals(inside))
         return ["(ClassDef", *around, *self._within(scope, lambda: self._all("body", node.body)), ")"]
 
     def _own_name(self, name: str) -> list[Word]:
@@ -428,7 +448,7 @@ class Writer:
     def _comprehension(self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> list[Word]:
         first = node.generators[0].iter
         words = [f"({type(node).__name__}", *self.node(first)]      # evaluated in the scope around
-        scope = _Scope(local=bound(part.target for part in node.generators))
+        scope = Scope(local=bound(part.target for part in node.generators))
 
         def rest() -> list[Word]:
             found: list[Word] = []
@@ -442,7 +462,7 @@ class Writer:
 
     _ListComp = _SetComp = _DictComp = _GeneratorExp = _comprehension
 
-    def _within(self, scope: _Scope, write: Callable[[], list[Word]]) -> list[Word]:
+    def _within(self, scope: Scope, write: Callable[[], list[Word]]) -> list[Word]:
         self.scopes.append(scope)
         try:
             return write()
@@ -462,7 +482,8 @@ class Writer:
         return ["(Field", *self.node(node.target), *marks, *value, ")"]       # the order of fields is a constructor's
 
     def _Raise(self, node: ast.Raise) -> list[Word]:
-        return ["(Raise)"]
+        kind = node.exc.func if isinstance(node.exc, ast.Call) else node.exc    # its words and cause do not count
+        return ["(Raise", *(self.node(kind) if kind else []), ")"]
 
     def _Assert(self, node: ast.Assert) -> list[Word]:
         return ["(Assert", *self.node(node.test), ")"]
@@ -509,9 +530,18 @@ def idle(node: Any) -> bool:
 def _same_scope(node: ast.AST) -> Iterator[ast.AST]:
     """A node and what lies below it, up to nested functions and classes."""
     yield node
-    for child in ast.iter_child_nodes(node):
-        if not isinstance(child, INNER):
-            yield from _same_scope(child)
+    for child in () if isinstance(node, INNER) else ast.iter_child_nodes(node):
+        yield from _same_scope(child)
+
+
+def _add(imported: dict[str, tuple[str, str | None]], more: dict[str, tuple[str, str | None]], where: str) -> None:
+    if other := [name for name in more if imported.get(name, more[name]) != more[name]]:
+        raise CanonicalError(f"{where} imports {other[0]} from two places: give the two different names")
+    imported |= more
+
+
+def _globals(nodes: Iterable[ast.AST]) -> set[str]:
+    return {name for node in nodes if isinstance(node, ast.Global) for name in node.names}
 
 
 def _circles(root: Definition, mentioned: Callable[[Definition], list[Definition]],

@@ -14,6 +14,7 @@ import platform
 import subprocess
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -188,6 +189,7 @@ def _describe(value: Any, seen: set[int]) -> Iterator[str]:
         return
     if found := definition(value):
         yield code().digest(found)
+        yield value.__qualname__.partition(".")[2]      # which method of a class
         return
     seen = seen | {id(value)}
     yield _kind(type(value))
@@ -202,6 +204,7 @@ def _describe(value: Any, seen: set[int]) -> Iterator[str]:
             yield from _describe(key, seen)
             yield from _describe(value[key], seen)
     elif isinstance(value, list | tuple | set | frozenset):
+        yield f"{len(value)} items"
         for item in sorted(value, key=repr) if isinstance(value, set | frozenset) else value:
             yield from _describe(item, seen)
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -215,7 +218,8 @@ def _describe(value: Any, seen: set[int]) -> Iterator[str]:
     elif isinstance(value, types.FunctionType):
         yield from _function(value)
         for cell in value.__closure__ or ():
-            yield from _describe(cell.cell_contents, seen)
+            with suppress(ValueError):      # a name that is not bound yet
+                yield from _describe(cell.cell_contents, seen)
         yield from _describe((value.__defaults__, value.__kwdefaults__), seen)
         for name in sorted(_names(value.__code__) & value.__globals__.keys()):   # what it looks up outside
             used = value.__globals__[name]

@@ -51,7 +51,8 @@ class Recipe:
 
     def fingerprint(self) -> str:
         """The hash of all that the weights depend on: code, pictures, and what the recipe asks for."""
-        asked = (self.arguments, self.train_arguments, self.budget, self.seed, self.pictures)
+        asked = (self.arguments, self.train_arguments, self.budget, self.seed, self.pictures, self.scored_at,
+                 self.judge)
         return canonical.hashed([provenance.identity(asked), provenance.fingerprint(*self.uses, data=self.sets)])
 
     def learn(self, *, budget: Budget | None = None, seed: int | None = None,

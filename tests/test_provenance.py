@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from course_lib import provenance
+from course_lib import data, provenance
 from course_lib.data import noisy, patches, then
 from course_lib.denoise import dncnn
 from course_lib.noise import Gaussian
@@ -182,7 +182,7 @@ def described(*, value=9, size=40, sigma=0.1):
 
 def test_what_was_imported_before_changes_no_fingerprint():
     found = subprocess.run([sys.executable, "-c", """
-from course_lib import provenance
+from course_lib import data, provenance
 from course_lib.claims.receptive_field import measure_training   # it names data.labelled, which is imported later
 first = provenance.fingerprint(measure_training)
 import course_lib.data.readers
@@ -236,7 +236,19 @@ def test_an_identity_is_the_same_on_every_python():
     """A golden value: a checkpoint that was written on one Python resumes on another."""
     closure = (lambda level: lambda y: f"{y * level:.2f}")(25)
     made = [functools.partial(view, generator=None), closure, IMAGES, other_view]
-    assert provenance.identity((made, {"a": (1.5, None, True)}, torch.float32)) == "859390e46d1a63b3"
+    assert provenance.identity((made, {"a": (1.5, None, True)}, torch.float32)) == "464d9e58523cc27f"
+
+
+def test_how_values_are_nested_and_which_method_it_is_count():
+    assert provenance.identity([[1], [2]]) != provenance.identity([[1, [2]]])
+    assert provenance.identity(((1,), 2)) != provenance.identity(((1, 2),))
+    model = dncnn.DnCNN(depth=2, width=2)
+    assert provenance.identity(type(model).forward) != provenance.identity(type(model).__init__)
+
+
+def test_who_chooses_and_reads_the_photographs_is_part_of_a_fingerprint():
+    reached = provenance.code().closure([provenance.definition(data.photographs)])
+    assert {"photographs", "_read"} <= {one.name for one in reached} and not {one.name for one in reached} & {"SETS"}
 
 
 def test_the_device_is_no_part_of_an_identity():

@@ -14,8 +14,7 @@ Names of random streams are literals: a renamed one is refused, since it draws o
 
 from __future__ import annotations
 
-import ast
-import difflib
+import functools
 import json
 import os
 import subprocess
@@ -29,9 +28,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from course_lib import canonical, claims, files, manifest, profiles, zoo
-from course_lib.canonical import Code, Definition, Word, Writer
+from course_lib import claims, files, manifest, profiles, zoo
+from course_lib.canonical import Code, Definition
 from course_lib.claims import ledger
+from course_lib.claims.changes import Place, Text, Written, changes
 from course_lib.claims.ledger import Experiment, LedgerError
 from course_lib.recipes import RECIPES
 
@@ -45,7 +45,6 @@ class Confirmed:
     """A row or a card that the base's code and today's give alike, and how that was shown."""
 
     how: str
-    figures: tuple[str, ...] = ()       # those that were compared
 
 
 @dataclass(frozen=True)
@@ -65,6 +64,15 @@ class Tree:
     dirty: bool = False
     said: dict[str, Any] = field(default_factory=dict)
 
+    @functools.cached_property
+    def plain(self) -> Code:
+        """The code without the renamings."""
+        return Code(self.code.folders)
+
+    @functools.cached_property
+    def written(self) -> Written:
+        return Written(self.code)
+
 
 def confirm(experiment: Experiment, *, base: str | None = None,
             renamed: Mapping[str, str] | None = None) -> Confirmed | Refused:
@@ -81,34 +89,32 @@ def confirm(experiment: Experiment, *, base: str | None = None,
 def confirm_all(subjects: Sequence[str], *, base: str | None = None, renamed: Mapping[str, str] | None = None,
                 root: Path | None = None) -> dict[str, Confirmed | Refused]:
     """The same for several subjects, `experiment:<id>` or `weights:<name>`, of which each tree runs what it must."""
-    root, names = root or manifest.find_root(), dict(renamed or {})
-    before = {subject: _before(subject, names) for subject in subjects}
+    root, names = (root or manifest.find_root()).resolve(), dict(renamed or {})
+    was = {subject: _before(subject, names) for subject in subjects}
+    found: dict[str, Confirmed | Refused] = {}
+    changed: dict[str, Changes] = {}
     with _checkout(root, base or _merge_base(root)) as (folder, commit):
-        old = Tree(folder, Code([folder / "course_lib"], renamed=names), commit)
-        changed = _git(root, "status", "--porcelain", "course_lib")
-        new = Tree(root, Code([root / "course_lib"]), _git(root, "rev-parse", "--short=12", "HEAD"), bool(changed))
-        asked = {"do": "describe", "lines": {}}
-        said = _both((old, asked | {"subjects": list(before.values())}), (new, asked | {"subjects": list(before)}))
-        old, new = replace(old, said=said[0]), replace(new, said=said[1])
-        found: dict[str, Confirmed | Refused] = {}
-        changes: dict[str, Change] = {}
-        for subject, was in before.items():
-            judged = _judged_by_form(subject, was, old, new, names)
-            if isinstance(judged, Change):
-                changes[subject] = judged
+        dirty = bool(_git(root, "status", "--porcelain", "course_lib"))
+        trees = (Tree(folder, Code([folder / "course_lib"], renamed=names), commit),
+                 Tree(root, Code([root / "course_lib"]), _git(root, "rev-parse", "--short=12", "HEAD"), dirty))
+        said = _both(trees, [{"do": "describe", "subjects": some, "lines": {}} for some in ([*was.values()], [*was])])
+        old, new = (replace(tree, said=answer) for tree, answer in zip(trees, said, strict=True))
+        for subject in subjects:
+            judged = _judged_by_form(subject, was[subject], old, new, names)
+            if isinstance(judged, tuple):
+                changed[subject] = judged
             else:
                 found[subject] = judged
-        if changes:
-            ran = _both(*((tree, {"do": "run", "subjects": [before[subject] if tree is old else subject
-                                                            for subject in changes],
-                                  "lines": _lines(change.of(tree is old) for change in changes.values())})
-                          for tree in (old, new)))
-            for subject, change in changes.items():
-                found[subject] = _judged_by_run(change, ran[0][before[subject]], ran[1][subject], old, new, names,
-                                                times=new.said[subject]["times"])
+        if changed:
+            asked = ([was[subject] for subject in changed], [*changed])
+            ran = _both((old, new), [{"do": "run", "subjects": some, "lines": _lines(places)} for some, places in
+                                     zip(asked, zip(*changed.values(), strict=True), strict=True)])
+            for subject, places in changed.items():
+                found[subject] = _judged_by_run((ran[0][was[subject]], ran[1][subject]), places, (old, new), names,
+                                                times=_times(old.said[was[subject]], new.said[subject], names))
         for subject, verdict in found.items():
             if isinstance(verdict, Confirmed):
-                _renew(subject, before[subject], verdict, old, new, names)
+                _renew(subject, was[subject], verdict, old, new, names)
     return {subject: found[subject] for subject in subjects}
 
 
@@ -152,7 +158,11 @@ def _merge_base(root: Path) -> str:
 @contextmanager
 def _checkout(root: Path, commit: str) -> Iterator[tuple[Path, str]]:
     """A clean worktree of a commit, for a while."""
-    commit = _git(root, "rev-parse", "--verify", "--short=12", f"{commit}^{{commit}}")
+    try:
+        commit = _git(root, "rev-parse", "--verify", "--short=12", f"{commit}^{{commit}}")
+    except LedgerError:
+        raise LedgerError(f"there is no commit {commit!r}") from None
+    _git(root, "worktree", "prune")     # what a run that was killed left behind
     with tempfile.TemporaryDirectory(prefix="course-base-") as above:
         folder = Path(above).resolve() / "base"
         _git(root, "worktree", "add", "--detach", "--quiet", str(folder), commit)
@@ -162,25 +172,29 @@ def _checkout(root: Path, commit: str) -> Iterator[tuple[Path, str]]:
             _git(root, "worktree", "remove", "--force", str(folder))
 
 
-def _both(*requests: tuple[Tree, dict[str, Any]]) -> list[dict[str, Any]]:
+def _both(trees: Sequence[Tree], requests: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Ask two trees at the same time, each in a process of its own with that tree first on the path."""
-    asked = []
-    for tree, request in requests:
-        settings = os.environ | {"PYTHONPATH": str(tree.folder), "OMP_NUM_THREADS": "1", "COURSE_PROFILE": "smoke",
-                                 "COURSE_ROOT": str(tree.folder)}
-        command = [sys.executable, "-P", str(Path(__file__).with_name("replay.py")), str(tree.folder)]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                   text=True, env=settings, cwd=tree.folder)
-        assert process.stdin is not None
-        process.stdin.write(json.dumps(request))
-        process.stdin.close()
-        process.stdin = None
-        asked.append((tree, process))
-    answers = [(tree, process, *process.communicate()) for tree, process in asked]
-    for tree, process, _, complaint in answers:
+    processes: list[subprocess.Popen] = []
+    try:
+        for tree, request in zip(trees, requests, strict=True):
+            settings = os.environ | {"PYTHONPATH": str(tree.folder), "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1",
+                                     "COURSE_PROFILE": "smoke", "COURSE_ROOT": str(tree.folder)}
+            command = [sys.executable, "-P", str(Path(__file__).with_name("replay.py")), str(tree.folder)]
+            processes.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                              stderr=subprocess.PIPE, env=settings, cwd=tree.folder))
+            stdin = processes[-1].stdin
+            assert stdin is not None
+            stdin.write(json.dumps(request))
+            stdin.close()
+            processes[-1].stdin = None      # so that `communicate` leaves it alone
+        answers = [process.communicate() for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    for tree, process, (_, complaint) in zip(trees, processes, answers, strict=True):
         if process.returncode:
-            raise LedgerError(f"the tree {tree.commit} could not be run: {complaint.strip()[-1000:]}")
-    return [json.loads(answer) for _, _, answer, _ in answers]
+            raise LedgerError(f"the tree {tree.commit} could not be run: {complaint.strip().splitlines()[-1]}")
+    return [json.loads(answer) for answer, _ in answers]
 
 
 def _before(subject: str, renamed: Mapping[str, str]) -> str:
@@ -192,19 +206,11 @@ def _before(subject: str, renamed: Mapping[str, str]) -> str:
 # By form -------------------------------------------------------------------------------------------------------------
 
 
-@dataclass
-class Change:
-    """The statements in which two closures differ, by file and lines, in the base and today."""
-
-    base: list[tuple[Path, range]] = field(default_factory=list)
-    today: list[tuple[Path, range]] = field(default_factory=list)
-
-    def of(self, base: bool) -> list[tuple[Path, range]]:
-        return self.base if base else self.today
+Changes = tuple[list[Place], list[Place]]       # where the statements are that differ, in the base and today
 
 
 def _judged_by_form(subject: str, was: str, old: Tree, new: Tree,
-                    names: Mapping[str, str]) -> Confirmed | Refused | Change:
+                    names: Mapping[str, str]) -> Confirmed | Refused | Changes:
     """A verdict where the two forms are enough for one, else what has to be run."""
     if was not in old.said or subject not in new.said:
         return Refused(f"{was} is not there in {old.commit if was not in old.said else 'the present tree'}")
@@ -218,116 +224,31 @@ def _judged_by_form(subject: str, was: str, old: Tree, new: Tree,
             return Refused(f"it is made of {words}: {theirs[kind]} became {ours[kind]}")
     roots = [[Definition(*root) for root in said["roots"]] for said in (theirs, ours)]
     closures = [tree.code.closure(found) for tree, found in zip((old, new), roots, strict=True)]
-    if taken := sorted(names.keys() & names.values() | {new_name for new_name in names.values()
-                                                        if _uses_name(closures[0], new_name, old.folder)}):
-        return Refused(f"the new name {taken[0]!r} is a name already in the code of {old.commit}")
-    if sorted(map(old.code.digest, roots[0])) == sorted(map(new.code.digest, roots[1])):
+    if taken := _taken(names, closures[0], old.plain):
+        return Refused(f"the new name {taken!r} is a name already in the code of {old.commit}")
+    same = sorted(map(old.code.digest, roots[0])) == sorted(map(new.code.digest, roots[1]))
+    if same and not _is_data(names, closures[0], old.plain):
+        if not names and ours["fingerprint"] != theirs["fingerprint"]:
+            return Refused("something that it is made of and that is no code of its own changed")
         return Confirmed(SAME_CODE)
-    known = [{tree.code.digest(one) for one in closure} for tree, closure in zip((old, new), closures, strict=True)]
-    texts = [Text(tree.code, closure, known[0] & known[1]) for tree, closure in zip((old, new), closures, strict=True)]
-    for what in ("literals", "defaults"):
-        a, b = (getattr(text, what)() for text in texts)
-        if a != b:
-            return Refused(f"its {what} are not the same: " + "; ".join(
-                f"{words} {', '.join(sorted(found.elements()))}"
-                for words, found in (("gone are", a - b), ("new are", b - a)) if found))
-    return Change(*(text.changed(other) for text, other in zip(texts, reversed(texts), strict=True)))
+    digests = [{tree.code.digest(one) for one in closure} for tree, closure in zip((old, new), closures, strict=True)]
+    found = changes(*(Text(tree.written, closure, digests[0] & digests[1])
+                      for tree, closure in zip((old, new), closures, strict=True)))
+    return Refused(found) if isinstance(found, str) else found
 
 
-def _uses_name(closure: set[Definition], name: str, folder: Path) -> bool:
-    """Whether a parameter, an attribute or a keyword of the base has this name."""
-    code = Code([folder / "course_lib"])
-    return any(word in (f"parameter {name}", f"kept {name}", f"str {name}") for one in closure
-               if one.module not in canonical.INERT for word in code.words(one))
+def _taken(names: Mapping[str, str], closure: set[Definition], plain: Code) -> str:
+    """A new name that has a meaning in the base already, which would be mixed up; empty where there is none."""
+    often = Counter(names.values())
+    words = {word for one in closure for word in plain.words(one) if isinstance(word, str)}
+    return next((new for old, new in sorted(names.items()) if often[new] > 1 or new in names or words & {
+        f"parameter {new}", f"kept {new}", f"str {new}", f'constant str "{new}"'}), "")
 
 
-class Text:
-    """The statements of a closure, to be compared with those of another one.
-
-    Definitions that both have are words by their digest, others by their name.
-    """
-
-    def __init__(self, code: Code, closure: set[Definition], common: set[str]) -> None:
-        self.code, self.common = code, common
-        self.closure = sorted(one for one in closure
-                              if one.module not in canonical.INERT and one.name != canonical.WHOLE)
-
-    def literals(self) -> Counter[str]:
-        """How often each constant stands in the code."""
-        return Counter(word for one in self.closure for word in self.code.words(one)
-                       if isinstance(word, str) and word.startswith("constant "))
-
-    def defaults(self) -> Counter[str]:
-        """How often each default value of a parameter stands in the code."""
-        found: Counter[str] = Counter()
-        for one in self.closure:
-            for _, statement in self.code.statements(one):
-                for node in ast.walk(statement):
-                    defaults = (*node.defaults, *node.kw_defaults) if isinstance(node, ast.arguments) else ()
-                    found.update(" ".join(self._words(one, default)) for default in defaults if default is not None)
-        return found
-
-    def changed(self, other: Text) -> list[tuple[Path, range]]:
-        """Where statements are that the other text has not, in definitions of the same name and in their order."""
-        counterparts = {key: other._statements(one) for one in other.closure for key in (one, one.name)}
-        found: list[tuple[Path, range]] = []
-        for one in self.closure:
-            if self.code.digest(one) in self.common:
-                continue
-            own, theirs = self._statements(one), counterparts.get(one, counterparts.get(one.name, []))
-            blocks = difflib.SequenceMatcher(None, [words for words, _ in theirs], [words for words, _ in own],
-                                             autojunk=False).get_matching_blocks()
-            same = {place for block in blocks for place in range(block.b, block.b + block.size)}
-            module = self.code.module(one.module)
-            assert module is not None
-            found += [(module.path, lines) for place, (_, lines) in enumerate(own) if place not in same and lines]
-        return found
-
-    def _statements(self, one: Definition) -> list[tuple[str, range]]:
-        """The statements of a definition in order, each by its own words and its lines; none for what only raises."""
-        found = [(" ".join(self._words(one, alone)), lines)
-                 for _, statement in self.code.statements(one) for alone, lines in _alone(statement)]
-        return [(words, lines) for words, lines in found if words]
-
-    def _words(self, one: Definition, node: ast.AST) -> Iterator[str]:
-        module = self.code.module(one.module)
-        assert module is not None
-        tops = [statement for _, statement in self.code.statements(one)]
-        writer = Writer(self.code, self.code.resolver(module), free=sorted(_names_within(tops)))
-        for word in writer.node(node):
-            yield self._word(canonical.renamed(word, self.code.renamed))
-
-    def _word(self, word: Word) -> str:
-        if isinstance(word, str):
-            return word
-        inert = word.module in canonical.INERT
-        return word.name if inert or self.code.digest(word) not in self.common else self.code.digest(word)
-
-
-def _names_within(statements: Sequence[ast.AST]) -> set[str]:
-    """All parameters and variables of the functions within some statements."""
-    found: set[str] = set()
-    for node in (node for statement in statements for node in ast.walk(statement)):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            found |= {part.arg for part in ast.walk(node.args) if isinstance(part, ast.arg)}
-            found |= canonical.bound([node.body] if isinstance(node, ast.Lambda) else node.body)
-        elif isinstance(node, ast.comprehension):
-            found |= canonical.bound([node.target])
-    return found
-
-
-def _alone(node: Any) -> Iterator[tuple[ast.AST, range]]:
-    """A statement, handler or case and those within it, each without those within it, and the lines that execute it."""
-    parts = {name: getattr(node, name, None) or [] for name in ("body", "orelse", "finalbody", "handlers", "cases")}
-    inner = [part for some in parts.values() for part in some]
-    alone = type(node)(**{name: [] if parts.get(name) else getattr(node, name, None) for name in node._fields})
-    place = getattr(node, "pattern", node)          # a case has no lines of its own
-    begin = min([place.lineno, *(part.lineno for part in getattr(node, "decorator_list", []))])
-    end = min([place.end_lineno, *(max(place.lineno, getattr(part, "pattern", part).lineno - 1) for part in inner)])
-    unseen = isinstance(node, ast.Raise | ast.Try) or canonical.idle(node)
-    yield alone, range(0) if unseen else range(begin, end + 1)
-    for part in inner:
-        yield from _alone(part)
+def _is_data(names: Mapping[str, str], closure: set[Definition], plain: Code) -> bool:
+    """Whether a renamed word is a whole string in the base: it may be a random stream or a figure, so it has to run."""
+    strings = {f'constant str "{name}"' for name in names}
+    return any(word in strings for one in closure for word in plain.words(one))
 
 
 def _lines(changes: Iterable[list[tuple[Path, range]]]) -> dict[str, list[int]]:
@@ -342,32 +263,39 @@ def _lines(changes: Iterable[list[tuple[Path, range]]]) -> dict[str, list[int]]:
 # By running ----------------------------------------------------------------------------------------------------------
 
 
-def _judged_by_run(change: Change, was: dict[str, Any], now: dict[str, Any], old: Tree, new: Tree,
-                   names: Mapping[str, str], *, times: Sequence[str]) -> Confirmed | Refused:
-    """A verdict on what a subject did in both trees."""
-    for answer, where in ((was, old.commit), (now, "the present tree")):
+def _times(old: dict[str, Any], new: dict[str, Any], names: Mapping[str, str]) -> set[str]:
+    """The figures that both trees declare to be times."""
+    return {names.get(name, name) for name in old["times"]} & set(new["times"])
+
+
+def _judged_by_run(ran: Sequence[dict[str, Any]], changed: Changes, trees: Sequence[Tree], names: Mapping[str, str], *,
+                   times: set[str]) -> Confirmed | Refused:
+    """A verdict on what a subject did in both trees, the base's first."""
+    wheres = (trees[0].commit, "the present tree")
+    for answer, where in zip(ran, wheres, strict=True):
         if "error" in answer:
             return Refused(f"at smoke it fails in {where}: {answer['error']}")
     figures = [[{names.get(name, name): value for name, value in row.items()} for row in answer["figures"]]
-               for answer in (was, now)]
+               for answer in ran]
     for seed, (before, after) in enumerate(zip(*figures, strict=True)):
-        for name in sorted((before.keys() | after.keys()) - set(times)):
+        for name in sorted((before.keys() | after.keys()) - times):
             if before.get(name) != after.get(name):
                 return Refused(f"the figure {name} at smoke, seed {seed}, was {_float(before.get(name))} and is"
                                f" {_float(after.get(name))}")
+    was, now = ran
     if was["weights"] != now["weights"]:
         return Refused(f"the networks that it trains are other ones ({len(was['weights'])} and {len(now['weights'])})")
     if was["calls"] != now["calls"]:
         before, after = Counter(was["calls"]), Counter(now["calls"])
         gone, come = (next(iter(some), "nothing")[:200] for some in (before - after, after - before))
         return Refused(f"choose, Budget, generator or fit are called otherwise: {gone} became {come}")
-    for tree, answer, places in ((old, was, change.base), (new, now, change.today)):
+    for tree, answer, places, where in zip(trees, ran, changed, wheres, strict=True):
         executed = {(path, line) for path, line in answer["executed"]}
         for path, lines in places:
             if not any((str(path), line) in executed for line in lines):
                 return Refused(f"a changed statement is not executed at smoke: {path.relative_to(tree.folder)}, line"
-                               f" {lines[0]} of {'the base' if tree is old else 'the present tree'}")
-    return Confirmed(SAME_AT_SMOKE, tuple(sorted(set(figures[1][0]) - set(times))) if figures[1] else ())
+                               f" {lines[0]} of {where}")
+    return Confirmed(SAME_AT_SMOKE)
 
 
 def _float(value: str | None) -> str:
@@ -403,9 +331,9 @@ def _renew(subject: str, was: str, verdict: Confirmed, old: Tree, new: Tree, nam
         return
 
     def renewed(row: ledger.Result) -> ledger.Result:
-        if row.fingerprint != before:
+        if row.fingerprint != before or before == today:
             return row
         figures = {names.get(key, key): value for key, value in row.figures.items()}
-        return replace(row, figures=figures, fingerprint=today, confirmed=how | {"figures": list(verdict.figures)})
+        return replace(row, figures=figures, fingerprint=today, confirmed=how)
 
     ledger.rewrite(was.partition(":")[2], name, change=renewed, root=new.folder)

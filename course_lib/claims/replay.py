@@ -19,6 +19,7 @@ import inspect
 import json
 import os
 import sys
+import threading
 import types
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -34,6 +35,7 @@ def main() -> None:
     tree = Path(sys.argv[1])
     request = json.load(sys.stdin)
     lines = Lines({str(tree / path): {int(line) for line in found} for path, found in request["lines"].items()})
+    threading.settrace(lines.enter)
     sys.settrace(lines.enter)
     os.environ["COURSE_PROFILE"] = "smoke"
     answer = sys.stdout
@@ -65,7 +67,11 @@ def described(kind: str, one: Any) -> dict[str, Any]:
     functions = [one.measure, *one.uses] if kind == "experiment" else [*one.uses, getattr(one.pictures, "func", None)]
     roots = [provenance.definition(function) for function in functions if function is not None]
     sets, weights = (one.data, one.weights) if kind == "experiment" else (one.sets, ())
-    asked = () if kind == "experiment" else (one.arguments, one.train_arguments, one.budget, one.seed, one.pictures)
+    asked = () if kind == "experiment" else (one.arguments, one.train_arguments, one.budget, one.seed, one.pictures,
+                                             one.scored_at, one.judge)
+    for value in (value for group in asked if isinstance(group, dict) for value in group.values()):
+        roots += filter(None, [provenance.definition(value) or provenance.definition(type(value))])
+    roots += filter(None, [provenance.definition(getattr(one, "judge", None))])
     return {"fingerprint": one.fingerprint(), "times": list(getattr(one, "times", ())),
             "roots": [root and [root.module, root.name] for root in roots], "asked": [told(value) for value in asked],
             "data": {name: data.content_hash(name) for name in sets},
@@ -164,6 +170,10 @@ def told(value: Any) -> str:
         return f"array {value.shape} {value.dtype} {hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()}"
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{key}: {told(part)}" for key, part in value.items()) + "}"
+    if isinstance(value, torch.Generator):
+        return told(value.get_state())
+    if isinstance(value, set | frozenset):
+        return "{" + ", ".join(sorted(map(told, value))) + "}"
     if isinstance(value, list | tuple):
         return "(" + ", ".join(map(told, value)) + ")"
     if isinstance(value, functools.partial):

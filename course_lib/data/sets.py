@@ -198,7 +198,7 @@ def content_hash(name: str) -> str:
     if name == "photographs":
         from course_lib.data.photographs import PHOTOGRAPHS
 
-        listed = "".join(f"{photograph.split}{photograph.sha256}" for photograph in PHOTOGRAPHS)
+        listed = "".join(f"{photograph.split}{photograph.colour}{photograph.sha256}" for photograph in PHOTOGRAPHS)
     else:
         listed = "".join(_entry(name).hashes.values())
     return hashlib.sha256(listed.encode()).hexdigest()[:16]
