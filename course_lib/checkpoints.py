@@ -7,9 +7,10 @@ trainings to see that it does.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,8 +18,8 @@ from torch import Tensor, nn
 from course_lib import files, provenance
 
 
-class Stored(Protocol):
-    """All that a training changes, and what it was asked for."""
+class Resumable:
+    """What a training in progress changes, as tensors and numbers that a file can hold."""
 
     model: nn.Module
     average: dict[str, Tensor] | None
@@ -29,39 +30,68 @@ class Stored(Protocol):
     random_state: Tensor
     history: Any
     done: int
-    arguments: str
+    arguments: str              # the identity of what the training was asked for
     device: torch.device
+    precision: torch.dtype
     rank: int
 
+    def state_dict(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """The tensors by name, and what is no tensor."""
+        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        tensors |= {f"average.{name}": value for name, value in (self.average or {}).items()}
+        tensors |= {f"best.{name}": value for name, value in (self.best or {}).items()}
+        tensors |= {"random.batches": self.generator.get_state(), "random.layers": self.random_state}
+        scalars: dict[str, dict] = {}
+        for which, optimiser in enumerate(self.optimisers):
+            for parameter, state in optimiser.state_dict()["state"].items():
+                for name, value in state.items():
+                    if isinstance(value, Tensor):
+                        tensors[f"optimiser.{which}.{parameter}.{name}"] = value
+                    else:
+                        scalars.setdefault(f"{which}.{parameter}", {})[name] = value
+        numbers = {"done": self.done, "history": asdict(self.history), "scalars": scalars,
+                   "best_score": self.best_score if self.best is not None else None}
+        return {name: value.detach().contiguous().cpu() for name, value in tensors.items()}, numbers
 
-def save(run: Stored, path: Path) -> None:
-    """Write the state of a training to one file, atomically."""
+    def load_state_dict(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> None:
+        """Continue where another training of the same arguments was."""
+        def part(prefix: str) -> dict[str, Tensor]:
+            return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+        self.model.load_state_dict(part("model."))
+        if self.average is not None:
+            self.average = {name: value.to(self.device) for name, value in part("average.").items()}
+        if numbers["best_score"] is not None:
+            self.best, self.best_score = part("best."), numbers["best_score"]
+        for which, optimiser in enumerate(self.optimisers):
+            state: dict[int, dict] = {}
+            for name, value in part(f"optimiser.{which}.").items():
+                parameter, _, key = name.partition(".")
+                state.setdefault(int(parameter), {})[key] = value
+            for key, value in numbers["scalars"].items():
+                if key.startswith(f"{which}."):
+                    state.setdefault(int(key.partition(".")[2]), {}).update(value)
+            optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+        self.generator.set_state(tensors["random.batches"])
+        self.random_state = tensors["random.layers"]
+        self.done, self.history = numbers["done"], type(self.history)(**numbers["history"])
+
+
+def save(run: Resumable, path: Path) -> None:
+    """Write the state of a training to one file, atomically; of several processes the first one writes."""
     if run.rank > 0:
         return
     from safetensors.torch import save as pack
 
-    tensors = {f"model.{name}": value for name, value in run.model.state_dict().items()}
-    tensors |= {f"average.{name}": value for name, value in (run.average or {}).items()}
-    tensors |= {f"best.{name}": value for name, value in (run.best or {}).items()}
-    tensors |= {"random.batches": run.generator.get_state(), "random.layers": run.random_state}
-    scalars: dict[str, dict] = {}
-    for which, optimiser in enumerate(run.optimisers):
-        for parameter, state in optimiser.state_dict()["state"].items():
-            for name, value in state.items():
-                if isinstance(value, Tensor):
-                    tensors[f"optimiser.{which}.{parameter}.{name}"] = value
-                else:
-                    scalars.setdefault(f"{which}.{parameter}", {})[name] = value
-    about = {"arguments": run.arguments, "done": run.done, "history": asdict(run.history), "scalars": scalars,
-             "best_score": run.best_score if run.best is not None else None, "threads": torch.get_num_threads()}
-    tensors = {name: value.detach().contiguous().cpu() for name, value in tensors.items()}
-    about["content"] = provenance.identity(dict(sorted(tensors.items())))
+    tensors, numbers = run.state_dict()
+    about = {**numbers, "arguments": run.arguments, "content": provenance.identity(dict(sorted(tensors.items()))),
+             "threads": torch.get_num_threads(), "precision": str(run.precision), "device": run.device.type}
     stored = pack(tensors, metadata={"course_lib.fit": json.dumps(about)})
     with files.atomic(path) as stream:
         stream.write(stored)
 
 
-def load(run: Stored, path: Path) -> None:
+def load(run: Resumable, path: Path) -> None:
     """Put a training into the state of a file; refuses what is unreadable or of other arguments."""
     from safetensors import SafetensorError, safe_open
 
@@ -76,29 +106,9 @@ def load(run: Stored, path: Path) -> None:
                          "program, or a copy that broke off. Move it away to start this training afresh.") from error
     if about["arguments"] != run.arguments:
         raise ValueError(f"{path} belongs to a training with other arguments (data, network, step, budget, seed, "
-                         "optimiser, schedule or precision), so it cannot be resumed by this one. Give this training "
-                         "another checkpoint file, or delete that one.")
-    if about["threads"] != torch.get_num_threads():
-        print(f"resuming with {torch.get_num_threads()} threads what began with {about['threads']}: "
-              "the last bits of the result may differ.")
-
-    def part(prefix: str) -> dict[str, Tensor]:
-        return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-
-    run.model.load_state_dict(part("model."))
-    if run.average is not None:
-        run.average = {name: value.to(run.device) for name, value in part("average.").items()}
-    if about["best_score"] is not None:
-        run.best, run.best_score = part("best."), about["best_score"]
-    for which, optimiser in enumerate(run.optimisers):
-        state: dict[int, dict] = {}
-        for name, value in part(f"optimiser.{which}.").items():
-            parameter, _, key = name.partition(".")
-            state.setdefault(int(parameter), {})[key] = value
-        for key, value in about["scalars"].items():
-            if key.startswith(f"{which}."):
-                state.setdefault(int(key.partition(".")[2]), {}).update(value)
-        optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
-    run.generator.set_state(tensors["random.batches"])
-    run.random_state = tensors["random.layers"]
-    run.done, run.history = about["done"], type(run.history)(**about["history"])
+                         "optimiser or schedule), so it cannot be resumed by this one. Give this training another "
+                         "checkpoint file, or delete that one.")
+    now = {"threads": torch.get_num_threads(), "precision": str(run.precision), "device": run.device.type}
+    if others := [f"{name} {value} instead of {about[name]}" for name, value in now.items() if about[name] != value]:
+        print(f"resuming with {', '.join(others)}: the last bits of the result may differ.")
+    run.load_state_dict(tensors, about)

@@ -361,21 +361,21 @@ def history(
     log: bool | None = None,
     labels: Mapping[str, str] | None = None,
 ) -> Picture:
-    """How a training went: each loss term against the step, and beside it each watched quantity.
+    """How a training went: each loss term against the step, and beside it each validation metric.
 
     Takes one `fit.History` or several by name. The pale line is what was measured, the strong one its running mean.
     `log` chooses the scale of the losses (by default where they span a factor of 20); `labels` renames terms and
-    watched quantities, as in {"psnr": "validation PSNR (dB)"}. Alt text is written from the numbers unless given.
+    validation metrics, as in {"psnr": "validation PSNR (dB)"}. Alt text is written from the numbers unless given.
     """
     named = dict(runs) if isinstance(runs, Mapping) else {"": runs}
     labels = labels or {}
     losses = [
         (run, term, h.steps, values) for run, h in named.items() for term, values in h.terms.items() if len(values)
     ]
-    watched = list(dict.fromkeys(name for h in named.values() for name, values in h.watched.items() if len(values)))
-    if not losses and not watched:
+    validated = list(dict.fromkeys(name for h in named.values() for name, found in h.validated.items() if len(found)))
+    if not losses and not validated:
         raise FigureError("this history is empty: no step was logged; did the training run at all?")
-    panels = (["loss"] if losses else []) + watched
+    panels = (["loss"] if losses else []) + validated
     values = [v for *_, line in losses for v in line if v == v]
     logarithmic = log if log is not None else bool(values) and min(values) > 0 and max(values) > 20 * min(values)
     across = min(len(panels), 3 if len(panels) != 4 else 2)
@@ -403,13 +403,13 @@ def history(
                     axes.set_yscale("log")
             else:
                 for order, (run, h) in enumerate(named.items()):
-                    if panel in h.watched:
+                    if panel in h.validated:
                         drawn = axes.plot(
-                            h.watched_steps,
-                            h.watched[panel],
+                            h.validation_steps,
+                            h.validated[panel],
                             color=COLOURS[order % len(COLOURS)],
                             marker=_MARKERS[order % len(_MARKERS)],
-                            markersize=5 if len(h.watched_steps) < 40 else 0,
+                            markersize=5 if len(h.validation_steps) < 40 else 0,
                         )[0]
                         handles.setdefault(run, drawn)
         for axes in grid.flat[len(panels) :]:
@@ -423,10 +423,10 @@ def history(
         for run, h in named.items():
             ends = [
                 f"{labels.get(name, name)} from {line[0]:.3g} to {line[-1]:.3g}"
-                for name, line in (*h.terms.items(), *h.watched.items())
+                for name, line in (*h.terms.items(), *h.validated.items())
                 if len(line)
             ]
-            last = max([*h.steps[-1:], *h.watched_steps[-1:]])
+            last = max([*h.steps[-1:], *h.validation_steps[-1:]])
             parts.append((f"{run}: " if run else "") + f"{last} steps, " + ", ".join(ends))
         alt = "Training curves. " + ". ".join(parts) + "."
     size = _PAGE if across > 1 else 4.6

@@ -45,7 +45,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Stop:
-    """What a watch returns to end the training early, and why."""
+    """What a validation returns to end the training early, and why."""
 
     reason: str
 
@@ -56,8 +56,8 @@ class History:
 
     steps: list[int] = field(default_factory=list)
     terms: dict[str, list[float]] = field(default_factory=dict)
-    watched_steps: list[int] = field(default_factory=list)
-    watched: dict[str, list[float]] = field(default_factory=dict)
+    validation_steps: list[int] = field(default_factory=list)
+    validated: dict[str, list[float]] = field(default_factory=dict)
     seconds: float = 0.0
     stopped: str | None = None
 
@@ -70,7 +70,7 @@ class Trained(NamedTuple):
 
 
 Step = Callable[[nn.Module, Any, Progress], Tensor | dict[str, Tensor]]
-Watch = Callable[[nn.Module, Progress], dict[str, float] | Stop]
+Validate = Callable[[nn.Module, Progress], dict[str, float] | Stop]
 
 
 class TrainingFailed(RuntimeError):
@@ -79,24 +79,26 @@ class TrainingFailed(RuntimeError):
 
 def fit(model: nn.Module, source: Source, step: Step, *, budget: Budget, seed: int, optimiser: Optimiser = AdamW(),
         schedule: Schedule = cosine, ema: float | None = None, groups: Mapping[str, float] | None = None,
-        watch: Watch | None = None, watches: int = 20, checkpoint: Path | None = None) -> History:
+        validate: Validate | None = None, validations: int = 20, checkpoint: Path | None = None) -> History:
     """Train a model in place and return what happened.
 
     `step(model, batch, progress)` returns the loss, or named terms that are summed. `ema` is the largest decay of the
     averaged weights, which replace the model's own at the end; it grows as (1 + t) / (10 + t). `groups` maps
-    submodules to factors on the learning rate (0 freezes). `watch` is called with the averaged weights, in eval mode,
-    `watches` times in all: it returns named figures, of which the first is the score (higher is better), or a Stop.
+    submodules to factors on the learning rate (0 freezes). `validate` is called with the averaged weights, in eval
+    mode, `validations` times in all: it returns named metrics, of which the first is the score (higher is better), or
+    a Stop.
 
     With `checkpoint`, the same call continues a training that was killed, and ends with bitwise the same weights (on
-    CPU, at equal threads). Other arguments than those of the file are refused. Ctrl-C keeps the best weights that the
-    watch has scored, else the averaged or present ones, and returns in a notebook; a script sees KeyboardInterrupt
-    after that. With a checkpoint the training can be resumed later.
+    CPU, at equal threads and precision). Other arguments than those of the file are refused. Ctrl-C keeps the weights
+    with the best validation score, else the averaged or present ones, and returns in a notebook; a script sees
+    KeyboardInterrupt after that. With a checkpoint the training can be resumed later.
 
     Several processes (torchrun, accelerate launch) share each batch: `budget.batch` is the global batch. Batch
     normalisation then sees each process's share, and the history tells the losses of the first.
     """
     check_groups(model, groups or {})
-    run = Run(model, source, step, budget, seed, optimiser, schedule, ema, dict(groups or {}), watch, watches)
+    run = Run(model=model, source=source, step=step, budget=budget, seed=seed, optimiser=optimiser, schedule=schedule,
+              ema=ema, groups=dict(groups or {}), validate=validate, validations=validations)
     if checkpoint is not None and (checkpoint := Path(checkpoint)).exists():
         checkpoints.load(run, checkpoint)
     was_training, previous = model.training, time.perf_counter()
@@ -128,34 +130,43 @@ def fit(model: nn.Module, source: Source, step: Step, *, budget: Budget, seed: i
     return run.history
 
 
-class Run:
-    """Everything that a training changes, so that it can be stored whole."""
+@dataclass
+class Run(checkpoints.Resumable):
+    """A training in progress: what it was asked for, and everything that it changes."""
 
-    def __init__(self, model: nn.Module, source: Source, step: Step, budget: Budget, seed: int, optimiser: Optimiser,
-                 schedule: Schedule, ema: float | None, groups: dict[str, float], watch: Watch | None,
-                 watches: int) -> None:
-        self.model, self.source, self.budget, self.schedule = model, source, budget, schedule
-        self.ema, self.watch, self.watches, self.seed = ema, watch, watches, seed
+    model: nn.Module
+    source: Source
+    step: Step
+    budget: Budget
+    seed: int
+    optimiser: Optimiser
+    schedule: Schedule
+    ema: float | None
+    groups: dict[str, float]
+    validate: Validate | None
+    validations: int
+
+    def __post_init__(self) -> None:
         self.rank, self.world = _processes()
-        if budget.batch % self.world:
-            raise ValueError(f"a batch of {budget.batch} does not divide among {self.world} processes.")
-        self.device = next(model.parameters()).device
+        if self.budget.batch % self.world:
+            raise ValueError(f"a batch of {self.budget.batch} does not divide among {self.world} processes.")
+        self.device = next(self.model.parameters()).device
         self.precision = profiles.precision()
-        self.arguments = provenance.identity((
-            budget, seed, optimiser, schedule, ema, groups, source, step, str(self.precision), watches, model))
-        for weight in model.parameters():
+        self.arguments = provenance.identity((self.budget, self.seed, self.optimiser, self.schedule, self.ema,
+                                              self.groups, self.source, self.step, self.validations, self.model))
+        for weight in self.model.parameters():
             if weight.ndim == 4:
                 weight.data = weight.data.contiguous(memory_format=torch.channels_last)
-        self.optimisers = optimiser.build(model, groups)
+        self.optimisers = self.optimiser.build(self.model, self.groups)
         self.base_rates = [[group["lr"] for group in o.param_groups] for o in self.optimisers]
-        self.generator = randomness.generator(seed, "batches", device=self.device)
-        self.random_state = randomness.generator(seed, "layers").get_state()     # for dropout and its like
-        self.average = {name: value.clone() for name, value in _floats(model)} if ema is not None else None
+        self.generator = randomness.generator(self.seed, "batches", device=self.device)
+        self.random_state = randomness.generator(self.seed, "layers").get_state()     # for dropout and its like
+        self.average = {name: value.clone() for name, value in _floats(self.model)} if self.ema is not None else None
         self.best: dict[str, Tensor] | None = None
         self.best_score = -math.inf
         self.done = 0
         self.history = History()
-        self.stepper: nn.Module = _Stepper(model, step)
+        self.stepper: nn.Module = _Stepper(self.model, self.step)
         if self.world > 1:
             self.stepper = nn.parallel.DistributedDataParallel(
                 self.stepper, device_ids=[self.device.index] if self.device.type == "cuda" else None)
@@ -189,8 +200,8 @@ class Run:
             self.history.steps.append(self.done)
             for name, term in terms.items():
                 self.history.terms.setdefault(name, []).append(float(term.detach()))
-        if self.watch is not None and _due(self.done, self.budget.steps, self.watches):
-            self._score(self.watch)
+        if self.validate is not None and _due(self.done, self.budget.steps, self.validations):
+            self._score(self.validate)
 
     def finish(self, *, interrupted: bool = False) -> str:
         """Leave the weights that count in the model, and say which they are."""
@@ -204,16 +215,16 @@ class Run:
             return "the averaged"
         return "the present"
 
-    def _score(self, watch: Watch) -> None:
+    def _score(self, validate: Validate) -> None:
         with self._averaged(), self._autocast(), torch.no_grad():
             self.model.eval()
-            found = watch(self.model, Progress(self.done, self.budget.steps))
+            found = validate(self.model, Progress(self.done, self.budget.steps))
             if isinstance(found, Stop):
                 self.history.stopped = found.reason
                 return
-            self.history.watched_steps.append(self.done)
+            self.history.validation_steps.append(self.done)
             for name, value in found.items():
-                self.history.watched.setdefault(name, []).append(float(value))
+                self.history.validated.setdefault(name, []).append(float(value))
             score = float(next(iter(found.values()), math.nan))
             if score > self.best_score:
                 self.best_score = score

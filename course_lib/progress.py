@@ -56,10 +56,10 @@ class ProgressLine:
 
     def _line(self) -> str:
         run, terms = self.run, {name: values[-1] for name, values in self.run.history.terms.items()}
-        watched = {name: values[-1] for name, values in run.history.watched.items()}
-        figures = ", ".join(f"{name} {value:.4g}" for name, value in (terms | watched).items())
+        validated = {name: values[-1] for name, values in run.history.validated.items()}
+        metrics = ", ".join(f"{name} {value:.4g}" for name, value in (terms | validated).items())
         return (f"step {run.done} of {run.budget.steps} · {run.history.seconds:.0f} s"
-                f"{' · ' + figures if figures else ''}")
+                f"{' · ' + metrics if metrics else ''}")
 
 
 def interactive() -> bool:

@@ -23,8 +23,8 @@ from course_lib.figures import FigureError, Paper, Picture
 HISTORY = SimpleNamespace(
     steps=[10, 20, 30, 40],
     terms={"loss": [0.5, 0.2, 0.05, 0.01]},
-    watched_steps=[20, 40],
-    watched={"psnr": [24.5, 28.25]},
+    validation_steps=[20, 40],
+    validated={"psnr": [24.5, 28.25]},
     seconds=1.0,
     stopped=None,
 )
@@ -234,7 +234,7 @@ def test_a_history_takes_what_fit_returns() -> None:
 
 
 def test_an_empty_history_says_so() -> None:
-    empty = SimpleNamespace(steps=[], terms={"loss": []}, watched_steps=[], watched={})
+    empty = SimpleNamespace(steps=[], terms={"loss": []}, validation_steps=[], validated={})
     with pytest.raises(FigureError, match="no step was logged"):
         figures.history(empty)
 

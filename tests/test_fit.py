@@ -1,4 +1,4 @@
-"""The training loop: what it promises about losses, averages, watching, resuming, refusing and stopping."""
+"""The training loop: what it promises about losses, averages, validation, resuming, refusing and stopping."""
 
 import json
 import math
@@ -109,22 +109,22 @@ def test_the_average_is_the_one_of_its_formula():
     assert torch.allclose(model.weight, average, atol=1e-6)
 
 
-def test_the_watch_sees_averaged_weights_in_eval_mode_and_scores_are_kept():
-    def watch(model, progress):
+def test_validation_sees_averaged_weights_in_eval_mode_and_scores_are_kept():
+    def validate(model, progress):
         assert not model.training
         return {"score": -float(model.weight.detach().sub(TARGET).norm())}
 
     model = linear().train()
-    history = fit(model, source, step, budget=Budget(50, 8), seed=0, ema=0.9, watch=watch, watches=5)
-    assert history.watched_steps == [10, 20, 30, 40, 50]
-    assert history.watched["score"][-1] > history.watched["score"][0]
+    history = fit(model, source, step, budget=Budget(50, 8), seed=0, ema=0.9, validate=validate, validations=5)
+    assert history.validation_steps == [10, 20, 30, 40, 50]
+    assert history.validated["score"][-1] > history.validated["score"][0]
     assert model.training
 
 
-def test_a_watch_may_stop_the_training_and_says_why():
-    history = fit(linear(), source, step, budget=Budget(50, 8), seed=0, watches=50,
-                  watch=lambda m, p: Stop("good enough") if p.step >= 7 else {"score": 0.0})
-    assert history.stopped == "good enough" and history.watched_steps[-1] == 6
+def test_a_validation_may_stop_the_training_and_says_why():
+    history = fit(linear(), source, step, budget=Budget(50, 8), seed=0, validations=50,
+                  validate=lambda m, p: Stop("good enough") if p.step >= 7 else {"score": 0.0})
+    assert history.stopped == "good enough" and history.validation_steps[-1] == 6
 
 
 class Killed(BaseException):
@@ -152,15 +152,16 @@ def same_arguments(monkeypatch):
 @pytest.mark.parametrize("when", [1, 7, 20, 39])
 def test_a_killed_training_ends_with_bitwise_the_same_weights(tmp_path, same_arguments, when):
     undisturbed = small_network()
-    expected = fit(undisturbed, pictures, brightness, **RESUMABLE, watch=lambda m, p: {"score": p.fraction})
+    expected = fit(undisturbed, pictures, brightness, **RESUMABLE, validate=lambda m, p: {"score": p.fraction})
     path = tmp_path / "training.safetensors"
     with pytest.raises(Killed):
-        fit(small_network(), pictures, killed_at(when), **RESUMABLE, watch=lambda m, p: {"score": p.fraction},
+        fit(small_network(), pictures, killed_at(when), **RESUMABLE, validate=lambda m, p: {"score": p.fraction},
             checkpoint=path)
     resumed = small_network()
-    history = fit(resumed, pictures, brightness, **RESUMABLE, watch=lambda m, p: {"score": p.fraction}, checkpoint=path)
+    history = fit(resumed, pictures, brightness, **RESUMABLE, validate=lambda m, p: {"score": p.fraction},
+                  checkpoint=path)
     assert_bitwise_equal(weights(resumed), weights(undisturbed))
-    assert (history.steps, history.terms, history.watched) == (expected.steps, expected.terms, expected.watched)
+    assert (history.steps, history.terms, history.validated) == (expected.steps, expected.terms, expected.validated)
 
 
 @pytest.mark.parametrize("forgotten", ["random.batches", "random.layers", "optimiser.0", "average."])
@@ -205,6 +206,14 @@ def test_resuming_with_other_arguments_is_refused_and_the_file_stays(tmp_path, c
     with pytest.raises(ValueError, match="other arguments.*another checkpoint file"):
         fit(linear(), source, step, **{**same, **change}, checkpoint=path)
     assert path.read_bytes() == before
+
+
+def test_another_precision_resumes_and_says_so(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "t.safetensors"
+    fit(linear(), source, step, budget=Budget(10, 4), seed=0, checkpoint=path)
+    monkeypatch.setenv("COURSE_PRECISION", "bf16")
+    fit(linear(), source, step, budget=Budget(10, 4), seed=0, checkpoint=path)
+    assert "resuming with precision torch.bfloat16 instead of torch.float32: the last bits" in capsys.readouterr().out
 
 
 def test_resuming_with_other_data_is_refused(tmp_path):
@@ -328,7 +337,7 @@ def test_ctrl_c_keeps_the_best_weights_and_the_same_call_resumes(tmp_path, capsy
     scores = iter([1.0, 5.0, 2.0, 3.0] + [0.0] * 20)
     best = {}
 
-    def watch(model, progress):
+    def validate(model, progress):
         score = next(scores)
         if score == 5.0:
             best.update(weights(model))
@@ -341,13 +350,13 @@ def test_ctrl_c_keeps_the_best_weights_and_the_same_call_resumes(tmp_path, capsy
 
     interrupted.__qualname__ = brightness.__qualname__
     path, model = tmp_path / "t.safetensors", small_network()
-    history = fit(model, pictures, interrupted, **RESUMABLE, watch=watch, watches=10, checkpoint=path)
+    history = fit(model, pictures, interrupted, **RESUMABLE, validate=validate, validations=10, checkpoint=path)
     assert_bitwise_equal(weights(model), best)
     assert history.stopped == "interrupted after step 17"
     said = capsys.readouterr().out
     assert "interrupted after 17 of 40 steps: the best weights kept; the same call, with the network" in said
     resumed, undisturbed = small_network(), small_network()
-    fit(resumed, pictures, brightness, **RESUMABLE, watch=watch, watches=10, checkpoint=path)
+    fit(resumed, pictures, brightness, **RESUMABLE, validate=validate, validations=10, checkpoint=path)
     fit(undisturbed, pictures, brightness, **RESUMABLE)
     assert_bitwise_equal(weights(resumed), weights(undisturbed))
 

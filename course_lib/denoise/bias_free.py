@@ -37,7 +37,7 @@ from course_lib.data import Pictures
 from course_lib.denoise import dncnn
 from course_lib.denoise.dncnn import DnCNN
 from course_lib.denoiser import Denoiser
-from course_lib.fit import Trained, Watch
+from course_lib.fit import Trained, Validate
 from course_lib.layers import he_normal, initialise
 from course_lib.noise import Sigma
 from course_lib.profiles import Budget
@@ -288,7 +288,7 @@ def _one_image(z: Tensor) -> Tensor:
 
 
 def train(images: Pictures, *, sigma: Sigma = NARROW, budget: Budget, seed: int, network: nn.Module | None = None,
-          watch: Watch | None = None, checkpoint: Path | None = None) -> Trained:
+          validate: Validate | None = None, checkpoint: Path | None = None) -> Trained:
     """Train a bias-free denoiser, or its twin as `network`, exactly as DnCNN is trained.
 
     images: uint8 (C, H, W); sigma: a range (low, high) from which each patch draws its level (the paper: from 0 to 10,
@@ -297,7 +297,7 @@ def train(images: Pictures, *, sigma: Sigma = NARROW, budget: Budget, seed: int,
     if network is None:
         first = next(iter(images.values() if isinstance(images, Mapping) else images))
         network = BiasFreeDnCNN(channels=first.shape[0], seed=seed)
-    return dncnn.train(images, sigma=sigma, budget=budget, seed=seed, network=network, watch=watch,
+    return dncnn.train(images, sigma=sigma, budget=budget, seed=seed, network=network, validate=validate,
                        checkpoint=checkpoint)
 
 

@@ -44,7 +44,7 @@ from torch.nn import functional as F
 
 from course_lib import arguments, profiles, randomness
 from course_lib.data import Pair, Pictures, Source, patches, then
-from course_lib.fit import Progress, Trained, Watch, fit
+from course_lib.fit import Progress, Trained, Validate, fit
 from course_lib.layers import initialise, quiet_constructors
 from course_lib.noise import Camera, Gaussian, Sigma
 from course_lib.optimisers import Muon
@@ -297,7 +297,7 @@ def real_patches(pairs: Sequence[Pair] | Mapping[str, Pair], *, size: int) -> So
 
 def train(images: Pictures, *, degrade: Degrade | Sigma = photographed, pairs: Sequence[Pair] | Mapping[str, Pair] = (),
           alpha: float = ALPHA, budget: Budget, seed: int, network: nn.Module | None = None,
-          watch: Watch | None = None, checkpoint: Path | None = None) -> Trained:
+          validate: Validate | None = None, checkpoint: Path | None = None) -> Trained:
     """Train a CBDNet on pictures that a camera takes; with real pairs, every second step sees those instead.
 
     images: uint8 (C, H, W); patches of budget.patch pixels (the paper: 128), a multiple of 4. degrade: `photographed`,
@@ -315,7 +315,7 @@ def train(images: Pictures, *, degrade: Degrade | Sigma = photographed, pairs: S
     source = _both(made, real_patches(pairs, size=size)) if pairs else made
     network = network.to(profiles.device())
     history = fit(network, source, chosen, budget=budget, seed=seed, optimiser=Muon(lr=RATE), ema=0.99,
-                  groups={"estimator": SLOWER}, watch=watch, checkpoint=checkpoint)
+                  groups={"estimator": SLOWER}, validate=validate, checkpoint=checkpoint)
     return Trained(network.eval(), history)
 
 

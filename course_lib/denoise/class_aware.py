@@ -33,7 +33,7 @@ from torch.nn import functional as F
 from course_lib import arguments, profiles, randomness
 from course_lib.data import Pictures, Source, noisy, patches, then
 from course_lib.denoiser import Denoiser
-from course_lib.fit import Progress, Trained, Watch, fit
+from course_lib.fit import Progress, Trained, Validate, fit
 from course_lib.layers import initialise, quiet_constructors
 from course_lib.noise import Gaussian, Noise, Sigma
 from course_lib.optimisers import AdamW, Muon
@@ -114,7 +114,7 @@ def step(model: nn.Module, batch: tuple[Tensor, Tensor], progress: Progress) -> 
 
 
 def train(images: Pictures, *, noise: Noise | Sigma, budget: Budget, seed: int, network: nn.Module | None = None,
-          watch: Watch | None = None, checkpoint: Path | None = None) -> Trained:
+          validate: Validate | None = None, checkpoint: Path | None = None) -> Trained:
     """Train a gradual denoiser on pictures of all kinds, or a trained one further on pictures of one class.
 
     images: uint8 (C, H, W); noise: a model such as Poisson(peak=8), or a level of Gaussian noise; patches of
@@ -125,7 +125,7 @@ def train(images: Pictures, *, noise: Noise | Sigma, budget: Budget, seed: int, 
         network = Gradual(channels=first.shape[0], seed=seed)
     source = then(patches(images, size=budget.patch or 128), noisy(_model_of(noise)))
     network = network.to(profiles.device())
-    history = fit(network, source, step, budget=budget, seed=seed, optimiser=Muon(), ema=0.99, watch=watch,
+    history = fit(network, source, step, budget=budget, seed=seed, optimiser=Muon(), ema=0.99, validate=validate,
                   checkpoint=checkpoint)
     return Trained(network.eval(), history)
 
@@ -161,7 +161,7 @@ def classifier_step(model: nn.Module, batch: tuple[Tensor, Tensor], progress: Pr
 
 
 def train_classifier(classes: Mapping[str, Pictures], *, noise: Noise | Sigma, budget: Budget, seed: int,
-                     network: nn.Module | None = None, watch: Watch | None = None,
+                     network: nn.Module | None = None, validate: Validate | None = None,
                      checkpoint: Path | None = None) -> Trained:
     """Train a classifier to tell classes of pictures apart in spite of the noise; its scores are in their order."""
     if network is None:
@@ -172,7 +172,7 @@ def train_classifier(classes: Mapping[str, Pictures], *, noise: Noise | Sigma, b
                   lambda batch, generator: (_model_of(noise)(batch[0], generator=generator), batch[1]))
     network = network.to(profiles.device())
     history = fit(network, source, classifier_step, budget=budget, seed=seed, optimiser=AdamW(lr=1e-2), ema=0.99,
-                  watch=watch, checkpoint=checkpoint)
+                  validate=validate, checkpoint=checkpoint)
     return Trained(network.eval(), history)
 
 

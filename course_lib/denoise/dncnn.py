@@ -31,7 +31,7 @@ from torch import Tensor, nn
 
 from course_lib import arguments, profiles, randomness
 from course_lib.data import Pictures, Source, noisy, patches, then
-from course_lib.fit import Progress, Trained, Watch, fit
+from course_lib.fit import Progress, Trained, Validate, fit
 from course_lib.layers import initialise, quiet_constructors
 from course_lib.noise import Gaussian, Sigma
 from course_lib.operators import bicubic_loss, jpeg
@@ -115,7 +115,7 @@ def step(model: nn.Module, batch: tuple[Tensor, Tensor], progress: Progress) -> 
 
 
 def train(images: Pictures, *, sigma: Sigma, budget: Budget, seed: int, network: nn.Module | None = None,
-          watch: Watch | None = None, checkpoint: Path | None = None) -> Trained:
+          validate: Validate | None = None, checkpoint: Path | None = None) -> Trained:
     """Train a denoiser on pictures: DnCNN-S with a number as sigma, DnCNN-B with a pair (low, high).
 
     images: uint8 (C, H, W); sigma in the unit of [0, 1] images; patches of budget.patch pixels (the paper: 40 and 50).
@@ -123,17 +123,17 @@ def train(images: Pictures, *, sigma: Sigma, budget: Budget, seed: int, network:
     if network is None:
         network = DnCNN(depth=20 if isinstance(sigma, tuple) else 17, channels=_channels(images), seed=seed)
     source = then(patches(images, size=budget.patch or 40), noisy(Gaussian(sigma)))
-    return _fit(network, source, budget=budget, seed=seed, watch=watch, checkpoint=checkpoint)
+    return _fit(network, source, budget=budget, seed=seed, validate=validate, checkpoint=checkpoint)
 
 
 def train_three_tasks(images: Pictures, *, budget: Budget, seed: int, network: nn.Module | None = None,
-                      watch: Watch | None = None, checkpoint: Path | None = None) -> Trained:
+                      validate: Validate | None = None, checkpoint: Path | None = None) -> Trained:
     """Train DnCNN-3: one network for noise of any level, for lost resolution and for JPEG artefacts."""
     if network is None:
         network = DnCNN(depth=20, channels=_channels(images), seed=seed)
     # a multiple of 12 divides by every scale
     source = then(patches(images, size=budget.patch or 48), three_tasks)
-    return _fit(network, source, budget=budget, seed=seed, watch=watch, checkpoint=checkpoint)
+    return _fit(network, source, budget=budget, seed=seed, validate=validate, checkpoint=checkpoint)
 
 
 def three_tasks(y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -175,9 +175,9 @@ def _channels(images: Pictures) -> int:
     return next(iter(images.values() if isinstance(images, Mapping) else images)).shape[0]
 
 
-def _fit(network: nn.Module, source: Source, *, budget: Budget, seed: int, watch: Watch | None,
+def _fit(network: nn.Module, source: Source, *, budget: Budget, seed: int, validate: Validate | None,
          checkpoint: Path | None) -> Trained:
     network = network.to(profiles.device())
-    history = fit(network, source, step, budget=budget, seed=seed, optimiser=Muon(), ema=0.99, watch=watch,
+    history = fit(network, source, step, budget=budget, seed=seed, optimiser=Muon(), ema=0.99, validate=validate,
                   checkpoint=checkpoint)
     return Trained(network.eval(), history)

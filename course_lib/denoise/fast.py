@@ -26,7 +26,7 @@ from torch.nn import functional as F
 from course_lib import arguments, profiles, randomness
 from course_lib.data import Pictures, patches, then
 from course_lib.denoise.ffdnet import loss, noise_level_map, orthogonal, to_even, uniform_levels
-from course_lib.fit import Progress, Trained, Watch, fit
+from course_lib.fit import Progress, Trained, Validate, fit
 from course_lib.layers import initialise, quiet_constructors
 from course_lib.noise import Gaussian, Sigma
 from course_lib.optimisers import Muon
@@ -73,7 +73,7 @@ def step(model: nn.Module, batch: tuple[Tensor, Tensor, Tensor], progress: Progr
 
 
 def train(images: Pictures, *, sigma: Sigma, budget: Budget = MINUTE, seed: int, network: nn.Module | None = None,
-          watch: Watch | None = None, checkpoint: Path | None = None) -> Trained:
+          validate: Validate | None = None, checkpoint: Path | None = None) -> Trained:
     """Train the fast denoiser on pictures, for one noise level or for a range (low, high).
 
     images: uint8 (C, H, W); sigma in the unit of [0, 1] images; patches of budget.patch pixels (48 where not given).
@@ -88,6 +88,6 @@ def train(images: Pictures, *, sigma: Sigma, budget: Budget = MINUTE, seed: int,
 
     source = then(patches(images, size=budget.patch or 48), noisy_and_told)
     network = network.to(profiles.device())
-    history = fit(network, source, step, budget=budget, seed=seed, optimiser=Muon(lr=0.01), ema=0.98, watch=watch,
+    history = fit(network, source, step, budget=budget, seed=seed, optimiser=Muon(lr=0.01), ema=0.98, validate=validate,
                   checkpoint=checkpoint)
     return Trained(network.eval(), history)

@@ -30,7 +30,7 @@ from torch.nn import functional as F
 
 from course_lib import arguments, profiles, randomness
 from course_lib.data import Pictures, patches, then
-from course_lib.fit import Progress, Trained, Watch, fit
+from course_lib.fit import Progress, Trained, Validate, fit
 from course_lib.layers import he_normal, initialise, quiet_constructors
 from course_lib.noise import Gaussian, Sigma
 from course_lib.optimisers import Muon
@@ -175,7 +175,7 @@ def step(model: nn.Module, batch: tuple[Tensor, Tensor, Tensor], progress: Progr
 
 
 def train(images: Pictures, *, sigma: Sigma = LEVELS, budget: Budget, seed: int, network: nn.Module | None = None,
-          maps: Literal["uniform", "variant"] = "uniform", watch: Watch | None = None,
+          maps: Literal["uniform", "variant"] = "uniform", validate: Validate | None = None,
           checkpoint: Path | None = None) -> Trained:
     """Train an FFDNet on pictures: each patch draws its level from (low, high), and the network is told it.
 
@@ -194,8 +194,8 @@ def train(images: Pictures, *, sigma: Sigma = LEVELS, budget: Budget, seed: int,
 
     source = then(patches(images, size=budget.patch or 70), noisy_and_told)
     network = network.to(profiles.device())
-    history = fit(network, source, step, budget=budget, seed=seed, optimiser=Muon(lr=0.007), ema=0.998, watch=watch,
-                  checkpoint=checkpoint)
+    history = fit(network, source, step, budget=budget, seed=seed, optimiser=Muon(lr=0.007), ema=0.998,
+                  validate=validate, checkpoint=checkpoint)
     return Trained(network.eval(), history)
 
 

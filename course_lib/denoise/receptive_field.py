@@ -35,7 +35,7 @@ from torch.nn import functional as F
 from course_lib import arguments, profiles, randomness
 from course_lib.data import Pictures, Source, patches
 from course_lib.denoise.sight import reach
-from course_lib.fit import Progress, Trained, Watch, fit
+from course_lib.fit import Progress, Trained, Validate, fit
 from course_lib.layers import he_normal, initialise, quiet_constructors
 from course_lib.optimisers import Muon, Optimiser
 from course_lib.profiles import Budget
@@ -438,8 +438,8 @@ def step(model: nn.Module, batch: tuple[Tensor, Tensor], progress: Progress) -> 
 
 
 def train(source: Source, *, budget: Budget, seed: int, network: nn.Module, optimiser: Optimiser = Muon(),
-          watch: Watch | None = None) -> Trained:
+          validate: Validate | None = None) -> Trained:
     """Train a network that gives each pixel a score for each class, on `labelled` images or on `mosaics`."""
     network = network.to(profiles.device())
-    history = fit(network, source, step, budget=budget, seed=seed, optimiser=optimiser, watch=watch)
+    history = fit(network, source, step, budget=budget, seed=seed, optimiser=optimiser, validate=validate)
     return Trained(network.eval(), history)

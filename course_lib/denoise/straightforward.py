@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from course_lib import profiles
 from course_lib.data import Pictures, noisy, patches, then
 from course_lib.denoise.dncnn import DnCNN
-from course_lib.fit import Progress, Trained, Watch, fit
+from course_lib.fit import Progress, Trained, Validate, fit
 from course_lib.noise import Noise
 from course_lib.optimisers import Muon
 from course_lib.profiles import Budget
@@ -44,7 +44,7 @@ def step(model: nn.Module, batch: tuple[Tensor, Tensor], progress: Progress) -> 
 
 
 def train(images: Pictures, *, forward: Noise, budget: Budget, seed: int, model: nn.Module | None = None,
-          watch: Watch | None = None, checkpoint: Path | None = None) -> Trained:
+          validate: Validate | None = None, checkpoint: Path | None = None) -> Trained:
     """Train a network to undo what `forward` does to clean pictures, with fresh damage on every patch.
 
     images: uint8 (C, H, W); forward: a noise model, or whatever makes z of y; patches of budget.patch pixels (36).
@@ -54,6 +54,6 @@ def train(images: Pictures, *, forward: Noise, budget: Budget, seed: int, model:
         model = network(channels=first.shape[0], seed=seed)
     pairs = then(patches(images, size=budget.patch or 36), noisy(forward))     # y becomes (z, y)
     model = model.to(profiles.device())
-    history = fit(model, pairs, step, budget=budget, seed=seed, optimiser=Muon(), ema=0.99, watch=watch,
+    history = fit(model, pairs, step, budget=budget, seed=seed, optimiser=Muon(), ema=0.99, validate=validate,
                   checkpoint=checkpoint)
     return Trained(model.eval(), history)

@@ -32,7 +32,7 @@ from torch import Tensor, nn
 
 from course_lib import arguments, profiles
 from course_lib.data.readers import Labelled
-from course_lib.fit import Progress, Trained, Watch, fit
+from course_lib.fit import Progress, Trained, Validate, fit
 from course_lib.metric.batches import OPTIMISER, View, check_labelled, identity_batches
 from course_lib.metric.identification import distances
 from course_lib.networks import Embedding
@@ -166,7 +166,7 @@ def step(model: nn.Module, batch: tuple[Tensor, Tensor], progress: Progress, *, 
 
 def train(images: Labelled, *, margin: float, budget: Budget, seed: int, loss: PairLoss = slide_loss,
           balanced: bool = True, network: nn.Module | None = None, view: View | None = None, each: int = 4,
-          watch: Watch | None = None, checkpoint: Path | None = None) -> Trained:
+          validate: Validate | None = None, checkpoint: Path | None = None) -> Trained:
     """Train an embedding with the contrastive loss on pictures of known people.
 
     images: uint8 pictures with the person each shows; budget.batch = P * each: P people, `each` pictures of every one;
@@ -178,7 +178,7 @@ def train(images: Labelled, *, margin: float, budget: Budget, seed: int, loss: P
     network = (network or Embedding(channels=images.images.shape[1], seed=seed, start=START)).to(profiles.device())
     source = identity_batches(images, each=at_least_two(each), view=view)
     history = fit(network, source, partial(step, margin=_margin(margin), loss=loss, balanced=balanced), budget=budget,
-                  seed=seed, optimiser=OPTIMISER, watch=watch, checkpoint=checkpoint)
+                  seed=seed, optimiser=OPTIMISER, validate=validate, checkpoint=checkpoint)
     return Trained(network.eval(), history)
 
 

@@ -29,7 +29,7 @@ from torch.nn import functional as F
 
 from course_lib import arguments, profiles, randomness
 from course_lib.data.readers import Labelled
-from course_lib.fit import Progress, Trained, Watch, fit
+from course_lib.fit import Progress, Trained, Validate, fit
 from course_lib.layers import initialise, quiet_constructors
 from course_lib.metric.batches import OPTIMISER, View, check_labelled, identity_batches
 from course_lib.networks import Embedding
@@ -257,7 +257,7 @@ def step(model: nn.Module, batch: tuple[Tensor, Tensor], progress: Progress) -> 
 
 
 def train(images: Labelled, *, budget: Budget, seed: int, network: nn.Module | None = None, view: View | None = None,
-          each: int = 4, watch: Watch | None = None, checkpoint: Path | None = None) -> Trained:
+          each: int = 4, validate: Validate | None = None, checkpoint: Path | None = None) -> Trained:
     """Train the classifier of the people in `images`, on batches of budget.batch / each people with `each` pictures."""
     check_labelled(images)
     if network is None:
@@ -268,5 +268,5 @@ def train(images: Labelled, *, budget: Budget, seed: int, network: nn.Module | N
                          f"{len(images.names)} people. Classifier(people) has as many outputs as people.")
     network = network.to(profiles.device())
     history = fit(network, identity_batches(images, each=each, view=view), step, budget=budget, seed=seed,
-                  optimiser=OPTIMISER, watch=watch, checkpoint=checkpoint)
+                  optimiser=OPTIMISER, validate=validate, checkpoint=checkpoint)
     return Trained(network.eval(), history)

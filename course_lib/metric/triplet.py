@@ -33,7 +33,7 @@ from torch.nn import functional as F
 from course_lib import arguments, profiles
 from course_lib.data.readers import Labelled
 from course_lib.data.sources import Batch, then
-from course_lib.fit import Progress, Trained, Watch, fit
+from course_lib.fit import Progress, Trained, Validate, fit
 from course_lib.metric.batches import OPTIMISER, View, check_labelled, identity_batches
 from course_lib.metric.contrastive import START, at_least_two, batch_distances, one_process, same_length
 from course_lib.networks import Embedding
@@ -182,7 +182,7 @@ def batch_hard(embeddings: Tensor, labels: Tensor) -> Triplets:
 
 
 def state(embeddings: Tensor, labels: Tensor, *, margin: Margin = "soft", squared: bool = False) -> dict[str, float]:
-    """What to watch in a training: how many triplets still teach, how large f is, and how far it spreads.
+    """Measure how a training goes: how many triplets still teach, how large f is, and how far it spreads.
 
     active: the share of all triplets with an excess above -m; with the soft margin, which is never quite zero, of 0 or
     more, so that all count when f has collapsed. length: the mean |f|; spread: the mean distance of two pictures.
@@ -249,7 +249,7 @@ def by_lot(batch: Batch, generator: torch.Generator) -> tuple[Tensor, ...]:
 
 def train(images: Labelled, *, budget: Budget, seed: int, mining: Mining = "batch-hard", margin: Margin = "soft",
           squared: bool = False, network: nn.Module | None = None, view: View | None = None, each: int = 4,
-          watch: Watch | None = None, checkpoint: Path | None = None) -> Trained:
+          validate: Validate | None = None, checkpoint: Path | None = None) -> Trained:
     """Train an embedding with the triplet loss on pictures of known people.
 
     images: uint8 pictures with the person each shows; budget.batch = P * each: P people, `each` pictures of every one;
@@ -264,7 +264,7 @@ def train(images: Labelled, *, budget: Budget, seed: int, mining: Mining = "batc
     source = identity_batches(images, each=at_least_two(each), view=view)
     source = then(source, by_lot) if mining == "random" else source
     history = fit(network, source, partial(step, mining=mining, margin=margin, squared=squared), budget=budget,
-                  seed=seed, optimiser=OPTIMISER, watch=watch, checkpoint=checkpoint)
+                  seed=seed, optimiser=OPTIMISER, validate=validate, checkpoint=checkpoint)
     return Trained(network.eval(), history)
 
 

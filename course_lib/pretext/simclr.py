@@ -32,7 +32,7 @@ from torch.nn import functional as F
 from course_lib import arguments, profiles, randomness
 from course_lib.data import Source
 from course_lib.data.readers import Labelled
-from course_lib.fit import Progress, Trained, Watch, fit
+from course_lib.fit import Progress, Trained, Validate, fit
 from course_lib.layers import initialise, quiet_constructors
 from course_lib.networks import Encoder
 from course_lib.optimisers import AdamW
@@ -177,7 +177,7 @@ class _Pairs:
 
 
 def train(images: Labelled | Tensor, *, budget: Budget, seed: int, network: SimCLR | None = None,
-          view: View | None = None, both: bool = True, temperature: float = 0.5, watch: Watch | None = None,
+          view: View | None = None, both: bool = True, temperature: float = 0.5, validate: Validate | None = None,
           checkpoint: Path | None = None) -> Trained:
     """Train a network on pictures without their labels; `model.encoder` gives the features.
 
@@ -198,18 +198,18 @@ def train(images: Labelled | Tensor, *, budget: Budget, seed: int, network: SimC
         return nt_xent(a, b, temperature=temperature)
 
     history = fit(network, source, step, budget=budget, seed=seed,
-                  optimiser=AdamW(lr=2e-3, weight_decay=1e-4), watch=watch, checkpoint=checkpoint)
+                  optimiser=AdamW(lr=2e-3, weight_decay=1e-4), validate=validate, checkpoint=checkpoint)
     return Trained(network.eval(), history)
 
 
 def train_encoder(images: Labelled | Tensor, *, budget: Budget, seed: int, network: Encoder | None = None,
-                  view: View | None = None, temperature: float = 0.5, watch: Watch | None = None,
+                  view: View | None = None, temperature: float = 0.5, validate: Validate | None = None,
                   checkpoint: Path | None = None) -> Trained:
     """Train an encoder under a head, which is then thrown away: as `train`, but an encoder goes in and comes out."""
     channels = (images.images if isinstance(images, Labelled) else images).shape[1]
     encoder = network or Encoder(channels=channels, seed=seed)
     history = train(images, budget=budget, seed=seed, network=SimCLR(encoder, seed=seed), view=view,
-                    temperature=temperature, watch=watch, checkpoint=checkpoint).history
+                    temperature=temperature, validate=validate, checkpoint=checkpoint).history
     return Trained(encoder.eval(), history)
 
 

@@ -438,7 +438,7 @@ kept = validation.images[: choose(smoke=12, lecture=120, full=120)]
 whose = validation.labels[: len(kept)]
 
 
-def watched(model, progress):
+def validate(model, progress):
     """The share of triplets of people not trained on that are in the right order."""
     return {"right order": 1 - triplet.state(embed(model, kept), whose)["active"]}
 
@@ -446,12 +446,12 @@ def watched(model, progress):
 mined = {}
 for mining, m in (("random", 1.0), ("semi-hard", 1.0), ("batch-hard", "soft")):
     mined[mining] = triplet.train(
-        learn, mining=mining, margin=m, budget=steps, seed=0, view=view, watch=watched
+        learn, mining=mining, margin=m, budget=steps, seed=0, view=view, validate=validate
     )
 figures.lines(
-    mined["random"].history.watched_steps,
+    mined["random"].history.validation_steps,
     {
-        name: [100 * (1 - share) for share in run.history.watched["right order"]]
+        name: [100 * (1 - share) for share in run.history.validated["right order"]]
         for name, run in mined.items()
     },
     xlabel="step",
@@ -521,7 +521,7 @@ def spread(model, progress):
 broken = {
     "push forgotten": (
         contrastive.train(
-            learn, margin=1.0, loss=no_push, budget=short, seed=0, watch=spread
+            learn, margin=1.0, loss=no_push, budget=short, seed=0, validate=spread
         ),
         1.0,
     ),
@@ -533,19 +533,19 @@ broken = {
             network=plane(),
             budget=short,
             seed=0,
-            watch=spread,
+            validate=spread,
         ),
         triplet.collapsed(1.0),
     ),
     "plane, hardest, soft": (
-        triplet.train(learn, network=plane(), budget=short, seed=0, watch=spread),
+        triplet.train(learn, network=plane(), budget=short, seed=0, validate=spread),
         triplet.collapsed("soft"),
     ),
 }
 display(
     figures.lines(
-        broken["push forgotten"][0].history.watched_steps,
-        {name: run.history.watched["spread"] for name, (run, _) in broken.items()},
+        broken["push forgotten"][0].history.validation_steps,
+        {name: run.history.validated["spread"] for name, (run, _) in broken.items()},
         xlabel="step",
         ylabel="mean distance of two pictures",
         log="y",
@@ -557,7 +557,7 @@ figures.table(
         name: {
             "loss at the end": sum(values[-1] for values in run.history.terms.values()),
             "if f were constant": 0.0 if name == "push forgotten" else constant,
-            "mean distance of two pictures": run.history.watched["spread"][-1],
+            "mean distance of two pictures": run.history.validated["spread"][-1],
         }
         for name, (run, constant) in broken.items()
     },

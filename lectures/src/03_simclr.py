@@ -213,7 +213,7 @@ a, b = simclr.pairs(asked.images, look)(
 )
 
 
-def watch(model, progress):
+def validate(model, progress):
     """What the loss does not see: neighbours, alignment and uniformity on new pictures."""
     of_known, of_asked = (embed(model.encoder, of.images[some]) for of in (known, asked))
     za, zb = embed(model, a), embed(model, b)
@@ -233,7 +233,7 @@ trained, history = simclr.train(
     network=new_network(),
     view=look,
     temperature=TEMPERATURE,
-    watch=watch,
+    validate=validate,
 )
 figures.history(
     history,

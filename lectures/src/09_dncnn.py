@@ -192,7 +192,7 @@ def validate(model, progress):
 
 
 live, history = dncnn.train(
-    train_images, sigma=sigma, budget=budget, seed=0, network=DnCNN(**size), watch=validate
+    train_images, sigma=sigma, budget=budget, seed=0, network=DnCNN(**size), validate=validate
 )
 live = live.cpu()
 

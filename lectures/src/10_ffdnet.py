@@ -211,7 +211,7 @@ live, history = fast.train(
     train_images,
     sigma=sigma,
     seed=0,
-    watch=validate,
+    validate=validate,
     budget=choose(
         smoke=Budget(20, 4, 24), lecture=fast.MINUTE, full=Budget(40_000, 64, 48)
     ),
