@@ -8,6 +8,7 @@ validation, exact resume from one file, several processes under torchrun or acce
 from __future__ import annotations
 
 import math
+import os
 import signal
 import threading
 import time
@@ -337,10 +338,21 @@ def _slice(batch: Any, rank: int, world: int) -> Any:
     return batch[rank * share : (rank + 1) * share]
 
 
+def one_process() -> None:
+    """Refuse a training in several processes, for losses that compare all pictures of a batch with each other.
+
+    Raises RuntimeError where a launcher started more than one.
+
+    >>> one_process()
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise RuntimeError("losses that compare the pictures of a batch with each other are trained in one process, "
+                           "since several would each see only their own share. Start it without torchrun or accelerate "
+                           "launch.")
+
+
 def _processes() -> tuple[int, int]:
     """Rank and world size; joins the group where a launcher started several processes."""
-    import os
-
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 and not torch.distributed.is_initialized():
         return 0, 1
     from accelerate import PartialState

@@ -16,10 +16,11 @@ GRID = 3      # what is left of an image before the linear layer of an Embedding
 
 
 class Encoder(nn.Module):
-    """Turn an image into features: blocks of convolution, normalisation, ReLU and pooling, then the mean over places.
+    """An encoder turns an image into features: convolutional blocks, then the mean over places.
 
-    Each block halves the image. The mean of each channel of the last one is a feature: it tells what is somewhere in
-    the image, not where, and is never below zero. Images of any size fit.
+    A block is a convolution, normalisation, ReLU and pooling, which halves the image. The mean of each channel of the
+    last block is a feature: it says what is somewhere in the image, not where, and is never below zero. Images of any
+    size fit.
 
     channels: 1 gray, 3 colour; widths: channels after each block; the last of them is how many features there are,
     `dimensions`.
@@ -47,7 +48,7 @@ class Encoder(nn.Module):
         initialise(self, randomness.generator(seed, "Encoder"))
 
     def activations(self, images: Tensor) -> Tensor:
-        """What the last block gives, (N, widths[-1], H / 2^blocks, W / 2^blocks)."""
+        """Return what the last block gives, (N, widths[-1], H / 2^blocks, W / 2^blocks)."""
         arguments.image_batch(images, channels=self.channels)
         if min(images.shape[2:]) < self.smallest:
             raise ValueError(f"the images: {len(self.features) // 4} blocks, each of which halves an image, need at "
@@ -60,7 +61,7 @@ class Encoder(nn.Module):
 
 
 class Embedding(Encoder):
-    """Turn an image into a vector: the blocks of an encoder, averaged to 3 x 3 places, then a linear layer.
+    """An embedding turns an image into a vector: blocks of an encoder, averaged to 3 x 3 places, then a linear layer.
 
     So the linear layer knows where something is, roughly. Its output is neither rectified nor normalised.
 
@@ -95,6 +96,10 @@ def settle(network: N, batches: Iterable[Tensor]) -> N:
 
     Only their running means and variances change. Without them a network that learnt nothing would be compared with
     statistics that belong to no images, and look worse than it is.
+    Shapes: batches of images (N, C, H, W), as the network takes them.
+
+    >>> settle(nn.BatchNorm2d(1), [torch.zeros(2, 1, 4, 4)] * 3).num_batches_tracked
+    tensor(3)
     """
     network.train()
     with torch.no_grad():

@@ -15,12 +15,13 @@ from course_lib.data.images import read
 from course_lib.data.readers import Labelled
 from course_lib.data.shapes import shapes
 from course_lib.denoise import bias_free, cbdnet, class_aware, dncnn, ffdnet
+from course_lib.embeddings import embed, knn_probe, linear_probe
 from course_lib.fit import Trained
 from course_lib.metric import triplet
-from course_lib.metric.identification import embed
+from course_lib.metric.batches import START
 from course_lib.metric.verification import equal_error_rate, pair_distances, recall_at
 from course_lib.networks import Embedding, Encoder
-from course_lib.pretext import probe, simclr
+from course_lib.pretext import simclr
 from course_lib.pretext.views import Views
 from course_lib.profiles import Budget
 
@@ -77,7 +78,7 @@ def tells_shapes_apart(model: nn.Module) -> dict[str, float]:
     """What both probes find in the features of 400 other pictures, with the labels of those that were trained on."""
     known, asked = shapes(120), shapes(50, seed=1)
     given = (embed(model, known.images), known.labels, embed(model, asked.images), asked.labels)
-    return {"shapes_linear": probe.linear(*given), "shapes_nearest": probe.nearest(*given)}
+    return {"shapes_linear": linear_probe(*given), "shapes_nearest": knn_probe(*given)}
 
 
 SMALL = {"depth": 9, "width": 32}   # the paper's networks have 17 or 20 layers of 64
@@ -98,7 +99,7 @@ RECIPES = {
     **{f"cbdnet-{name}-w16": Recipe(cbdnet.CBDNet, {"channels": 3, "width": 16, "estimator_width": 16}, cbdnet.train,
                                     recipe, Budget(6000, 8, 48), (15, 25))
        for name, recipe in (("camera", {}), ("white", {"degrade": (0.0, 55 / 255)}))},
-    "triplet-people": Recipe(Embedding, {"start": triplet.START}, triplet.train, {}, Budget(1000, 40),
+    "triplet-people": Recipe(Embedding, {"start": START}, triplet.train, {}, Budget(1000, 40),
                              pictures=partial(people, 160), judge=tells_people_apart),
     "simclr-shapes": Recipe(Encoder, {"channels": 3}, simclr.train_encoder,
                             {"view": Views(area=(0.25, 1.0), strength=0.5), "temperature": 0.2}, Budget(2500, 128),

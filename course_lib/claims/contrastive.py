@@ -14,9 +14,9 @@ from torch import nn
 from course_lib.claims import Claim, Experiment, Metric, bound, exceeds, growing, together
 from course_lib.data import identities
 from course_lib.data.readers import Labelled
+from course_lib.embeddings import embed, pixels
 from course_lib.metric import contrastive
 from course_lib.metric.contrastive import PairLoss, hadsell_loss, slide_loss
-from course_lib.metric.identification import embed, pixels
 from course_lib.metric.verification import equal_error_rate, pair_distances
 from course_lib.profiles import Budget, Profile, choose
 

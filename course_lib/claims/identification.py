@@ -17,11 +17,13 @@ from course_lib import randomness
 from course_lib.claims import Claim, Experiment, Metric, bound, exceeds, together
 from course_lib.data.identities import people, split
 from course_lib.data.readers import Labelled, labelled
+from course_lib.data.sources import Augmentation
+from course_lib.embeddings import embed, pixels
 from course_lib.metric import identification
-from course_lib.metric.batches import View, identity_batches, jitter
-from course_lib.metric.identification import Classifier, Gallery, Rule, embed, pixels
+from course_lib.metric.batches import jitter, settle_on_people
+from course_lib.metric.identification import Classifier, Gallery, Rule
 from course_lib.metric.verification import choose_threshold, equal_error_rate, pair_distances
-from course_lib.networks import Embedding, settle
+from course_lib.networks import Embedding
 from course_lib.profiles import Budget, Profile, choose
 
 SOURCE = "Boracchi 2025, lecture on metric learning"
@@ -36,15 +38,14 @@ def budget(lecture_steps: int) -> Budget:
     return choose(smoke=Budget(6, 16), lecture=Budget(lecture_steps, 40), full=Budget(5 * lecture_steps, 40))
 
 
-def classifier(images: Labelled, *, steps: int, seed: int, view: View = VIEW) -> Classifier:
+def classifier(images: Labelled, *, steps: int, seed: int, view: Augmentation = VIEW) -> Classifier:
     """A trained classifier of these people."""
     return cast(Classifier, identification.train(images, budget=budget(steps), seed=seed, view=view).model)
 
 
 def untrained(images: Labelled, *, seed: int) -> Embedding:
     """The classifier's embedding before its training, whose normalisations have seen these people's pictures."""
-    source, draw = identity_batches(images, view=VIEW), randomness.generator(seed, "settle")
-    return settle(Embedding(seed=seed), (source(budget(1).batch, draw)[0] for _ in range(20)))
+    return settle_on_people(Embedding(seed=seed), images, view=VIEW, batch=budget(1).batch, seed=seed)
 
 
 def gallery(f: Tensor, faces: Labelled, *, templates: int, users: int | None = None) -> tuple[Gallery, Tensor]:
@@ -65,7 +66,7 @@ def named_rightly(f: Tensor, faces: Labelled, *, templates: int, rule: Rule = "m
 
 
 def sets(seed: int) -> tuple[Labelled, ...]:
-    """160 people to train on, 40 to choose gamma with, 40 to test on; at smoke a few of each."""
+    """160 people to train on, 40 to choose the threshold with, 40 to test on; at smoke a few of each."""
     count = choose(smoke=(12, 4, 8), lecture=(160, 40, 40), full=(160, 40, 40))
     return split(people(sum(count), seed=seed), *count)
 
@@ -92,11 +93,11 @@ def measure_spaces(profile: Profile, seed: int) -> dict[str, float]:
 
 
 def growing(f: Tensor, faces: Labelled, strangers: Tensor) -> dict[str, float]:
-    """What one gamma does while the gallery grows: chosen with half of the strangers (M, d) for the middle size."""
+    """What one threshold does while the gallery grows: chosen with half of the strangers (M, d) for the middle size."""
     chosen_on, others = strangers.chunk(2)
     made = {users: gallery(f, faces, templates=3, users=min(users, len(faces.names)))[0] for users in ENROLLED}
-    gamma = choose_threshold(made[ENROLLED[1]].scores(chosen_on).amin(dim=1), rate=0.1)
-    return {f"strangers_named_{users}": 1 - known.identify(others, threshold=gamma).count(None) / len(others)
+    threshold = choose_threshold(made[ENROLLED[1]].scores(chosen_on).amin(dim=1), rate=0.1)
+    return {f"strangers_named_{users}": 1 - known.identify(others, threshold=threshold).count(None) / len(others)
             for users, known in made.items()}
 
 

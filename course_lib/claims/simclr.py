@@ -22,9 +22,9 @@ from course_lib import data, profiles, randomness
 from course_lib.claims import Claim, Experiment, exceeds, together
 from course_lib.data.readers import Labelled
 from course_lib.data.shapes import shapes
-from course_lib.metric.identification import embed
+from course_lib.embeddings import embed, knn_probe, linear_probe
 from course_lib.networks import Encoder, settle
-from course_lib.pretext import probe, simclr
+from course_lib.pretext import simclr
 from course_lib.pretext.simclr import SimCLR
 from course_lib.pretext.views import Views
 from course_lib.profiles import Budget, Profile, choose
@@ -83,13 +83,13 @@ def geometry(model: nn.Module, images: Tensor, view: Views) -> dict[str, float]:
 def probed(embedding: nn.Module, known: Labelled, asked: Labelled) -> dict[str, float]:
     """What both probes find in the features of a network."""
     given = (embed(embedding, known.images), known.labels, embed(embedding, asked.images), asked.labels)
-    return {"linear": probe.linear(*given), "nearest": probe.nearest(*given)}
+    return {"linear": linear_probe(*given), "nearest": knn_probe(*given)}
 
 
 def colour_told(of: nn.Module, known: Labelled, asked: Labelled) -> float:
     """How often a linear probe finds which colour a picture has most of: red, green or blue. Views change it."""
     most = [pictures.images.float().mean(dim=(2, 3)).argmax(dim=1) for pictures in (known, asked)]
-    return probe.linear(embed(of, known.images), most[0], embed(of, asked.images), most[1])
+    return linear_probe(embed(of, known.images), most[0], embed(of, asked.images), most[1])
 
 
 def pushes_on_own_kind(model: nn.Module, asked: Labelled, view: Views) -> float:
@@ -146,7 +146,7 @@ def measure_cifar(profile: Profile, seed: int) -> dict[str, float]:
     return compare(*cifar(), seed)
 
 
-USES = (compare, simclr.train, simclr.nt_xent, probe.linear, probe.nearest, profiles.device)
+USES = (compare, simclr.train, simclr.nt_xent, linear_probe, knn_probe, profiles.device)
 SHAPE_SET = Experiment("simclr-shapes", measure_shapes, uses=(*USES, shapes))
 CIFAR = Experiment("simclr-cifar", measure_cifar, uses=USES, data=("cifar10_jpeg",))
 

@@ -33,9 +33,10 @@ from course_lib.claims.unseen import START, STROKES, drawings, of_people, seen_t
 from course_lib.data import identities
 from course_lib.data.images import read
 from course_lib.data.readers import Labelled
+from course_lib.embeddings import embed, pixels
 from course_lib.metric import contrastive, identification, triplet
 from course_lib.metric.batches import jitter
-from course_lib.metric.identification import Classifier, embed, pixels
+from course_lib.metric.identification import Classifier
 from course_lib.metric.one_shot import nearest_in, one_shot_error
 from course_lib.metric.verification import auc, equal_error_rate, open_set, pair_distances, recall_at
 from course_lib.networks import Embedding
@@ -44,7 +45,7 @@ from course_lib.profiles import Budget, Profile, choose
 SOURCE = "Boracchi 2025: can a network trained to compare do better than the latent space of a classifier?"
 PIXELS = "Boracchi 2025: the distance of pixels is bad news"
 CONTESTANTS = ("pixels", "classifier", "slide", "hadsell", "triplet")
-RATE = 0.1                  # FPIR that gamma is chosen for
+RATE = 0.1                  # FPIR that the threshold is chosen for
 MARGIN = 4.0                # of both contrastive losses
 USUAL = "classifier_usual"  # the same classifier with the usual first weights, which it was tried with first
 Embed = Callable[[Tensor], Tensor]

@@ -10,17 +10,17 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from course_lib import data, randomness
+from course_lib import data
 from course_lib.claims import Claim, Experiment, Metric, bound, exceeds, together
 from course_lib.claims.unseen import START, STROKES, drawings, seen_through, smaller, strokes, with_turned
 from course_lib.data.images import read
 from course_lib.data.readers import Labelled, Run
+from course_lib.embeddings import embed, pixels
 from course_lib.metric import triplet
-from course_lib.metric.batches import identity_batches, jitter
-from course_lib.metric.identification import embed, pixels
+from course_lib.metric.batches import jitter, settle_on_people
 from course_lib.metric.one_shot import hausdorff_distances, nearest_in, one_shot_error, one_shot_errors
 from course_lib.metric.verification import equal_error_rate, pair_distances, recall_at
-from course_lib.networks import Embedding, settle
+from course_lib.networks import Embedding
 from course_lib.profiles import Budget, Profile, choose
 
 LAKE = "Lake et al. 2015 (Omniglot)"
@@ -62,8 +62,7 @@ def measure_one_shot(profile: Profile, seed: int) -> dict[str, float]:
         return 1 - one_shot_error(runs(), nearest_in(of))
 
     known = background()
-    source, draw = identity_batches(known, view=STROKES), randomness.generator(seed, "settle")
-    before = settle(network(), (source(budget.batch, draw)[0] for _ in range(20)))
+    before = settle_on_people(network(), known, view=STROKES, batch=budget.batch, seed=seed)
     trained = triplet.train(known, budget=budget, seed=seed, view=STROKES, network=network()).model
     return {"pixels": right(None), "random": right(before), "siamese": right(trained)}
 

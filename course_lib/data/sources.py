@@ -20,6 +20,7 @@ Batch = Tensor | tuple[Tensor, ...]
 Pictures = Sequence[Tensor] | Mapping[str, Tensor]   # uint8 (C, H, W)
 Source = Callable[[int, torch.Generator], Batch]
 View = Callable[[Any, torch.Generator], Batch]
+Augmentation = Callable[[Tensor, torch.Generator], Tensor]     # of a batch of images (N, C, H, W)
 
 
 def patches(images: Pictures, *, size: int) -> Source:

@@ -1,7 +1,7 @@
 """Batches for learning to compare: some people, and some pictures of each, so that every batch holds both answers.
 
-A batch of pictures drawn one by one from hundreds of people shows hardly anybody twice, and a loss on pairs would learn
-only who differs. Here the people of a batch are drawn first, then as many pictures of each.
+A batch of random pictures of hundreds of people shows hardly anybody twice, and a loss on pairs would learn only who
+differs. Here the people of a batch are chosen first, at random, then as many pictures of each.
 
 Source: A. Hermans, L. Beyer, B. Leibe, "In Defense of the Triplet Loss for Person Re-Identification", 2017, who call
 it PK batches; all losses of part A get the same ones. Lectures 01 and 02 use them.
@@ -10,27 +10,31 @@ it PK batches; all losses of part A get the same ones. Lectures 01 and 02 use th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from course_lib import arguments
+from course_lib import arguments, randomness
 from course_lib.data.readers import Labelled
-from course_lib.data.sources import Source
+from course_lib.data.sources import Augmentation, Source
+from course_lib.embeddings import distances
+from course_lib.networks import settle
 from course_lib.optimisers import Muon
 
-View = Callable[[Tensor, torch.Generator], Tensor]
+N = TypeVar("N", bound=nn.Module)
 OPTIMISER = Muon()      # of all trainings of part A: equal budgets are compared with equal optimisers
+START = 0.1             # factor on the first weights of a network's last layer, for losses on distances
 
 
-def identity_batches(images: Labelled, *, each: int = 4, view: View | None = None) -> Source:
-    """Draw P people without repetition, then `each` different pictures of each; a batch of N = P each.
+def identity_batches(images: Labelled, *, each: int = 4, view: Augmentation | None = None) -> Source:
+    """Choose P random people, then `each` different pictures of each: a batch of N = P each.
 
-    view: looks at the images of a batch before they go out: shifts, light, noise.
+    view: the augmentation of the images of a batch: shifts, light, noise.
     The source returns images (N, C, H, W) in [0, 1] and their labels (N,), person after person.
+    Raises ValueError where somebody has fewer than `each` pictures.
 
     >>> pictures = Labelled(torch.zeros(9, 1, 8, 8, dtype=torch.uint8), torch.arange(9) // 3, ("a", "b", "c"))
     >>> batch, labels = identity_batches(pictures, each=2)(4, torch.Generator().manual_seed(0))
@@ -43,7 +47,7 @@ def identity_batches(images: Labelled, *, each: int = 4, view: View | None = Non
 class _Identities:
     """The source that `identity_batches` makes; what it keeps on each device is private and no part of its identity."""
 
-    def __init__(self, images: Labelled, each: int, view: View | None) -> None:
+    def __init__(self, images: Labelled, each: int, view: Augmentation | None) -> None:
         check_labelled(images)
         self.images, self.labels, self.each, self.view = images.images, images.labels, each, view
         self.people, counts = images.labels.unique(return_counts=True)
@@ -71,7 +75,7 @@ class _Identities:
 
 
 def check_labelled(images: Labelled) -> Labelled:
-    """Return labelled images if they are uint8 (N, C, H, W) with a label each, or say what is wrong."""
+    """Return labelled images if they are uint8 (N, C, H, W) with a label each, else raise TypeError or ValueError."""
     if not isinstance(images, Labelled):
         raise TypeError(f"expected labelled images, Labelled(images, labels, names), got {type(images).__name__}. "
                         "data.labelled(...) reads a set, identities.people(...) draws one.")
@@ -90,9 +94,70 @@ def check_labelled(images: Labelled) -> Labelled:
     return images
 
 
+def at_least_two(each: int) -> int:
+    """Return how many pictures of a person a batch has, if there are two or more: one alone has no partner.
+
+    Raises ValueError where it is less than two.
+
+    >>> at_least_two(4)
+    4
+    """
+    if arguments.positive(each, name="each") < 2:
+        raise ValueError("each: a batch needs two pictures of a person or more, so that there are pairs of one person; "
+                         "got 1.")
+    return each
+
+
+def settle_on_people(network: N, images: Labelled, *, view: Augmentation, batch: int, seed: int) -> N:
+    """Let the normalisations of an untrained network see twenty batches of people, and return it in eval mode.
+
+    It is what a trained network is compared with: the same network, fed the same batches, with weights that never
+    moved. batch: how many pictures a batch has, four of each person.
+
+    >>> pictures = Labelled(torch.zeros(4, 1, 8, 8, dtype=torch.uint8), torch.zeros(4, dtype=torch.long), ("a",))
+    >>> settled = settle_on_people(nn.BatchNorm2d(1), pictures, view=jitter(noise=0.1), batch=4, seed=0)
+    >>> settled.num_batches_tracked, settled.training
+    (tensor(20), False)
+    """
+    source, draw = identity_batches(images, view=view), randomness.generator(seed, "settle")
+    return settle(network, (source(batch, draw)[0] for _ in range(20)))
+
+
+# A batch of embeddings -----------------------------------------------------------------------------------------------
+
+
+def batch_distances(embeddings: Tensor) -> Tensor:
+    """Compute the Euclidean distance of every two embeddings of a batch, with a gradient that is finite everywhere.
+
+    The root of a sum of squares has the gradient NaN where two embeddings are equal; here it is zero.
+    Shapes: (N, D) -> (N, N), in float32 or better. Raises ValueError where the embeddings are no table.
+
+    >>> batch_distances(torch.tensor([[0.0, 0.0], [3.0, 4.0]]))
+    tensor([[0., 5.],
+            [5., 0.]])
+    """
+    if embeddings.ndim != 2:
+        raise ValueError(f"expected embeddings (N, D), one row for each picture, got {tuple(embeddings.shape)}.")
+    return distances(embeddings, embeddings)
+
+
+def same_length(embeddings: Tensor, labels: Tensor) -> Tensor:
+    """Return the labels, on the device of the embeddings, if there is one for each.
+
+    Shapes: embeddings (N, D), labels (N,) -> (N,). Raises ValueError where the labels have another shape.
+    """
+    if labels.ndim != 1 or len(labels) != len(embeddings):
+        raise ValueError(f"expected a label for each of the {len(embeddings)} embeddings, (N,), "
+                         f"got {tuple(labels.shape)}.")
+    return labels.to(embeddings.device)
+
+
+# An augmentation -----------------------------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True)
 class jitter:
-    """Look at each image of a batch from slightly elsewhere: shifted, turned, mirrored, in another light, noisy.
+    """The augmentation of part A: each image is shifted, turned, mirrored, lit anew and made noisy at random.
 
     shift: at most so many pixels in each direction, the border repeated; turn: at most so many degrees; brightness: a
     factor in [1 - b, 1 + b]; mirror: half of the images; noise: the standard deviation of white noise, in the unit of
@@ -160,7 +225,7 @@ def rotate(images: Tensor, degrees: Tensor) -> Tensor:
 
 
 def _table(labels: Tensor, people: Tensor, most: int) -> Tensor:
-    """The indices of the pictures of each person, (P, most), -1 where there are fewer."""
+    """List the indices of the pictures of each person, (P, most), -1 where there are fewer."""
     table = torch.full((len(people), most), -1, dtype=torch.long)
     for row, person in zip(table, people, strict=True):
         indices = (labels == person).nonzero().flatten()
@@ -169,5 +234,5 @@ def _table(labels: Tensor, people: Tensor, most: int) -> Tensor:
 
 
 def _from(length: int, shift: Tensor) -> Tensor:
-    """Where each row of a shifted image comes from, the first and last repeated: (N, 1) -> (N, length)."""
+    """Find where each row of a shifted image comes from, the first and last repeated: (N, 1) -> (N, length)."""
     return (torch.arange(length, device=shift.device) - shift).clamp(0, length - 1)

@@ -22,7 +22,6 @@ Lecture 02 teaches it; exercise 02 asks for the loss over a batch. Figures: the 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -32,25 +31,25 @@ from torch import Tensor, nn
 
 from course_lib import arguments, profiles
 from course_lib.data.readers import Labelled
-from course_lib.fit import Progress, Trained, Validate, fit
-from course_lib.metric.batches import OPTIMISER, View, check_labelled, identity_batches
-from course_lib.metric.identification import distances
+from course_lib.data.sources import Augmentation
+from course_lib.fit import Progress, Trained, Validate, fit, one_process
+from course_lib.metric import batches
 from course_lib.networks import Embedding
 from course_lib.profiles import Budget
 
 PairLoss = Callable[..., Tensor]     # (distance (P,), y (P,), *, margin) -> (P,)
-START = 0.1                          # factor on the first weights of a network's last layer
 
 
 # The loss of a pair --------------------------------------------------------------------------------------------------
 
 
 def slide_loss(distance: Tensor, y: Tensor, *, margin: float) -> Tensor:
-    """Each pair's loss with plain norms: genuine pairs pay half their distance, impostors half what the margin lacks.
+    """Make genuine pairs pay half their distance, and impostor pairs half of what they lack of the margin.
 
     L = (1 - y)/2 d + y/2 max(0, m - d); y = 0 the same person, 1 different ones.
 
-    Shapes: distance, y (P,), one entry for each pair -> (P,). Distances and margin in the unit of f.
+    Shapes: distance, y (P,), one entry for each pair -> (P,). Distances and margin are in the unit of f.
+    Raises ValueError for other values of y than 0 and 1, and for a margin that is not positive.
 
     >>> slide_loss(torch.tensor([5.0, 5.0, 5.0]), torch.tensor([0, 1, 1]), margin=7.0)
     tensor([2.5000, 1.0000, 1.0000])
@@ -60,11 +59,11 @@ def slide_loss(distance: Tensor, y: Tensor, *, margin: float) -> Tensor:
 
 
 def hadsell_loss(distance: Tensor, y: Tensor, *, margin: float) -> Tensor:
-    """Each pair's loss with squares, so that a pair is pulled or pushed the less the nearer it is to where it belongs.
+    """Square both terms, so that a pair is pulled or pushed the less the nearer it is to where it belongs.
 
     L = (1 - y)/2 d^2 + y/2 max(0, m - d)^2. The margin comes before the square: max(0, m - d^2) is another loss.
 
-    Shapes: distance, y (P,) -> (P,).
+    Shapes and errors are those of `slide_loss`.
 
     >>> hadsell_loss(torch.tensor([5.0, 5.0, 5.0]), torch.tensor([0, 1, 0]), margin=7.0)
     tensor([12.5000,  2.0000, 12.5000])
@@ -74,7 +73,7 @@ def hadsell_loss(distance: Tensor, y: Tensor, *, margin: float) -> Tensor:
 
 
 def collapsed(loss: PairLoss, *, margin: float) -> float:
-    """The loss of an impostor pair where f gives all pictures the same vector: m/2, or m^2/2 with squares.
+    """Compute the loss of an impostor pair where f gives all pictures the same vector: m/2, or m^2/2 with squares.
 
     The genuine pairs of such a network cost nothing. A training that stays at this value has learnt nothing else.
 
@@ -87,38 +86,22 @@ def collapsed(loss: PairLoss, *, margin: float) -> float:
 # All pairs of a batch ------------------------------------------------------------------------------------------------
 
 
-def batch_distances(embeddings: Tensor) -> Tensor:
-    """The Euclidean distance of every two embeddings of a batch, exact, and with a gradient that is finite everywhere.
-
-    The root of a sum of squares has the gradient NaN where two embeddings are equal; here it is zero.
-
-    Shapes: (N, D) -> (N, N), in float32 or better.
-
-    >>> batch_distances(torch.tensor([[0.0, 0.0], [3.0, 4.0]]))
-    tensor([[0., 5.],
-            [5., 0.]])
-    """
-    if embeddings.ndim != 2:
-        raise ValueError(f"expected embeddings (N, D), one row for each picture, got {tuple(embeddings.shape)}.")
-    return distances(embeddings, embeddings)
-
-
 def pairs(embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Distance and y of all pairs i < j of a batch, y = 0 where both show the same person.
+    """Compute distance and y of all pairs i < j of a batch, y = 0 where both show the same person.
 
     Shapes: embeddings (N, D), labels (N,) -> (N (N - 1)/2,) both.
 
     >>> pairs(torch.tensor([[0.0], [1.0], [5.0]]), torch.tensor([7, 7, 9]))
     (tensor([1., 5., 4.]), tensor([0, 1, 1]))
     """
-    labels = same_length(embeddings, labels)
+    labels = batches.same_length(embeddings, labels)
     i, j = torch.triu_indices(len(labels), len(labels), offset=1, device=embeddings.device)
-    return batch_distances(embeddings)[i, j], (labels[i] != labels[j]).long()
+    return batches.batch_distances(embeddings)[i, j], (labels[i] != labels[j]).long()
 
 
 def batch_loss(embeddings: Tensor, labels: Tensor, *, margin: float, loss: PairLoss = slide_loss,
                balanced: bool = True) -> dict[str, Tensor]:
-    """The mean loss of the genuine pairs of a batch, and that of its impostor pairs: two terms of equal weight.
+    """Average the loss over the genuine pairs of a batch, and over its impostor pairs: two terms of equal weight.
 
     One mean over all pairs (balanced=False: the terms are the two groups' shares of it) is nearly that of the impostors
     alone: with 10 people of 4 pictures they are 720 pairs of 780.
@@ -139,7 +122,7 @@ def batch_loss(embeddings: Tensor, labels: Tensor, *, margin: float, loss: PairL
 
 
 def forces(points: Tensor, labels: Tensor, *, margin: float, loss: PairLoss = slide_loss) -> Tensor:
-    """Where a step of gradient descent would move each embedding: minus the gradient of the sum over all pairs.
+    """Compute where a step of gradient descent moves each embedding: minus the gradient of the sum over all pairs.
 
     Shapes: points (N, D), labels (N,) -> (N, D).
 
@@ -159,57 +142,32 @@ def forces(points: Tensor, labels: Tensor, *, margin: float, loss: PairLoss = sl
 
 def step(model: nn.Module, batch: tuple[Tensor, Tensor], progress: Progress, *, margin: float,
          loss: PairLoss = slide_loss, balanced: bool = True) -> dict[str, Tensor]:
-    """The training step: all pictures through the one network, then all their pairs."""
+    """Embed all pictures of a batch with the one network, and return the loss of all their pairs."""
     images, labels = batch
     return batch_loss(model(images), labels, margin=margin, loss=loss, balanced=balanced)
 
 
 def train(images: Labelled, *, margin: float, budget: Budget, seed: int, loss: PairLoss = slide_loss,
-          balanced: bool = True, network: nn.Module | None = None, view: View | None = None, each: int = 4,
-          validate: Validate | None = None, checkpoint: Path | None = None) -> Trained:
+          balanced: bool = True, network: nn.Module | None = None, view: Augmentation | None = None,
+          each: int = 4, validate: Validate | None = None, checkpoint: Path | None = None) -> Trained:
     """Train an embedding with the contrastive loss on pictures of known people.
 
     images: uint8 pictures with the person each shows; budget.batch = P * each: P people, `each` pictures of every one;
-    margin: in the unit of f; balanced: as in `batch_loss`; view: what a picture may look like besides, such as
-    `batches.jitter()`.
+    margin: in the unit of f; balanced: as in `batch_loss`; view: the augmentation, such as `batches.jitter()`.
+    Raises ValueError for a margin that is not positive, and RuntimeError in several processes.
     """
     one_process()
-    check_labelled(images)
-    network = (network or Embedding(channels=images.images.shape[1], seed=seed, start=START)).to(profiles.device())
-    source = identity_batches(images, each=at_least_two(each), view=view)
+    batches.check_labelled(images)
+    network = (network or Embedding(channels=images.images.shape[1], seed=seed, start=batches.START)
+               ).to(profiles.device())
+    source = batches.identity_batches(images, each=batches.at_least_two(each), view=view)
     history = fit(network, source, partial(step, margin=_margin(margin), loss=loss, balanced=balanced), budget=budget,
-                  seed=seed, optimiser=OPTIMISER, validate=validate, checkpoint=checkpoint)
+                  seed=seed, optimiser=batches.OPTIMISER, validate=validate, checkpoint=checkpoint)
     return Trained(network.eval(), history)
 
 
-# What losses over a batch share --------------------------------------------------------------------------------------
-
-
-def same_length(embeddings: Tensor, labels: Tensor) -> Tensor:
-    """The labels, on the device of the embeddings, if there is one for each."""
-    if labels.ndim != 1 or len(labels) != len(embeddings):
-        raise ValueError(f"expected a label for each of the {len(embeddings)} embeddings, (N,), "
-                         f"got {tuple(labels.shape)}.")
-    return labels.to(embeddings.device)
-
-
-def at_least_two(each: int) -> int:
-    """The pictures of a person in a batch: one alone has no partner to be pulled to."""
-    if arguments.positive(each, name="each") < 2:
-        raise ValueError("each: a batch needs two pictures of a person or more, so that there are pairs of one person; "
-                         "got 1.")
-    return each
-
-
-def one_process() -> None:
-    """Refuse a training in several processes, where each would see the pairs of its own share only."""
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise ValueError("losses over the pairs of a batch are trained in one process: several would each compare "
-                         "only their own share of the batch. Start it without torchrun or accelerate launch.")
-
-
 def _pairs(distance: Tensor, y: Tensor, margin: float) -> Tensor:
-    """y as a factor, if all three make sense."""
+    """Return y as a factor, if all three arguments make sense."""
     _margin(margin)
     arguments.same_shape(distance, y, letters="P")
     if bool((wrong := (y != 0) & (y != 1)).any()):

@@ -22,15 +22,18 @@ import torch
 from torch import Tensor
 
 from course_lib.data.readers import Run
-from course_lib.metric.identification import distances
+from course_lib.embeddings import distances
 
 Distance = Callable[[Tensor, Tensor], Tensor]     # tests (N, ...), training (M, ...) -> (N, M), small if alike
 
 
 def one_shot_errors(runs: Sequence[Run], distance: Distance) -> list[float]:
-    """The share of wrong names in each run, by the nearest training drawing; of equally near ones the first.
+    """Name each test drawing after the nearest training drawing, and return the share of wrong names in each run.
 
-    distance: given the test and the training drawings, uint8 (N, 1, H, W) and (M, 1, H, W), all distances (N, M).
+    Of equally near drawings the first counts.
+
+    distance: test and training drawings, uint8 (N, 1, H, W) and (M, 1, H, W) -> (N, M).
+    Raises ValueError for no runs, and for distances of another shape.
 
     >>> white, gray = (torch.full((1, 1, 1, 1), v, dtype=torch.uint8) for v in (255, 128))
     >>> run = Run(torch.cat([white, gray]), torch.cat([gray, white]), torch.tensor([1, 1]))
@@ -50,13 +53,15 @@ def one_shot_errors(runs: Sequence[Run], distance: Distance) -> list[float]:
 
 
 def one_shot_error(runs: Sequence[Run], distance: Distance) -> float:
-    """The share of wrong names over all runs, which have equally many tests each."""
+    """Average the share of wrong names over all runs, which have equally many tests each."""
     errors = one_shot_errors(runs, distance)
     return sum(errors) / len(errors)
 
 
 def ink(drawing: Tensor) -> Tensor:
-    """Where a drawing is black, centred at the mean: (H, W) or (1, H, W) -> coordinates (P, 2), float64, in pixels.
+    """Find where a drawing is black, centred at the mean: (H, W) or (1, H, W) -> coordinates (P, 2), in pixels.
+
+    Raises ValueError for a drawing without black pixels.
 
     >>> ink(torch.tensor([[0, 255, 0]], dtype=torch.uint8))
     tensor([[ 0., -1.],
@@ -70,9 +75,9 @@ def ink(drawing: Tensor) -> Tensor:
 
 
 def modified_hausdorff(a: Tensor, b: Tensor) -> float:
-    """How far the points of one set are from the nearest of the other, on average, the worse way round.
+    """Average how far the points of one set are from the nearest of the other, and take the larger of both ways.
 
-    Shapes: a (P, 2), b (Q, 2), as `ink` gives them.
+    Shapes: a (P, 2), b (Q, 2), as `ink` returns them. Raises ValueError for a set without points.
 
     >>> modified_hausdorff(torch.tensor([[0.0, 0.0]]), torch.tensor([[0.0, 0.0], [3.0, 4.0]]))
     2.5
@@ -84,11 +89,11 @@ def modified_hausdorff(a: Tensor, b: Tensor) -> float:
 
 
 def hausdorff_distances(tests: Tensor, training: Tensor) -> Tensor:
-    """The modified Hausdorff distance of all drawings to all others: uint8 (N, 1, H, W), (M, 1, H, W) -> (N, M)."""
+    """Compute the distance of all drawings to all others: uint8 (N, 1, H, W), (M, 1, H, W) -> (N, M), in pixels."""
     asked, known = ([ink(drawing) for drawing in drawings] for drawings in (tests, training))
     return torch.tensor([[modified_hausdorff(a, b) for b in known] for a in asked], dtype=torch.float64)
 
 
 def nearest_in(embed: Callable[[Tensor], Tensor]) -> Distance:
-    """The distance of embeddings, from what makes them of images (N, 1, H, W): what a siamese network is asked by."""
+    """Make a distance of drawings of an embedding (N, 1, H, W) -> (N, d): it compares what a siamese network gives."""
     return lambda tests, training: distances(embed(tests), embed(training))

@@ -32,10 +32,9 @@ from torch.nn import functional as F
 
 from course_lib import arguments, profiles
 from course_lib.data.readers import Labelled
-from course_lib.data.sources import Batch, then
-from course_lib.fit import Progress, Trained, Validate, fit
-from course_lib.metric.batches import OPTIMISER, View, check_labelled, identity_batches
-from course_lib.metric.contrastive import START, at_least_two, batch_distances, one_process, same_length
+from course_lib.data.sources import Augmentation, Batch, then
+from course_lib.fit import Progress, Trained, Validate, fit, one_process
+from course_lib.metric import batches
 from course_lib.networks import Embedding
 from course_lib.profiles import Budget
 
@@ -82,7 +81,7 @@ def triplet_loss(anchor: Tensor, positive: Tensor, negative: Tensor, *, margin: 
 
 
 def penalty(excess: Tensor, *, margin: Margin) -> Tensor:
-    """What an excess |f(I) - f(P)| - |f(I) - f(N)| costs: a hinge at -m, or with "soft" its smooth relative.
+    """Penalise an excess |f(I) - f(P)| - |f(I) - f(N)|: with a hinge at -m, or with "soft" by its smooth relative.
 
     >>> penalty(torch.tensor([-5.0, 0.0, 5.0]), margin=1.0)
     tensor([0., 1., 6.])
@@ -94,7 +93,7 @@ def penalty(excess: Tensor, *, margin: Margin) -> Tensor:
 
 
 def collapsed(margin: Margin) -> float:
-    """The loss of every triplet where f gives all pictures the same vector: m, or ln 2 with the soft margin.
+    """Compute the loss of every triplet where f gives all pictures the same vector: m, or ln 2 with the soft margin.
 
     >>> collapsed(0.2), round(collapsed("soft"), 4)
     (0.2, 0.6931)
@@ -106,7 +105,7 @@ def collapsed(margin: Margin) -> float:
 
 
 def all_triplets(labels: Tensor) -> Triplets:
-    """Every triplet of a batch: PK (K - 1) (PK - K) of them with P people and K pictures of each.
+    """List every triplet of a batch: PK (K - 1) (PK - K) of them with P people and K pictures of each.
 
     Shape: labels (N,). Pictures without a partner are anchors of none.
 
@@ -118,9 +117,12 @@ def all_triplets(labels: Tensor) -> Triplets:
 
 
 def random_triplets(labels: Tensor, *, generator: torch.Generator) -> Triplets:
-    """One triplet for each picture: a positive and a negative drawn from the batch by lot.
+    """Choose one triplet for each picture: a random positive and a random negative from the batch.
 
     Shape: labels (N,). Anchors without a positive or a negative are left out, as by all miners here.
+
+    >>> random_triplets(torch.tensor([0, 0, 1]), generator=torch.Generator().manual_seed(0)).negatives
+    tensor([2, 2])
     """
     positive, negative = _partners(labels)
     anchors = (positive.any(dim=1) & negative.any(dim=1)).nonzero()[:, 0]
@@ -130,21 +132,24 @@ def random_triplets(labels: Tensor, *, generator: torch.Generator) -> Triplets:
 
 
 def semi_hard(embeddings: Tensor, labels: Tensor, *, margin: float) -> Triplets:
-    """All triplets whose negative is farther than the positive, but not by more than the margin.
+    """Choose all triplets whose negative is farther than the positive, but not by more than the margin.
 
-    0 < |f(I) - f(N)| - |f(I) - f(P)| <= m: right already, and yet not right enough.
-    Shapes: embeddings (N, D), labels (N,).
+    0 < |f(I) - f(N)| - |f(I) - f(P)| <= m: they are right already, and yet not right enough.
+    Shapes: embeddings (N, D), labels (N,). Raises ValueError for the soft margin, which is no distance.
+
+    >>> semi_hard(torch.tensor([[0.0], [1.0], [3.0]]), torch.tensor([0, 0, 1]), margin=1.0).anchors
+    tensor([1])
     """
     if isinstance(_known(margin), str):
         raise ValueError(f"margin: semi-hard negatives lie within a margin, which is a distance; got {margin!r}. "
                          "nearest_semi_hard needs none.")
-    distance, triplets = _looked_at(embeddings, labels), all_triplets(same_length(embeddings, labels))
+    distance, triplets = _looked_at(embeddings, labels), all_triplets(batches.same_length(embeddings, labels))
     gap = distance[triplets.anchors, triplets.negatives] - distance[triplets.anchors, triplets.positives]
     return Triplets(*(which[(gap > 0) & (gap <= margin)] for which in triplets))
 
 
 def nearest_semi_hard(embeddings: Tensor, labels: Tensor) -> Triplets:
-    """For each anchor and positive the nearest negative that is farther than the positive; if none is, the farthest.
+    """Choose for each anchor and positive the nearest negative beyond the positive; if none is, the farthest one.
 
     One triplet for every genuine pair, in both directions, and no margin enters: so TensorFlow Addons chooses. FaceNet
     asks for a negative that is farther, but not by the margin.
@@ -155,7 +160,7 @@ def nearest_semi_hard(embeddings: Tensor, labels: Tensor) -> Triplets:
     [0, 1, 3]
     """
     distance = _looked_at(embeddings, labels)
-    positive, negative = _partners(same_length(embeddings, labels))
+    positive, negative = _partners(batches.same_length(embeddings, labels))
     anchors, positives = (positive & negative.any(dim=1, keepdim=True)).nonzero(as_tuple=True)       # (T,)
     there, allowed = distance[anchors], negative[anchors]                                            # (T, N)
     farther = allowed & (there > distance[anchors, positives][:, None])
@@ -165,7 +170,7 @@ def nearest_semi_hard(embeddings: Tensor, labels: Tensor) -> Triplets:
 
 
 def batch_hard(embeddings: Tensor, labels: Tensor) -> Triplets:
-    """For each picture the farthest of its own person and the nearest of the others, within the batch.
+    """Choose for each picture the farthest of its own person and the nearest of the others, within the batch.
 
     Shapes: embeddings (N, D), labels (N,); returns one triplet for each picture that has both.
 
@@ -173,7 +178,7 @@ def batch_hard(embeddings: Tensor, labels: Tensor) -> Triplets:
     tensor([3, 3, 3, 2, 2])
     """
     distance = _looked_at(embeddings, labels)
-    positive, negative = _partners(same_length(embeddings, labels))
+    positive, negative = _partners(batches.same_length(embeddings, labels))
     anchors = (positive.any(dim=1) & negative.any(dim=1)).nonzero()[:, 0]
     farthest = distance.masked_fill(~positive, -torch.inf)[anchors]
     nearest = distance.masked_fill(~negative, torch.inf)[anchors]
@@ -181,15 +186,18 @@ def batch_hard(embeddings: Tensor, labels: Tensor) -> Triplets:
         Triplets(anchors, anchors, anchors)
 
 
-def state(embeddings: Tensor, labels: Tensor, *, margin: Margin = "soft", squared: bool = False) -> dict[str, float]:
+def monitor(embeddings: Tensor, labels: Tensor, *, margin: Margin = "soft", squared: bool = False) -> dict[str, float]:
     """Measure how a training goes: how many triplets still teach, how large f is, and how far it spreads.
 
     active: the share of all triplets with an excess above -m; with the soft margin, which is never quite zero, of 0 or
     more, so that all count when f has collapsed. length: the mean |f|; spread: the mean distance of two pictures.
-    Shapes: embeddings (N, D), labels (N,).
+    Shapes: embeddings (N, D), labels (N,). Raises ValueError where the batch has no triplets.
+
+    >>> monitor(torch.tensor([[0.0], [1.0], [3.0]]), torch.tensor([0, 0, 1]))["spread"]
+    2.0
     """
     distance = _looked_at(embeddings, labels)
-    anchors, positives, negatives = all_triplets(same_length(embeddings, labels))
+    anchors, positives, negatives = all_triplets(batches.same_length(embeddings, labels))
     if not len(anchors):
         raise ValueError(NONE)
     compared = distance**2 if squared else distance
@@ -203,7 +211,7 @@ def state(embeddings: Tensor, labels: Tensor, *, margin: Margin = "soft", square
 
 
 def forces(points: Tensor, triplets: Triplets, *, margin: Margin, squared: bool = False) -> Tensor:
-    """Where a step of gradient descent would move each embedding: minus the gradient of the sum over the triplets.
+    """Compute where a step of gradient descent moves each embedding: minus the gradient of the sum over triplets.
 
     Shapes: points (N, D) -> (N, D). The triplets are taken as they are: a miner's choice has no gradient.
 
@@ -223,7 +231,7 @@ def forces(points: Tensor, triplets: Triplets, *, margin: Margin, squared: bool 
 
 def step(model: nn.Module, batch: tuple[Tensor, ...], progress: Progress, *, mining: Mining = "batch-hard",
          margin: Margin = "soft", squared: bool = False) -> Tensor:
-    """The training step: all pictures through the one network, then the loss of the triplets that are chosen.
+    """Embed all pictures of a batch with the one network, and return the loss of the triplets that are chosen.
 
     With mining="random" the batch has them already, as its source draws what is random.
     """
@@ -234,37 +242,39 @@ def step(model: nn.Module, batch: tuple[Tensor, ...], progress: Progress, *, min
 
 
 def mined(embeddings: Tensor, labels: Tensor, *, mining: Mining) -> Triplets:
-    """The triplets of a batch by the name of the mining, where nothing is drawn by lot."""
+    """Choose the triplets of a batch by the name of the mining, which must not be random: (N, D), (N,) -> (T,) each."""
     arguments.one_of(mining, MINING[1:], what="mining without chance")
     if mining == "all":
-        return all_triplets(same_length(embeddings, labels))
+        return all_triplets(batches.same_length(embeddings, labels))
     return batch_hard(embeddings, labels) if mining == "batch-hard" else nearest_semi_hard(embeddings, labels)
 
 
-def by_lot(batch: Batch, generator: torch.Generator) -> tuple[Tensor, ...]:
-    """The view that adds random triplets to a batch of images and labels."""
+def with_random_triplets(batch: Batch, generator: torch.Generator) -> tuple[Tensor, ...]:
+    """Add random triplets to a batch of images (N, C, H, W) and labels (N,)."""
     images, labels = batch
     return (images, labels, *random_triplets(labels, generator=generator))
 
 
 def train(images: Labelled, *, budget: Budget, seed: int, mining: Mining = "batch-hard", margin: Margin = "soft",
-          squared: bool = False, network: nn.Module | None = None, view: View | None = None, each: int = 4,
-          validate: Validate | None = None, checkpoint: Path | None = None) -> Trained:
+          squared: bool = False, network: nn.Module | None = None, view: Augmentation | None = None,
+          each: int = 4, validate: Validate | None = None, checkpoint: Path | None = None) -> Trained:
     """Train an embedding with the triplet loss on pictures of known people.
 
     images: uint8 pictures with the person each shows; budget.batch = P * each: P people, `each` pictures of every one;
     mining: "random", "semi-hard" (the nearest of the farther negatives), "batch-hard" (Hermans's) or "all"; margin: in
-    the unit of f, or "soft"; view: what a picture may look like besides, such as `batches.jitter()`.
+    the unit of f, or "soft"; view: the augmentation, such as `batches.jitter()`.
+    Raises ValueError for a margin that is not positive, and RuntimeError in several processes.
     """
     one_process()
     arguments.one_of(mining, MINING, what="mining")
     _known(margin)
-    check_labelled(images)
-    network = (network or Embedding(channels=images.images.shape[1], seed=seed, start=START)).to(profiles.device())
-    source = identity_batches(images, each=at_least_two(each), view=view)
-    source = then(source, by_lot) if mining == "random" else source
+    batches.check_labelled(images)
+    network = (network or Embedding(channels=images.images.shape[1], seed=seed, start=batches.START)
+               ).to(profiles.device())
+    source = batches.identity_batches(images, each=batches.at_least_two(each), view=view)
+    source = then(source, with_random_triplets) if mining == "random" else source
     history = fit(network, source, partial(step, mining=mining, margin=margin, squared=squared), budget=budget,
-                  seed=seed, optimiser=OPTIMISER, validate=validate, checkpoint=checkpoint)
+                  seed=seed, optimiser=batches.OPTIMISER, validate=validate, checkpoint=checkpoint)
     return Trained(network.eval(), history)
 
 
@@ -272,13 +282,13 @@ def train(images: Labelled, *, budget: Budget, seed: int, mining: Mining = "batc
 
 
 def _looked_at(embeddings: Tensor, labels: Tensor) -> Tensor:
-    """The distances by which a miner chooses; a choice has no gradient."""
-    same_length(embeddings, labels)
-    return batch_distances(embeddings.detach())
+    """Compute the distances by which a miner chooses; a choice has no gradient."""
+    batches.same_length(embeddings, labels)
+    return batches.batch_distances(embeddings.detach())
 
 
 def _partners(labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Which pictures may be the positive, and which the negative, of each: (N, N) both. None is its own positive."""
+    """Find which pictures may be the positive, and which the negative, of each: (N, N). None is its own positive."""
     if labels.ndim != 1:
         raise ValueError(f"labels: expected one for each picture of the batch, (N,), got {tuple(labels.shape)}.")
     same = labels[:, None] == labels[None]

@@ -1,4 +1,4 @@
-"""Verification: how well a distance tells pairs of one person from pairs of two, and which threshold to act on.
+"""Verification: how well a distance separates pairs of one person from pairs of two, and which threshold to act on.
 
 A distance d says "same" where it is small. Over genuine pairs (y = 0) and impostor pairs (y = 1), at a threshold t,
 
@@ -6,14 +6,15 @@ A distance d says "same" where it is small. Over genuine pairs (y = 0) and impos
     EER = (FAR + FRR) / 2 where the two cross                             one number for the whole curve
     AUC = P(d_genuine < d_impostor) + 1/2 P(d_genuine = d_impostor)       the other one (Mann and Whitney)
 
-A door is harder: it compares a visitor with all people enrolled, and the visitor may be no one of them. With s_u the
+Open-set identification is harder: it compares a visitor with all people enrolled, who may be none of them. With s_u the
 score of user u, small if alike, someone is let in as argmin_u s_u where s = min_u s_u < gamma. What can go wrong is
 counted by the false positive identification rate, and what goes right by the detection and identification rate:
 
     FPIR(gamma) = P(s < gamma | not enrolled),    DIR(gamma) = P(s < gamma and the argmin is right | enrolled)
 
-gamma is chosen on the scores of impostors kept for validation, who are neither trained on nor tested with. The more
-people are enrolled, the smaller is the smallest score of a stranger: at a fixed gamma FPIR grows with the gallery.
+The threshold gamma is chosen on the scores of impostors kept for validation, who are neither trained on nor tested
+with. The more people are enrolled, the smaller is the smallest score of a stranger: at a fixed threshold FPIR grows
+with the gallery.
 
 Source: G. Boracchi, "Departing From Supervised Learning", 2025, "Metric Learning"; the rates are those of P. Grother,
 P. Phillips, "Models of Large Population Recognition Performance", CVPR 2004, written with distances in place of
@@ -33,7 +34,8 @@ from torch import Tensor
 
 from course_lib import arguments
 from course_lib.data.readers import Labelled
-from course_lib.metric.identification import Gallery, Rule, check_finite, check_threshold, distances
+from course_lib.embeddings import check_finite, distances
+from course_lib.metric.identification import Gallery, Rule, check_threshold
 
 
 class Roc(NamedTuple):
@@ -45,20 +47,20 @@ class Roc(NamedTuple):
 
 
 class OpenSet(NamedTuple):
-    """What happens at a door; the first three are shares of the probes of enrolled people and sum to one."""
+    """How an open-set identification ends; the first three are shares of the probes of enrolled people."""
 
     detected: float         # let in under their own name: DIR
     confused: float         # let in under somebody else's
     rejected: float         # not let in
     false_positives: float  # share of the strangers who are let in, under whatever name: FPIR
-    threshold: float        # gamma
+    threshold: float        # gamma in the formulas above
 
 
 # Pairs ---------------------------------------------------------------------------------------------------------------
 
 
 def pair_distances(embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """The distances of all pairs i < j: first of the genuine ones, then of the impostors.
+    """Compute the distances of all pairs i < j: first of the genuine ones, then of the impostors.
 
     Shapes: embeddings (N, d), labels (N,) -> (G,), (I,) with G + I = N (N - 1) / 2.
 
@@ -72,7 +74,7 @@ def pair_distances(embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def roc(genuine: Tensor, impostor: Tensor) -> Roc:
-    """False acceptances and false rejections at each distance that occurs: FAR(t) = P(d <= t), FRR(t) = P(d > t).
+    """Count false acceptances and rejections at each distance that occurs: FAR(t) = P(d <= t), FRR(t) = P(d > t).
 
     Shapes: genuine (G,), impostor (I,) -> three of (T,), T - 1 the number of different distances.
 
@@ -86,7 +88,7 @@ def roc(genuine: Tensor, impostor: Tensor) -> Roc:
 
 
 def equal_error_rate(genuine: Tensor, impostor: Tensor) -> float:
-    """Where false acceptances and false rejections cross: the mean of the two where they are nearest to each other.
+    """Find where false acceptances and rejections cross: their mean where they are nearest to each other.
 
     0 for a distance that separates, 1/2 for one that knows nothing. Only the order of the distances counts.
 
@@ -101,7 +103,9 @@ def equal_error_rate(genuine: Tensor, impostor: Tensor) -> float:
 
 
 def auc(genuine: Tensor, impostor: Tensor) -> float:
-    """The chance that a genuine pair is closer than an impostor pair, ties counted half.
+    """Estimate the chance that a genuine pair is closer than an impostor pair; ties count half.
+
+    Shapes: genuine (G,), impostor (I,) -> a number from 0 to 1; 1/2 for a distance that knows nothing.
 
     >>> auc(torch.tensor([1.0, 3.0]), torch.tensor([2.0, 4.0]))
     0.75
@@ -116,12 +120,12 @@ def auc(genuine: Tensor, impostor: Tensor) -> float:
 
 
 def recall_at(embeddings: Tensor, labels: Tensor, ks: Sequence[int]) -> dict[int, float]:
-    """The share of pictures that have one of the same person among their k nearest others.
+    """Compute the share of pictures that have one of the same person among their k nearest others, for each k.
 
     The query itself, which is nearest to itself, does not count. Of equally near ones the first counts as nearer. A
     picture without another of its person is never found.
 
-    Shapes: embeddings (N, d), labels (N,).
+    Shapes: embeddings (N, d), labels (N,). Raises ValueError where a picture has fewer than k others.
 
     >>> recall_at(torch.tensor([[0.0], [1.0], [1.5], [4.0]]), torch.tensor([0, 0, 1, 1]), (1, 2))
     {1: 0.5, 2: 0.75}
@@ -140,7 +144,7 @@ def recall_at(embeddings: Tensor, labels: Tensor, ks: Sequence[int]) -> dict[int
 
 
 def cumulative_match(scores: Tensor, answers: Tensor) -> Tensor:
-    """The share of probes whose own user is among the k best, for k = 1, 2, ...: recall with one entry per user (CMC).
+    """Compute the share of probes whose own user is among the k best, for k = 1, 2, ...: the CMC curve.
 
     Of equally good users the one enrolled first is ahead.
 
@@ -154,18 +158,17 @@ def cumulative_match(scores: Tensor, answers: Tensor) -> Tensor:
     return (place[:, None] <= torch.arange(scores.shape[1], device=place.device)).double().mean(dim=0)
 
 
-# A door --------------------------------------------------------------------------------------------------------------
+# Open-set identification ---------------------------------------------------------------------------------------------
 
 
 def choose_threshold(impostor_scores: Tensor, *, rate: float) -> float:
-    """gamma: the largest threshold at which at most a share `rate` of these strangers is let in.
+    """Choose the largest threshold at which at most a share `rate` of these strangers is let in.
 
-    Give it the scores of strangers kept for validation: each one's smallest score over the users, or all of them.
-    On the strangers that it is tested with it would be an oracle, and tell of a rate that nobody gets.
+    impostor_scores: of strangers kept for validation, each one's smallest over the users, or all of them. Chosen on
+    the strangers that it is tested with, the threshold would promise a rate that nobody gets.
+    Shapes: impostor_scores (M,) or (M, users). Raises ValueError for a rate that is no share, and for no strangers.
 
-    Shapes: impostor_scores (M,) or (M, users).
-
-    >>> choose_threshold(torch.tensor([3.0, 1.0, 2.0, 4.0]), rate=0.25)        # 1 < gamma is let in, 2 is not
+    >>> choose_threshold(torch.tensor([3.0, 1.0, 2.0, 4.0]), rate=0.25)        # 1 is let in, 2 is not
     2.0
     """
     if not 0 <= rate <= 1:
@@ -179,9 +182,10 @@ def choose_threshold(impostor_scores: Tensor, *, rate: float) -> float:
 
 
 def open_set_rate(known_scores: Tensor, answers: Tensor, impostor_scores: Tensor, *, threshold: float) -> OpenSet:
-    """What a threshold lets in and keeps out: DIR, its two ways to go wrong, and FPIR. A score is let in below gamma.
+    """Count whom a threshold lets in: DIR, its two ways to go wrong, and FPIR. A score below the threshold is let in.
 
     Shapes: known_scores (N, users), answers (N,) columns of it; impostor_scores (M, users).
+    Raises ValueError where the galleries differ, and for scores or a threshold that are no numbers.
 
     >>> known = torch.tensor([[1.0, 5.0], [2.0, 3.0], [9.0, 8.0]])
     >>> open_set_rate(known, torch.tensor([0, 1, 1]), torch.tensor([[4.0, 6.0], [1.0, 7.0]]), threshold=4.0)[3]
@@ -202,12 +206,14 @@ def open_set_rate(known_scores: Tensor, answers: Tensor, impostor_scores: Tensor
 
 def open_set(embed: Callable[[Tensor], Tensor], known: Labelled, validation: Labelled, test: Labelled, *,
              templates: int = 3, rate: float = 0.1, rule: Rule = "mean") -> OpenSet:
-    """A door from end to end: enrol, choose gamma on the validation strangers, and open for the known and the others.
+    """Enrol the known, choose the threshold on the validation strangers, and count whom it lets in of the others.
 
     The first pictures of each known person are the templates, the rest are probes. Validation and test strangers are
     other people than the known ones and than each other; both meet the same gallery, since FPIR grows with its size.
 
-    embed: images (N, C, H, W) -> (N, d); rule: how distances to templates become a score, as `Gallery.scores` has it.
+    embed: images (N, C, H, W) -> (N, d); rate: the share of validation strangers that may be let in; rule: how
+    distances to templates become a score, as in `Gallery.scores`.
+    Raises ValueError where somebody has no picture left beside the templates.
     """
     arguments.positive(templates, name="templates")
     gallery = Gallery()
@@ -220,10 +226,10 @@ def open_set(embed: Callable[[Tensor], Tensor], known: Labelled, validation: Lab
                              f"probes; got {templates} templates.")
         gallery.enrol(str(person), f[mine[:templates]])
         probes.append((f[mine[templates:]], torch.full((len(mine) - templates,), len(probes))))
-    gamma = choose_threshold(gallery.scores(embed(validation.images), rule=rule), rate=rate)
+    threshold = choose_threshold(gallery.scores(embed(validation.images), rule=rule), rate=rate)
     return open_set_rate(gallery.scores(torch.cat([f for f, _ in probes]), rule=rule),
                          torch.cat([who for _, who in probes]),
-                         gallery.scores(embed(test.images), rule=rule), threshold=gamma)
+                         gallery.scores(embed(test.images), rule=rule), threshold=threshold)
 
 
 # What they share -----------------------------------------------------------------------------------------------------
@@ -232,7 +238,7 @@ def open_set(embed: Callable[[Tensor], Tensor], known: Labelled, validation: Lab
 def _labels(embeddings: Tensor, labels: Tensor) -> Tensor:
     if embeddings.ndim != 2 or labels.shape != embeddings.shape[:1]:
         raise ValueError(f"expected embeddings (N, d) and labels (N,), got {tuple(embeddings.shape)} and "
-                         f"{tuple(labels.shape)}. Images become embeddings with identification.pixels or .embed.")
+                         f"{tuple(labels.shape)}. Images become embeddings with embeddings.pixels or .embed.")
     check_finite(embeddings, name="embeddings")
     return labels.to(embeddings.device)
 

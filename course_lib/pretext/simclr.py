@@ -1,4 +1,4 @@
-"""SimCLR: two views of one picture belong together, and all other pictures of the batch are what they are told from.
+"""SimCLR: a network learns to find the other view of a picture among the views of all pictures of the batch.
 
     l_i = -log( exp(s(z_i, z_i') / tau) / sum_{k != i} exp(s(z_i, z_k) / tau) ),    L = 1/(2N) sum_i l_i    (equation 1)
 
@@ -21,25 +21,22 @@ Lecture 03 teaches it; exercise 03 builds the loss, its mask and the measures. C
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from course_lib import arguments, profiles, randomness
-from course_lib.data import Source
 from course_lib.data.readers import Labelled
-from course_lib.fit import Progress, Trained, Validate, fit
+from course_lib.data.sources import Augmentation, Source
+from course_lib.fit import Progress, Trained, Validate, fit, one_process
 from course_lib.layers import initialise, quiet_constructors
 from course_lib.networks import Encoder
 from course_lib.optimisers import AdamW
 from course_lib.pretext.views import Views
 from course_lib.profiles import Budget
-
-View = Callable[[Tensor, torch.Generator], Tensor]
 
 
 def nt_xent(a: Tensor, b: Tensor, *, temperature: float = 0.5) -> Tensor:
@@ -68,16 +65,19 @@ def nt_xent(a: Tensor, b: Tensor, *, temperature: float = 0.5) -> Tensor:
 
 
 def alignment(a: Tensor, b: Tensor) -> Tensor:
-    """How far apart the two views of a picture lie on the sphere: the mean of |a - b|^2. Smaller is better.
+    """Measure how far apart the two views of a picture lie on the sphere: the mean of |a - b|^2. Smaller is better.
 
     Shapes: a, b (N, D), any lengths -> a scalar between 0 and 4.
+
+    >>> alignment(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 5.0]]))
+    tensor(2.)
     """
     arguments.same_shape(a, b, letters="N D")
     return (on_sphere(a) - on_sphere(b)).square().sum(dim=1).mean()
 
 
 def uniformity(z: Tensor) -> Tensor:
-    """How evenly points cover the sphere: log of the mean of exp(-2 |z_i - z_j|^2) over pairs. Smaller is better.
+    """Measure how evenly points cover the sphere: log of the mean of exp(-2 |z_i - z_j|^2). Smaller is better.
 
     Shapes: z (N, D), any lengths -> a scalar: 0 if all lie in one point, about -4 if they are spread over many axes.
 
@@ -92,7 +92,7 @@ def uniformity(z: Tensor) -> Tensor:
 
 
 def on_sphere(z: Tensor) -> Tensor:
-    """Each row divided by its length, in float32 at least: (N, D) -> (N, D). Products of rows are cosines."""
+    """Divide each row by its length, in float32 at least: (N, D) -> (N, D). Products of rows are cosines."""
     if not len(z):
         raise ValueError("expected the embeddings of one image or more (N, D), got none.")
     return F.normalize(z.to(torch.promote_types(z.dtype, torch.float32)), dim=1)
@@ -102,7 +102,7 @@ def on_sphere(z: Tensor) -> Tensor:
 
 
 class ProjectionHead(nn.Module):
-    """The head g that training adds and use takes off again: linear, normalisation, ReLU, linear, normalisation.
+    """The head g, which is there while training only: linear, normalisation, ReLU, linear, normalisation.
 
     Shapes: h (N, width) -> z (N, dimensions).
     """
@@ -137,10 +137,11 @@ class SimCLR(nn.Module):
 # Training ------------------------------------------------------------------------------------------------------------
 
 
-def pairs(images: Tensor, view: View, *, both: bool = True) -> Source:
-    """Draw different pictures, and two views of each: batch size N -> (a, b), both (N, C, H, W) in [0, 1].
+def pairs(images: Tensor, view: Augmentation, *, both: bool = True) -> Source:
+    """Choose random pictures, all different, and two views of each: batch N -> (a, b), both (N, C, H, W) in [0, 1].
 
-    images: uint8 (I, C, H, W). both=False: one view of each, and beside it the picture as it is.
+    images: uint8 (I, C, H, W); view: the augmentation. both=False: one view of each, and beside it the picture itself.
+    Raises TypeError and ValueError for what are no 8-bit pictures.
 
     >>> source = pairs(torch.zeros(8, 3, 16, 16, dtype=torch.uint8), Views())
     >>> [tuple(half.shape) for half in source(4, torch.Generator().manual_seed(0))]
@@ -157,7 +158,7 @@ def pairs(images: Tensor, view: View, *, both: bool = True) -> Source:
 class _Pairs:
     """The source that `pairs` makes; what it keeps on each device is private and no part of its identity."""
 
-    def __init__(self, images: Tensor, view: View, both: bool) -> None:
+    def __init__(self, images: Tensor, view: Augmentation, both: bool) -> None:
         self.images, self.view, self.both = images, view, both
         self._resident: dict[torch.device, Tensor] = {}
 
@@ -177,16 +178,15 @@ class _Pairs:
 
 
 def train(images: Labelled | Tensor, *, budget: Budget, seed: int, network: SimCLR | None = None,
-          view: View | None = None, both: bool = True, temperature: float = 0.5, validate: Validate | None = None,
-          checkpoint: Path | None = None) -> Trained:
+          view: Augmentation | None = None, both: bool = True, temperature: float = 0.5,
+          validate: Validate | None = None, checkpoint: Path | None = None) -> Trained:
     """Train a network on pictures without their labels; `model.encoder` gives the features.
 
     images: a labelled set, whose labels are not looked at, or uint8 (I, C, H, W). budget.batch is N, pictures, so that
-    2N views go through the network at once. both: whether both are views, or one is the picture itself.
+    2N views go through the network at once. view: the augmentation; both: whether both are views, or one is the
+    picture itself. Raises RuntimeError in several processes.
     """
-    if _processes() > 1:
-        raise RuntimeError("NT-Xent tells each view from all others of the batch, and several processes would each see "
-                           "only their own share. Train in one process.")
+    one_process()
     pictures = images.images if isinstance(images, Labelled) else images
     source = pairs(pictures, view or Views(), both=both)
     if network is None:
@@ -203,15 +203,9 @@ def train(images: Labelled | Tensor, *, budget: Budget, seed: int, network: SimC
 
 
 def train_encoder(images: Labelled | Tensor, *, budget: Budget, seed: int, network: Encoder | None = None,
-                  view: View | None = None, temperature: float = 0.5, validate: Validate | None = None,
+                  view: Augmentation | None = None, temperature: float = 0.5, validate: Validate | None = None,
                   checkpoint: Path | None = None) -> Trained:
     """Train an encoder under a head, which is then thrown away: as `train`, but an encoder goes in and comes out."""
-    channels = (images.images if isinstance(images, Labelled) else images).shape[1]
-    encoder = network or Encoder(channels=channels, seed=seed)
-    history = train(images, budget=budget, seed=seed, network=SimCLR(encoder, seed=seed), view=view,
-                    temperature=temperature, validate=validate, checkpoint=checkpoint).history
-    return Trained(encoder.eval(), history)
-
-
-def _processes() -> int:
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    model, history = train(images, budget=budget, seed=seed, view=view, temperature=temperature, validate=validate,
+                           network=SimCLR(network, seed=seed) if network else None, checkpoint=checkpoint)
+    return Trained(cast(SimCLR, model).encoder, history)

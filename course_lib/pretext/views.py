@@ -1,9 +1,9 @@
-"""Views: look at a picture so that the pixels change and what it shows does not. Each image of a batch, its own draw.
+"""Views: a random augmentation changes the pixels of each image, and not what the image shows.
 
     crop of random place, size and shape -> flip -> (probability 0.8) colour jitter -> (probability 0.2) gray
 
 Colour jitter changes brightness, contrast and saturation by factors in [1 - 0.8 s, 1 + 0.8 s] and turns the hue by up
-to 0.2 s of the circle, in an order that is drawn, too; s is its strength: 1 for photographs, 0.5 for CIFAR-10. Whole
+to 0.2 s of the circle, in a random order; s is its strength: 1 for photographs, 0.5 for CIFAR-10. Whole
 batches are cropped and coloured at once; every image has its own numbers.
 
 Source: T. Chen, S. Kornblith, M. Norouzi, G. Hinton, "A Simple Framework for Contrastive Learning of Visual
@@ -26,12 +26,12 @@ from torch.nn import functional as F
 from course_lib import arguments
 
 LUMA = (0.2989, 0.587, 0.114)     # how much of red, green and blue is in gray, with torchvision's digits
-TRIES = 10                        # boxes drawn for a crop until one fits into the image
+TRIES = 10                        # random boxes for a crop until one fits into the image
 
 
 @dataclass(frozen=True)
 class Views:
-    """One random look at each image of a batch: (N, C, H, W) and a generator -> (N, C, H, W).
+    """The augmentation that makes one view of each image of a batch: (N, C, H, W) and a generator -> (N, C, H, W).
 
     area: the share of the image that a crop shows, from and to ((1, 1) leaves crops out); mirror: whether to flip;
     strength: of the colour jitter (0 leaves it out); jitter and gray: how often colours are jittered and removed.
@@ -78,10 +78,10 @@ class Views:
 
 
 def boxes(shape: torch.Size, area: tuple[float, float], generator: torch.Generator) -> Tensor:
-    """A box for each image, (N, 4) whole numbers: top, left, height, width.
+    """Choose a random box for each image, (N, 4) whole numbers: top, left, height, width.
 
     Its share of the image is uniform in `area`, the logarithm of its width over its height between those of 3/4 and
-    4/3; a box that does not fit is drawn again, and after ten that did not the whole image is taken.
+    4/3; a box that does not fit is chosen again, and after ten that did not the whole image is taken.
     """
     count, _, height, width = shape
     where = generator.device
@@ -182,7 +182,7 @@ def hue(batch: Tensor, turn: Tensor) -> Tensor:
 
 
 def in_gray(batch: Tensor) -> Tensor:
-    """The gray picture of each image, (N, 1, H, W)."""
+    """Compute the gray picture of each image: (N, C, H, W) -> (N, 1, H, W)."""
     if batch.shape[1] == 1:
         return batch
     return (batch * torch.tensor(LUMA).to(batch)[:, None, None]).sum(dim=1, keepdim=True)
@@ -193,5 +193,5 @@ def _each(amount: Tensor) -> Tensor:
 
 
 def _chosen(batch: Tensor, probability: float, generator: torch.Generator) -> Tensor:
-    """Which images it happens to, (N, 1, 1, 1)."""
+    """Choose the images that it happens to, each with the same probability: (N, 1, 1, 1)."""
     return torch.rand(len(batch), 1, 1, 1, generator=generator, device=generator.device) < probability

@@ -130,7 +130,7 @@ EQUALLY_FAR = Problem(
         "The norms (N,) must become (N, 1, 1, 1) before they can divide images: `length[:, None, None, None]`.",
         "`torch.where(length > 0, change / length, 0.0)` answers what to do where nothing changed.",
     ),
-    blocked=("course_lib.metric.identification",),
+    blocked=("course_lib.metric.identification", "course_lib.embeddings"),
 )
 
 # --- identification.scores ------------------------------------------------------------------------------------------
@@ -301,7 +301,7 @@ SCORES = Problem(
         "`d[:, users == user]` are the distances to one user's templates, (N, number of them).",
         "Take `.mean(dim=1)` or `.amin(dim=1)` of each and put the columns side by side: `torch.stack(..., dim=1)`.",
     ),
-    blocked=("course_lib.metric.identification",),
+    blocked=("course_lib.metric.identification", "course_lib.embeddings"),
 )
 
 # --- identification.decision ----------------------------------------------------------------------------------------
@@ -405,7 +405,7 @@ DECISION = Problem(
         "`torch.where(condition, this, that)` chooses for each visitor; `that` may be the number -1.",
         "Strictly below is `<`. Check your function with gamma = 0: it should return only -1.",
     ),
-    blocked=("course_lib.metric.identification",),
+    blocked=("course_lib.metric.identification", "course_lib.embeddings"),
 )
 
 PROBLEMS = (EQUALLY_FAR, SCORES, DECISION)

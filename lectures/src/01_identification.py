@@ -17,20 +17,13 @@ from course_lib import figures
 from course_lib.claims.cite import cite
 from course_lib.data.identities import people, split
 from course_lib.data.readers import Labelled
+from course_lib.embeddings import distances, embed, pixels, tsne
 from course_lib.metric import identification, triplet
-from course_lib.metric.batches import identity_batches, jitter
-from course_lib.metric.identification import (
-    Classifier,
-    Gallery,
-    distances,
-    embed,
-    pixels,
-    tsne,
-)
+from course_lib.metric.batches import jitter, settle_on_people
+from course_lib.metric.identification import Classifier, Gallery
 from course_lib.metric.verification import recall_at
-from course_lib.networks import Embedding, settle
+from course_lib.networks import Embedding
 from course_lib.profiles import Budget, choose
-from course_lib.randomness import generator
 from course_lib.widgets.player import Axis, Player
 from course_lib.widgets.quiz import Quiz
 
@@ -321,8 +314,7 @@ figures.history(
 # so that it is compared fairly; its weights have not moved.)
 
 # %% slideshow={"slide_type": "-"}
-source, draw = identity_batches(others, view=view), generator(0, "settle")
-untrained = settle(Embedding(), (source(16, draw)[0] for _ in range(20)))
+untrained = settle_on_people(Embedding(), others, view=view, batch=16, seed=0)
 spaces = {
     "pixels": pixels(office.images),
     "a random network": embed(untrained, office.images),

@@ -18,10 +18,11 @@ from course_lib.claims.cite import cite
 from course_lib.claims.criteria import interval
 from course_lib.claims.triplet import gains
 from course_lib.data import identities
+from course_lib.embeddings import distances, embed, pixels
 from course_lib.metric import contrastive, identification, triplet
-from course_lib.metric.batches import jitter
+from course_lib.metric.batches import START, jitter
 from course_lib.metric.contrastive import batch_loss, hadsell_loss, pairs, slide_loss
-from course_lib.metric.identification import Gallery, distances, embed, pixels
+from course_lib.metric.identification import Gallery
 from course_lib.metric.triplet import all_triplets, batch_hard, triplet_loss
 from course_lib.metric.verification import (
     auc,
@@ -47,7 +48,7 @@ learn, validation, test = identities.split(
 steps = choose(smoke=Budget(3, 16), lecture=Budget(600, 40), full=Budget(20_000, 72))
 view = jitter(shift=2, brightness=0.3)  # every picture of a batch, moved and lit anew
 network = identification.Classifier(
-    len(learn.names), embedding=Embedding(seed=0, start=contrastive.START)
+    len(learn.names), embedding=Embedding(seed=0, start=START)
 )
 classifier = identification.train(
     learn, budget=steps, seed=0, view=view, network=network
@@ -440,7 +441,7 @@ whose = validation.labels[: len(kept)]
 
 def validate(model, progress):
     """The share of triplets of people not trained on that are in the right order."""
-    return {"right order": 1 - triplet.state(embed(model, kept), whose)["active"]}
+    return {"right order": 1 - triplet.monitor(embed(model, kept), whose)["active"]}
 
 
 mined = {}
@@ -510,12 +511,12 @@ def no_push(distance, y, *, margin):
 
 
 def plane():
-    return Embedding(dimensions=2, seed=0, start=contrastive.START)
+    return Embedding(dimensions=2, seed=0, start=START)
 
 
 def spread(model, progress):
     """How far two pictures are apart, in the mean, in units of the margin."""
-    return {"spread": triplet.state(embed(model, kept), whose)["spread"]}
+    return {"spread": triplet.monitor(embed(model, kept), whose)["spread"]}
 
 
 broken = {

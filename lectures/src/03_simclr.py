@@ -21,11 +21,11 @@ from course_lib.claims.simclr import (
     pushes_on_own_kind,
 )
 from course_lib.data.shapes import shapes
+from course_lib.embeddings import embed, knn_probe, linear_probe, pixels
 from course_lib.figures import Paper
 from course_lib.fit import History
-from course_lib.metric.identification import embed, pixels
 from course_lib.networks import Encoder, settle
-from course_lib.pretext import probe, simclr, views
+from course_lib.pretext import simclr, views
 from course_lib.pretext.simclr import SimCLR, alignment, nt_xent, uniformity
 from course_lib.pretext.views import Views
 from course_lib.profiles import Budget, choose
@@ -68,7 +68,7 @@ figures.images(
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
 print("kinds:", ", ".join(known.names))
 mean_colour = [of.images.float().mean(dim=(2, 3)) for of in (known, asked)]
-by_colour = probe.linear(mean_colour[0], known.labels, mean_colour[1], asked.labels)
+by_colour = linear_probe(mean_colour[0], known.labels, mean_colour[1], asked.labels)
 print("guessing is right for a share of", 1 / len(known.names))
 print("the mean colour does not tell the kind:", by_colour < 0.3)
 
@@ -218,7 +218,7 @@ def validate(model, progress):
     of_known, of_asked = (embed(model.encoder, of.images[some]) for of in (known, asked))
     za, zb = embed(model, a), embed(model, b)
     return {
-        "right votes": probe.nearest(
+        "right votes": knn_probe(
             of_known, known.labels[some], of_asked, asked.labels[some]
         ),
         "alignment": alignment(za, zb).item(),
@@ -272,8 +272,8 @@ def judged(network):
         asked.labels,
     )
     return {
-        "linear probe (%)": 100 * probe.linear(*given),
-        "5 neighbours (%)": 100 * probe.nearest(*given),
+        "linear probe (%)": 100 * linear_probe(*given),
+        "5 neighbours (%)": 100 * knn_probe(*given),
         "main colour (%)": 100 * colour_told(network, known, asked),
     }
 

@@ -11,9 +11,9 @@ from course_lib.claims import triplet
 from course_lib.claims.triplet import CLAIMS, CONTESTANTS, Trial
 from course_lib.data import identities
 from course_lib.data.readers import Labelled
+from course_lib.embeddings import pixels
 from course_lib.metric import contrastive
 from course_lib.metric.batches import jitter
-from course_lib.metric.identification import pixels
 from course_lib.metric.verification import OpenSet
 
 SETS = ("people", "orl", "omniglot")

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from course_lib.data.shapes import SHAPES, shapes
-from course_lib.pretext import probe
+from course_lib.embeddings import linear_probe
 
 
 def test_pictures_depend_on_their_number_and_seed_only():
@@ -29,7 +29,7 @@ def test_colours_tell_pictures_apart_and_kinds_not_at_all():
     """A probe on mean colours guesses; the same pictures are found again by their colours after a crop."""
     known, asked = shapes(60), shapes(40, seed=1)
     mean = [of.images.double().mean(dim=(2, 3)) for of in (known, asked)]
-    assert probe.linear(mean[0], known.labels, mean[1], asked.labels) < 0.25
+    assert linear_probe(mean[0], known.labels, mean[1], asked.labels) < 0.25
     left, right = (known.images[..., part].double().mean(dim=(2, 3)) for part in (slice(0, 24), slice(8, 32)))
     found = torch.cdist(left, right).argmin(dim=1) == torch.arange(480)
     assert float(found.double().mean()) > 0.5

@@ -5,8 +5,10 @@ import math
 import pytest
 import torch
 
+from course_lib import randomness
 from course_lib.data.readers import Labelled
-from course_lib.metric.batches import identity_batches, jitter, rotate
+from course_lib.metric.batches import identity_batches, jitter, rotate, settle_on_people
+from course_lib.networks import Embedding, settle
 
 
 def numbered(*counts: int) -> Labelled:
@@ -151,3 +153,11 @@ def test_images_are_turned_each_by_its_own_angle_in_shape():
     assert ((upright > 0.5).any(1).sum(), (upright > 0.5).any(0).sum()) == (20, 4)
     turned = jitter(shift=0, brightness=0.0, turn=20.0)(images, stream())
     assert not torch.allclose(turned, images, atol=1e-3)
+
+
+def test_a_network_settles_on_twenty_augmented_batches_of_its_seed():
+    pictures, view, draw = numbered(5, 4, 7), jitter(noise=0.1), randomness.generator(3, "settle")
+    source = identity_batches(pictures, view=view)
+    by_hand = settle(Embedding(widths=(4,)), [source(8, draw)[0] for _ in range(20)]).state_dict()
+    found = settle_on_people(Embedding(widths=(4,)), pictures, view=view, batch=8, seed=3).state_dict()
+    assert all(torch.equal(found[name], value) for name, value in by_hand.items())

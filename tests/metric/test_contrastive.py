@@ -10,8 +10,8 @@ from torch import nn
 
 from course_lib import randomness
 from course_lib.metric import contrastive
-from course_lib.metric.batches import jitter
-from course_lib.metric.contrastive import batch_distances, batch_loss, collapsed, hadsell_loss, pairs, slide_loss
+from course_lib.metric.batches import batch_distances, jitter
+from course_lib.metric.contrastive import batch_loss, collapsed, hadsell_loss, pairs, slide_loss
 from course_lib.networks import Embedding
 from course_lib.profiles import Budget
 
@@ -334,5 +334,5 @@ def test_pictures_without_labels_are_refused():
 
 def test_several_processes_are_refused(crowd, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(ValueError, match="one process"):
+    with pytest.raises(RuntimeError, match="one process"):
         trained(crowd)

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 from itertools import pairwise
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles import broken
 from torch import nn
 
-from course_lib.data.photographs import photographs
 from course_lib.data.readers import Labelled, labelled
+from course_lib.embeddings import distances, embed, pixels
 from course_lib.metric import identification
 from course_lib.metric.batches import jitter
-from course_lib.metric.identification import Classifier, Gallery, distances, embed, pixels, tsne
+from course_lib.metric.identification import Classifier, Gallery
 from course_lib.networks import Embedding
 from course_lib.profiles import Budget
 
@@ -227,129 +224,6 @@ def test_gallery_mistakes_are_told():
     with pytest.raises(ValueError, match=r"\(N, d\) and \(M, d\)"):
         distances(torch.zeros(2, 3), torch.zeros(2, 4))
     assert made.names == ("one",)
-
-
-# Distances and embeddings --------------------------------------------------------------------------------------------
-
-
-def test_distances_are_exact_where_the_product_trick_is_not():
-    """Sixty points far from the origin and close to each other: the trick finds 0.7 between a point and itself."""
-    a = 100 + 0.01 * torch.randn(60, 64, generator=torch.Generator().manual_seed(0))
-    slow = np.linalg.norm(a.double().numpy()[:, None] - a.double().numpy()[None], axis=-1)
-    assert np.abs(distances(a, a).numpy() - slow).max() < 1e-6
-    assert float(distances(a, a).diagonal().abs().max()) == 0.0
-    assert float(torch.cdist(a, a, compute_mode="use_mm_for_euclid_dist").diagonal().max()) > 0.1   # broken variant
-
-
-@pytest.mark.parametrize("found", [
-    identification._by_differences,
-    broken(lambda a, b: (a[:, None] - b).square().sum(dim=2).sqrt(), id="the root of a sum of squares"),
-    broken(lambda a, b: ((a[:, None] - b).square().sum(dim=2) + 1e-9).sqrt(), id="never quite zero")])
-def test_distances_by_differences_are_those_of_cdist_and_so_is_their_gradient(found):
-    """Where two rows are equal it is zero."""
-    stream = torch.Generator().manual_seed(0)
-    rows, weights = (torch.randn(6, 5, dtype=torch.float64, generator=stream) for _ in range(2))
-    a, b = rows[:, :3].clone(), rows[:5, 2:].clone()
-    b[1] = a[4]
-    results = []
-    for measure in (found, partial(torch.cdist, compute_mode="donot_use_mm_for_euclid_dist")):
-        leaves = a.clone().requires_grad_(), b.clone().requires_grad_()
-        d = measure(*leaves)
-        results.append([d.detach(), *torch.autograd.grad((weights * d).sum(), leaves, retain_graph=True)])
-        assert d[4, 1] == 0 and not any(g.any() for g in torch.autograd.grad(d[4, 1], leaves))
-    assert all(torch.allclose(ours, theirs, atol=1e-12) for ours, theirs in zip(*results, strict=True))
-
-
-def test_three_images_that_look_unlike_can_be_equally_far():
-    """A shifted image, a brighter one, one with a dark box: the same distance to 1e-12, as the lecture shows."""
-    image = torch.rand(1, 1, 24, 24, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    moved = image.roll(1, -1)
-    d = (moved - image).norm()
-    brighter = image + d / image.numel() ** 0.5
-    box = image.clone()
-    box[..., 8:16, 8:16] = 0
-    box = image + (box - image) * d / (box - image).norm()
-    three = distances(pixels(torch.cat([moved, brighter, box])), pixels(image))
-    assert float((three / d - 1).abs().max()) < 1e-12
-    assert min(float((a - b).abs().max()) for a, b in [(moved, brighter), (moved, box), (brighter, box)]) > 0.1
-
-
-def test_three_versions_of_the_photograph_are_as_far_from_it_as_was_measured():
-    """The camera man, every fourth pixel, moved by two, brighter, or with a dark box: all at 18.489454."""
-    image = photographs("test")["camera"][None, :, ::4, ::4].double() / 255
-    moved = image.roll(2, dims=3)
-    brighter, box = image + 18.489454 / image.numel() ** 0.5, image.clone()
-    box[..., 40:80, 40:80] = 0
-    box = image + (box - image) * 18.489454 / (box - image).norm()
-    found = distances(pixels(torch.cat([moved, brighter, box])), pixels(image))
-    assert found.flatten().tolist() == pytest.approx([18.489454] * 3, abs=5e-7)
-    three = [moved, brighter, box]
-    assert min(float((a - b).abs().max()) for a, b in zip(three, three[1:] + three[:1], strict=True)) > 0.1
-
-
-def test_a_stored_template_is_the_one_computed_again_in_eval_mode_only():
-    """In training mode, normalisation makes it depend on the images that are beside it: the classic bug."""
-    images = torch.rand(8, 1, 32, 32, generator=torch.Generator().manual_seed(0))
-    network = Classifier(3, embedding=Embedding(widths=(4, 8), dimensions=6)).train()
-    alone, among = embed(network.latent, images[:1]), embed(network.latent, images)[:1]
-    assert torch.allclose(alone, among, atol=1e-6) and network.training
-    broken_alone, broken_among = network.latent(images[:2])[:1], network.latent(images)[:1]
-    assert not torch.allclose(broken_alone, broken_among, atol=1e-2)
-    assert torch.allclose(embed(network.latent, images, batch=3), embed(network.latent, images), atol=1e-6)
-
-
-def test_embeddings_come_without_gradients_in_float32_from_8_bit_images_too():
-    images = torch.randint(0, 256, (5, 1, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    network = Embedding(widths=(4,), dimensions=6)
-    f = embed(network, images)
-    assert f.shape == (5, 6) and f.dtype == torch.float32 and not f.requires_grad and not f.is_inference()
-    assert torch.equal(f, embed(network, images.float() / 255))
-    assert torch.equal(pixels(images), (images.float() / 255).reshape(5, -1))
-    network.train()
-    embed(network, images)
-    assert network.training and network.features[1].num_batches_tracked == 0       # left as it was
-
-
-# A map --------------------------------------------------------------------------------------------------------------
-
-
-def clouds() -> tuple[torch.Tensor, torch.Tensor]:
-    """Eight clouds of fifteen points, each around an axis of its own, in 16 dimensions."""
-    labels = torch.arange(120) % 8
-    noise = torch.randn(120, 16, generator=torch.Generator().manual_seed(0))
-    return 10 * torch.eye(16)[labels] + noise, labels
-
-
-@pytest.mark.parametrize("place", [
-    pytest.param(tsne, id="t-SNE"),
-    broken(lambda f: torch.linalg.svd(f - f.mean(dim=0)).U[:, :2], id="two principal components")])
-def test_on_the_map_the_nearest_neighbours_are_of_the_same_cloud(place):
-    f, labels = clouds()
-    places = place(f)
-    assert places.shape == (120, 2)
-    nearest = torch.cdist(places, places).fill_diagonal_(math.inf).argmin(dim=1)
-    assert float((labels[nearest] == labels).double().mean()) > 0.95
-
-
-def test_the_map_is_that_of_its_seed_and_fills_the_unit_square():
-    f, _ = clouds()
-    before = torch.get_rng_state()
-    places = tsne(f, seed=1)
-    assert torch.equal(places, tsne(f, seed=1)) and torch.equal(before, torch.get_rng_state())
-    assert places.amin(dim=0).tolist() == [0, 0] and places.amax(dim=0).tolist() == [1, 1]
-    assert not torch.allclose(places, tsne(f, seed=1, perplexity=30.0), atol=1e-3)
-
-
-@pytest.mark.parametrize(("f", "perplexity", "words"), [
-    (clouds()[0][:30], 10.0, r"three times the perplexity, 10, got \(30, 16\)"),
-    (torch.arange(40.0), 10.0, r"embeddings \(N, d\)"),
-    (clouds()[0], 0.5, "perplexity, 0.5"),
-    (torch.full((40, 4), torch.nan), 10.0, "f: .* no numbers"),
-    (torch.zeros(40, 4), 10.0, "network that has collapsed"),
-], ids=["too few points", "no table", "too small a perplexity", "NaN", "all the same"])  # fmt: skip
-def test_a_map_that_cannot_be_drawn_is_refused(f, perplexity, words):
-    with pytest.raises(ValueError, match=words):
-        tsne(f, seed=0, perplexity=perplexity)
 
 
 # The classifier ------------------------------------------------------------------------------------------------------

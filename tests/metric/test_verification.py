@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from course_lib.data.readers import Labelled
+from course_lib.embeddings import embed, pixels
 from course_lib.metric import identification, verification
 from course_lib.metric.verification import (
     auc,
@@ -378,7 +379,7 @@ def door_by_loops(known, validation, test, *, templates, rate, rule):
 def test_a_door_from_end_to_end_is_that_of_plain_loops(rule, templates):
     known, validation, test = (pictures(people, spread=20.0, seed=seed) for seed, people in enumerate((8, 5, 6)))
     expected = door_by_loops(known, validation, test, templates=templates, rate=0.1, rule=rule)
-    door = open_set(identification.pixels, known, validation, test, templates=templates, rate=0.1, rule=rule)
+    door = open_set(pixels, known, validation, test, templates=templates, rate=0.1, rule=rule)
     assert door == pytest.approx(expected, abs=1e-5)
     assert 0 < door.detected < 1
 
@@ -391,10 +392,10 @@ def test_gamma_from_the_tested_strangers_would_be_an_oracle():
     """The broken variant that flatters: it meets the rate on any set, whatever the validation strangers were like."""
     known, test = pictures(8, seed=0), pictures(12, seed=2)
     easy = Labelled(torch.full((10, 1, 2, 2), 255, dtype=torch.uint8), torch.arange(10) // 5, ("a", "b"))
-    right = open_set(identification.pixels, known, easy, test, rate=0.1)
-    broken = on_the_tested_strangers(identification.pixels, known, easy, test, rate=0.1)
+    right = open_set(pixels, known, easy, test, rate=0.1)
+    broken = on_the_tested_strangers(pixels, known, easy, test, rate=0.1)
     assert broken.false_positives <= 0.1 < right.false_positives
-    same_people = open_set(identification.pixels, known, test, test, rate=0.1)
+    same_people = open_set(pixels, known, test, test, rate=0.1)
     assert same_people == broken                                                 # what a promise of identity would miss
 
 
@@ -402,14 +403,14 @@ def test_a_network_in_training_mode_gives_another_door():
     """Batch normalisation in train mode makes an embedding depend on its batch-mates; `embed` does not."""
     network = Embedding(widths=(4,), dimensions=4, seed=0).train()
     known, validation, test = (pictures(people, seed=seed) for seed, people in enumerate((6, 4, 5)))
-    in_eval = [identification.embed(network, images) for images in (known.images[:6], known.images)]
+    in_eval = [embed(network, images) for images in (known.images[:6], known.images)]
     assert torch.allclose(in_eval[0], in_eval[1][:6], atol=1e-5)
     with torch.no_grad():
         alone, together = (network(images.float() / 255) for images in (known.images[:6], known.images))
     assert not torch.allclose(alone, together[:6], atol=1e-3)
     network = Embedding(widths=(4,), dimensions=4, seed=0)
-    door = open_set(lambda images: identification.embed(network, images), known, validation, test)
-    again = open_set(lambda images: identification.embed(network, images, batch=3), known, validation, test)
+    door = open_set(lambda images: embed(network, images), known, validation, test)
+    again = open_set(lambda images: embed(network, images, batch=3), known, validation, test)
     assert door == pytest.approx(again, abs=1e-5)
 
 
@@ -417,8 +418,8 @@ def test_the_order_of_the_pictures_of_a_set_does_not_matter_but_for_templates():
     known, validation, test = (pictures(people, seed=seed) for seed, people in enumerate((6, 4, 5)))
     mixed = torch.randperm(len(test.labels), generator=generator(0, "order"))
     other = Labelled(test.images[mixed], test.labels[mixed], test.names)
-    assert open_set(identification.pixels, known, validation, test) == \
-        open_set(identification.pixels, known, validation, other)
+    assert open_set(pixels, known, validation, test) == \
+        open_set(pixels, known, validation, other)
 
 
 def test_whole_numbers_are_distances_too():
@@ -452,7 +453,7 @@ def test_whole_numbers_are_distances_too():
     (lambda: open_set_rate(torch.ones(1, 2), torch.tensor([0]), torch.tensor([[1.0, math.nan]]), threshold=1.0),
      "impostor_scores: .* no numbers"),
     (lambda: open_set_rate(KNOWN, ANSWERS, STRANGERS, threshold=math.nan), "threshold: expected a distance"),
-    (lambda: open_set(identification.pixels, pictures(3, each=3), pictures(2), pictures(2)), "only 3 pictures"),
+    (lambda: open_set(pixels, pictures(3, each=3), pictures(2), pictures(2)), "only 3 pictures"),
 ])
 def test_mistakes_are_named(call, says):
     with pytest.raises(ValueError, match=says):
