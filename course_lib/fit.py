@@ -341,14 +341,13 @@ def _slice(batch: Any, rank: int, world: int) -> Any:
 def one_process() -> None:
     """Refuse a training in several processes, for losses that compare all pictures of a batch with each other.
 
-    Raises RuntimeError where a launcher started more than one.
+    Raises ValueError where a launcher started more than one.
 
     >>> one_process()
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise RuntimeError("losses that compare the pictures of a batch with each other are trained in one process, "
-                           "since several would each see only their own share. Start it without torchrun or accelerate "
-                           "launch.")
+        raise ValueError("losses that compare the pictures of a batch with each other are trained in one process, since "
+                         "several would each see only their own share. Start it without torchrun or accelerate launch.")
 
 
 def _processes() -> tuple[int, int]:

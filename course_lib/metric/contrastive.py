@@ -154,7 +154,7 @@ def train(images: Labelled, *, margin: float, budget: Budget, seed: int, loss: P
 
     images: uint8 pictures with the person each shows; budget.batch = P * each: P people, `each` pictures of every one;
     margin: in the unit of f; balanced: as in `batch_loss`; view: the augmentation, such as `batches.jitter()`.
-    Raises ValueError for a margin that is not positive, and RuntimeError in several processes.
+    Raises ValueError for a margin that is not positive, and in several processes.
     """
     one_process()
     batches.check_labelled(images)

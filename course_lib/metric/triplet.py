@@ -263,7 +263,7 @@ def train(images: Labelled, *, budget: Budget, seed: int, mining: Mining = "batc
     images: uint8 pictures with the person each shows; budget.batch = P * each: P people, `each` pictures of every one;
     mining: "random", "semi-hard" (the nearest of the farther negatives), "batch-hard" (Hermans's) or "all"; margin: in
     the unit of f, or "soft"; view: the augmentation, such as `batches.jitter()`.
-    Raises ValueError for a margin that is not positive, and RuntimeError in several processes.
+    Raises ValueError for a margin that is not positive, and in several processes.
     """
     one_process()
     arguments.one_of(mining, MINING, what="mining")

@@ -184,7 +184,7 @@ def train(images: Labelled | Tensor, *, budget: Budget, seed: int, network: SimC
 
     images: a labelled set, whose labels are not looked at, or uint8 (I, C, H, W). budget.batch is N, pictures, so that
     2N views go through the network at once. view: the augmentation; both: whether both are views, or one is the
-    picture itself. Raises RuntimeError in several processes.
+    picture itself. Raises ValueError in several processes.
     """
     one_process()
     pictures = images.images if isinstance(images, Labelled) else images

@@ -334,5 +334,5 @@ def test_pictures_without_labels_are_refused():
 
 def test_several_processes_are_refused(crowd, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(RuntimeError, match="one process"):
+    with pytest.raises(ValueError, match="one process"):
         trained(crowd)

@@ -407,5 +407,5 @@ def test_an_encoder_is_trained_as_under_its_head_and_comes_back_without_it():
 def test_several_processes_are_refused(monkeypatch):
     """Each would see only its own candidates."""
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(RuntimeError, match="one process"):
+    with pytest.raises(ValueError, match="one process"):
         simclr.train(shapes(2), budget=Budget(1, 4), seed=0)
