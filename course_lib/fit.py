@@ -346,7 +346,7 @@ def one_process() -> None:
     >>> one_process()
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise ValueError("losses that compare the pictures of a batch with each other are trained in one process, since "
+        raise ValueError("losses that compare the pictures of a batch with each other are trained in one process, as "
                          "several would each see only their own share. Start it without torchrun or accelerate launch.")
 
 
