@@ -6,8 +6,8 @@ The network gives each pixel a score for each class. Where an image has one clas
 pixels; where each pixel has its own, there is no mean.
 
 Source: W. Luo et al., "Understanding the Effective Receptive Field in Deep Convolutional Neural Networks", NIPS 2016,
-section 3.3, on CIFAR-10 and CamVid. Deviations from the paper: the segmentation is one of mosaics of photographs, and
-the optimiser is Muon.
+which classifies CIFAR-10 and segments CamVid. Deviations from the paper: the segmentation is one of mosaics of
+photographs, and the optimiser is Muon.
 
 Lecture 12 trains a network on mosaics, and looks at its field with `receptive_field` before and after.
 """
