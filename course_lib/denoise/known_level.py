@@ -2,7 +2,7 @@
 
     z = y + sigma eta,    loss(w) = 1/(2N) sum_i | F(z_i, sigma_i; w) - y_i |^2
 
-One network learns all levels of a range, since it is told which one each image has. FFDNet (equation 5 of its paper)
+One network learns all levels of a range, since it is given the level of each image. FFDNet (equation 5 of its paper)
 and the course's fast denoiser are trained so.
 """
 
