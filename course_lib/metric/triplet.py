@@ -181,8 +181,8 @@ def batch_hard(embeddings: Tensor, labels: Tensor) -> Triplets:
         Triplets(anchors, anchors, anchors)
 
 
-def state(embeddings: Tensor, labels: Tensor, *, margin: Margin = "soft", squared: bool = False) -> dict[str, float]:
-    """Measure how a training goes: how many triplets still teach, how large f is, and how far it spreads.
+def monitor(embeddings: Tensor, labels: Tensor, *, margin: Margin = "soft", squared: bool = False) -> dict[str, float]:
+    """Training statistics: how many triplets still teach, how large f is, and how far it spreads.
 
     active: the share of all triplets with an excess above -m; with the soft margin, which is never quite zero, of 0 or
     more, so that all count when f has collapsed. length: the mean |f|; spread: the mean distance of two pictures.

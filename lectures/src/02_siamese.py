@@ -440,7 +440,7 @@ whose = validation.labels[: len(kept)]
 
 def validate(model, progress):
     """The share of triplets of people not trained on that are in the right order."""
-    return {"right order": 1 - triplet.state(embed(model, kept), whose)["active"]}
+    return {"right order": 1 - triplet.monitor(embed(model, kept), whose)["active"]}
 
 
 mined = {}
@@ -515,7 +515,7 @@ def plane():
 
 def spread(model, progress):
     """How far two pictures are apart, in the mean, in units of the margin."""
-    return {"spread": triplet.state(embed(model, kept), whose)["spread"]}
+    return {"spread": triplet.monitor(embed(model, kept), whose)["spread"]}
 
 
 broken = {

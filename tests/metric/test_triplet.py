@@ -148,7 +148,7 @@ def test_equal_embeddings_have_a_finite_gradient(margin):
     (lambda: batch_hard(I, torch.zeros(3)), "expected a label for each of the 1 embeddings"),
     (lambda: all_triplets(torch.zeros(4, 1)), r"labels: expected one for each .* got \(4, 1\)"),
     (lambda: triplet.semi_hard(torch.zeros(2, 1), torch.zeros(2), margin="soft"), "margin, which is a distance"),
-    (lambda: triplet.state(torch.zeros(2, 1), torch.zeros(2)), "no triplets"),
+    (lambda: triplet.monitor(torch.zeros(2, 1), torch.zeros(2)), "no triplets"),
     (lambda: triplet.mined(I, torch.zeros(1), mining="random"), "unknown mining without chance 'random'"),
 ], ids=["shapes", "nothing", "margin", "name", "labels", "a column of labels", "soft semi-hard",
         "one person", "mining"])
@@ -356,23 +356,23 @@ def test_their_defaults_are_another_loss(pml, trap):
     assert abs(chosen(f, all_triplets(labels), margin=0.5) - float(theirs)) > 0.01
 
 
-# What is watched, and training ---------------------------------------------------------------------------------------
+# What is monitored, and training -------------------------------------------------------------------------------------
 
 
-def test_the_state_of_a_batch_by_hand():
+def test_the_training_statistics_of_a_batch_by_hand():
     """On a line: 0, 1 one person, 3, 7 another. Of the eight triplets one is wrong: from 3, 7 is farther than 1."""
     f, labels = torch.tensor([[0.0], [1.0], [3.0], [7.0]]), torch.tensor([0, 0, 1, 1])
-    seen = triplet.state(f, labels)
+    seen = triplet.monitor(f, labels)
     by_loops = [abs(f[a] - f[p]) - abs(f[a] - f[n]) for a, p, n in every(labels.tolist())]
     assert seen["active"] == sum(float(excess) > 0 for excess in by_loops) / 8
-    assert triplet.state(f, labels, margin=3.5)["active"] == sum(float(excess) > -3.5 for excess in by_loops) / 8
+    assert triplet.monitor(f, labels, margin=3.5)["active"] == sum(float(excess) > -3.5 for excess in by_loops) / 8
     assert seen["length"] == 11 / 4 and seen["spread"] == pytest.approx((1 + 3 + 7 + 2 + 6 + 4) / 6)
 
 
-def test_the_state_tells_a_collapse():
-    seen = triplet.state(torch.ones(8, 3), torch.arange(8) % 2, margin=0.5)
+def test_the_training_statistics_tell_a_collapse():
+    seen = triplet.monitor(torch.ones(8, 3), torch.arange(8) % 2, margin=0.5)
     assert seen["spread"] == 0 and seen["active"] == 1
-    assert triplet.state(torch.ones(8, 3), torch.arange(8) % 2)["active"] == 1
+    assert triplet.monitor(torch.ones(8, 3), torch.arange(8) % 2)["active"] == 1
 
 
 def test_a_step_is_the_loss_of_the_triplets_that_its_mining_chooses(crowd):
@@ -405,7 +405,7 @@ def test_a_short_training_orders_the_distances(crowd, mining, margin):
     images = crowd.images.float() / 255
     start = Embedding(widths=(8, 16), dimensions=8, seed=0)
     model = trained(crowd, mining=mining, margin=margin).model
-    before, after = (triplet.state(network.eval()(images).detach(), crowd.labels)["active"]
+    before, after = (triplet.monitor(network.eval()(images).detach(), crowd.labels)["active"]
                      for network in (start, model))
     assert after < 0.5 * before and not model.training
 
