@@ -6,7 +6,7 @@ import torch
 
 from benchmarks.side_by_side import Comparison, compare
 from course_lib import profiles, randomness
-from course_lib.denoise import dncnn, ffdnet
+from course_lib.denoise import dncnn, ffdnet, known_level
 from course_lib.fit import fit
 from course_lib.noise import Gaussian
 from course_lib.optimisers import AdamW
@@ -48,7 +48,7 @@ def training_step() -> Comparison:
     budget = Budget(STEPS, BATCH)
 
     def ours() -> None:
-        fit(told, lambda n, generator: (z, level, y), ffdnet.step, budget=budget, seed=0, optimiser=AdamW(lr=1e-3))
+        fit(told, lambda n, generator: (z, level, y), known_level.step, budget=budget, seed=0, optimiser=AdamW(lr=1e-3))
 
     def peer() -> None:
         fit(blind, lambda n, generator: (z, y), dncnn.step, budget=budget, seed=0, optimiser=AdamW(lr=1e-3))

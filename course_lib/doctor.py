@@ -288,13 +288,10 @@ def _compute() -> Iterator[Finding]:
     yield Finding("hardware", f"{provenance.hardware()}; {kind}; {precision}")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = torch.get_num_threads()
-    if threads > cores:
-        yield Finding("threads", f"{threads} on {cores} cores", "note", f"OMP_NUM_THREADS={cores} is usually faster")
-    elif threads < cores and os.environ.get("OMP_NUM_THREADS"):
-        yield Finding("threads", f"{threads} of {cores} cores", "note",
-                      f"OMP_NUM_THREADS={os.environ['OMP_NUM_THREADS']} is set: unset it to use all")  # fmt: skip
-    else:
-        yield Finding("threads", f"{threads} on {cores} cores")
+    asked = os.environ.get("OMP_NUM_THREADS")
+    advice = f"OMP_NUM_THREADS={cores} is usually faster" if threads > cores else \
+        f"OMP_NUM_THREADS={asked} is set: unset it to use all" if threads < cores and asked else ""
+    yield Finding("threads", f"{threads} on {cores} cores", "note" if advice else "fine", advice)
 
 
 def _memory() -> Iterator[Finding]:

@@ -17,7 +17,7 @@ from course_lib import data, randomness, zoo
 from course_lib.claims import Claim, Experiment, Metric, bound, growing, together
 from course_lib.data import Source
 from course_lib.data.images import read, to_float
-from course_lib.denoise import receptive_field
+from course_lib.denoise import classification, receptive_field
 from course_lib.denoise.dncnn import DnCNN
 from course_lib.denoise.receptive_field import Residual, Stack, diffused, energy, input_gradients, many_gradients
 from course_lib.fit import History
@@ -78,10 +78,10 @@ def network(task: str, kind: str, start: str, seed: int) -> nn.Module:
 def source(task: str) -> Source:
     """CIFAR-10 with its classes, or mosaics of the bundled photographs."""
     if task == "mosaics":
-        return receptive_field.mosaics(data.photographs("train"), size=choose(smoke=32, lecture=48, full=64))
+        return classification.mosaics(data.photographs("train"), size=choose(smoke=32, lecture=48, full=64))
     few = choose(smoke=4, lecture=500, full=None)
     found = data.labelled("cifar10_jpeg", split="train", per_class=few)
-    return receptive_field.labelled(found.images, found.labels)
+    return classification.labelled(found.images, found.labels)
 
 
 def field_of(model: nn.Module, x: Tensor) -> Tensor:
@@ -102,7 +102,7 @@ def measure_training(profile: Profile, seed: int) -> dict[str, float]:
         for kind, start in (("residual", "usual"), ("residual", "diffused"), ("plain", "usual")):
             model, name = network(task, kind, start, seed), f"{task}_{kind}_{start}"
             figures[f"before_{name}"] = receptive_field.width(field_of(model, x))
-            trained = receptive_field.train(draw, budget=budget, seed=seed, network=model)
+            trained = classification.train(draw, budget=budget, seed=seed, network=model)
             figures[f"after_{name}"] = receptive_field.width(field_of(trained.model, x))
             figures[f"loss_{name}"] = smooth(trained.history.terms["loss"])[-1]
             histories[f"{kind}_{start}"] = trained.history

@@ -11,15 +11,15 @@ from course_lib.data.sets import SETS, DataSet, content_hash, download, find, lo
 
 if TYPE_CHECKING:
     from course_lib.data.readers import Labelled, Pair, Run, labelled, one_shot_runs, pairs
-    from course_lib.data.sources import Batch, Pictures, Source, fixed_pairs, noisy, patches, then
+    from course_lib.data.sources import Batch, Pictures, Source, channels_of, fixed_pairs, noisy, patches, then
 
 __all__ = ["PHOTOGRAPHS", "SETS", "Batch", "DataSet", "Labelled", "Pair", "Photograph", "Pictures", "Run", "Source",
-           "content_hash", "download", "find", "fixed_pairs", "labelled", "load", "noisy", "one_shot_runs", "pairs",
-           "patches", "photographs", "root", "then", "verify"]
+           "channels_of", "content_hash", "download", "find", "fixed_pairs", "labelled", "load", "noisy",
+           "one_shot_runs", "pairs", "patches", "photographs", "root", "then", "verify"]
 
 _LATER = {
     "readers": ("Labelled", "Pair", "Run", "labelled", "one_shot_runs", "pairs"),
-    "sources": ("Batch", "Pictures", "Source", "fixed_pairs", "noisy", "patches", "then"),
+    "sources": ("Batch", "Pictures", "Source", "channels_of", "fixed_pairs", "noisy", "patches", "then"),
 }
 
 

@@ -96,6 +96,15 @@ def fixed_pairs(images: Mapping[str, Tensor], noise: Noise, *, seed: int) -> lis
     return [(noise(y, generator=randomness.generator(seed, "score", name)), y) for name, y in clean.items()]
 
 
+def channels_of(images: Pictures) -> int:
+    """How many channels the pictures have, by the first of them.
+
+    >>> channels_of({"gray": torch.zeros(1, 50, 60, dtype=torch.uint8)})
+    1
+    """
+    return next(iter(images.values() if isinstance(images, Mapping) else images)).shape[0]
+
+
 def _check(images: list[Tensor], size: int) -> None:
     if not images:
         raise ValueError("expected at least one image, got none.")

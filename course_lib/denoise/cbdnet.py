@@ -43,7 +43,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from course_lib import arguments, profiles, randomness
-from course_lib.data import Pair, Pictures, Source, patches, then
+from course_lib.data import Pair, Pictures, Source, channels_of, patches, then
 from course_lib.fit import Progress, Trained, Validate, fit
 from course_lib.layers import initialise, quiet_constructors
 from course_lib.noise import Camera, Gaussian, Sigma
@@ -308,8 +308,7 @@ def train(images: Pictures, *, degrade: Degrade | Sigma = photographed, pairs: S
     if size % 4:
         raise ValueError(f"patches: the U-Net halves them twice, so their side must be a multiple of 4, got {size}.")
     if network is None:
-        first = next(iter(images.values() if isinstance(images, Mapping) else images))
-        network = CBDNet(channels=first.shape[0], seed=seed)
+        network = CBDNet(channels=channels_of(images), seed=seed)
     made = then(then(patches(images, size=size), recoloured), degrade if callable(degrade) else white(degrade))
     chosen = partial(alternating_step if pairs else step, alpha=alpha)
     source = _both(made, real_patches(pairs, size=size)) if pairs else made

@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from course_lib import arguments, profiles, randomness
-from course_lib.data import Pictures, Source, noisy, patches, then
+from course_lib.data import Pictures, Source, channels_of, noisy, patches, then
 from course_lib.denoiser import Denoiser
 from course_lib.fit import Progress, Trained, Validate, fit
 from course_lib.layers import initialise, quiet_constructors
@@ -121,8 +121,7 @@ def train(images: Pictures, *, noise: Noise | Sigma, budget: Budget, seed: int, 
     budget.patch pixels (the paper: 128). Give a copy of a trained network as `network` to make it class-aware.
     """
     if network is None:
-        first = next(iter(images.values() if isinstance(images, Mapping) else images))
-        network = Gradual(channels=first.shape[0], seed=seed)
+        network = Gradual(channels=channels_of(images), seed=seed)
     source = then(patches(images, size=budget.patch or 128), noisy(_model_of(noise)))
     network = network.to(profiles.device())
     history = fit(network, source, step, budget=budget, seed=seed, optimiser=Muon(), ema=0.99, validate=validate,

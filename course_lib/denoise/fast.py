@@ -16,19 +16,20 @@ Lecture 10 trains it before your eyes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from course_lib import arguments, profiles, randomness
-from course_lib.data import Pictures, patches, then
-from course_lib.denoise.ffdnet import loss, noise_level_map, orthogonal, to_even, uniform_levels
-from course_lib.fit import Progress, Trained, Validate, fit
+from course_lib import arguments, randomness
+from course_lib.data import Pictures, channels_of
+from course_lib.denoise import known_level
+from course_lib.denoise.ffdnet import noise_level_map, orthogonal, to_even
+from course_lib.denoise.known_level import uniform_levels
+from course_lib.fit import Trained, Validate
 from course_lib.layers import initialise, quiet_constructors
-from course_lib.noise import Gaussian, Sigma
+from course_lib.noise import Sigma
 from course_lib.optimisers import Muon
 from course_lib.profiles import Budget
 
@@ -66,12 +67,6 @@ class Fast(nn.Module):
         return z - noise[..., : z.shape[2], : z.shape[3]]
 
 
-def step(model: nn.Module, batch: tuple[Tensor, Tensor, Tensor], progress: Progress) -> Tensor:
-    """The training step: half the mean squared error of the estimate, told the level that the noise was made with."""
-    z, level, y = batch
-    return loss(model(z, sigma=level), y)
-
-
 def train(images: Pictures, *, sigma: Sigma, budget: Budget = MINUTE, seed: int, network: nn.Module | None = None,
           validate: Validate | None = None, checkpoint: Path | None = None) -> Trained:
     """Train the fast denoiser on pictures, for one noise level or for a range (low, high).
@@ -79,15 +74,7 @@ def train(images: Pictures, *, sigma: Sigma, budget: Budget = MINUTE, seed: int,
     images: uint8 (C, H, W); sigma in the unit of [0, 1] images; patches of budget.patch pixels (48 where not given).
     """
     if network is None:
-        first = next(iter(images.values() if isinstance(images, Mapping) else images))
-        network = Fast(channels=first.shape[0], seed=seed)
-
-    def noisy_and_told(y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        level = uniform_levels(y, sigma=sigma, generator=generator)
-        return Gaussian(level)(y, generator=generator), level, y
-
-    source = then(patches(images, size=budget.patch or 48), noisy_and_told)
-    network = network.to(profiles.device())
-    history = fit(network, source, step, budget=budget, seed=seed, optimiser=Muon(lr=0.01), ema=0.98, validate=validate,
-                  checkpoint=checkpoint)
-    return Trained(network.eval(), history)
+        network = Fast(channels=channels_of(images), seed=seed)
+    return known_level.train(network, images, sigma=sigma, levels=uniform_levels, patch=budget.patch or 48,
+                             budget=budget, seed=seed, optimiser=Muon(lr=0.01), ema=0.98, validate=validate,
+                             checkpoint=checkpoint)

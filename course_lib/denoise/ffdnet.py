@@ -28,9 +28,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from course_lib import arguments, profiles, randomness
-from course_lib.data import Pictures, patches, then
-from course_lib.fit import Progress, Trained, Validate, fit
+from course_lib import arguments, randomness
+from course_lib.data import Pictures, channels_of
+from course_lib.denoise import known_level
+from course_lib.denoise.known_level import uniform_levels
+from course_lib.fit import Trained, Validate
 from course_lib.layers import he_normal, initialise, quiet_constructors
 from course_lib.noise import Gaussian, Sigma
 from course_lib.optimisers import Muon
@@ -133,18 +135,6 @@ def orthogonal(weight: Tensor, generator: torch.Generator) -> None:
     nn.init.orthogonal_(weight, generator=generator)
 
 
-def uniform_levels(y: Tensor, *, sigma: Sigma, generator: torch.Generator) -> Tensor:
-    """The noise levels of a batch: each image has one, drawn from (low, high); a number or a map is taken as it is.
-
-    Shapes: y (N, C, H, W) -> (N, 1, 1, 1), or what a given map has.
-
-    >>> uniform_levels(torch.zeros(2, 1, 8, 8), sigma=(0.1, 0.1), generator=torch.Generator()).flatten()
-    tensor([0.1000, 0.1000])
-    """
-    level = Gaussian(sigma).draw(y, generator=generator)
-    return level if isinstance(level, Tensor) else y.new_full((y.shape[0], 1, 1, 1), level)
-
-
 def variant_levels(y: Tensor, *, sigma: Sigma, generator: torch.Generator) -> Tensor:
     """A smooth map for each image: levels drawn from (low, high) on a grid of 4 x 4 points, bilinear between them.
 
@@ -154,24 +144,6 @@ def variant_levels(y: Tensor, *, sigma: Sigma, generator: torch.Generator) -> Te
     if not isinstance(sigma, tuple) or not isinstance(grid, Tensor):
         raise ValueError(f"sigma: maps that vary need a range (low, high) to draw from, got {sigma}.")
     return F.interpolate(grid.reshape(-1, 1, GRID, GRID), size=tuple(y.shape[2:]), mode="bilinear", align_corners=True)
-
-
-def loss(estimate: Tensor, y: Tensor) -> Tensor:
-    """Half the mean squared error: equation 5 of the paper, divided by the pixels of an image.
-
-    Shapes: both (N, C, H, W); returns a scalar.
-
-    >>> loss(torch.ones(1, 1, 2, 2), torch.full((1, 1, 2, 2), 3.0))
-    tensor(2.)
-    """
-    arguments.same_shape(estimate, y, letters="N C H W")
-    return 0.5 * (estimate.float() - y).square().mean()
-
-
-def step(model: nn.Module, batch: tuple[Tensor, Tensor, Tensor], progress: Progress) -> Tensor:
-    """The training step: the network is told the level that the noise was made with."""
-    z, level, y = batch
-    return loss(model(z, sigma=level), y)
 
 
 def train(images: Pictures, *, sigma: Sigma = LEVELS, budget: Budget, seed: int, network: nn.Module | None = None,
@@ -185,18 +157,9 @@ def train(images: Pictures, *, sigma: Sigma = LEVELS, budget: Budget, seed: int,
     arguments.one_of(maps, ("uniform", "variant"), what="kind of maps")
     levels = uniform_levels if maps == "uniform" else variant_levels
     if network is None:
-        first = next(iter(images.values() if isinstance(images, Mapping) else images))
-        network = FFDNet(channels=first.shape[0], seed=seed)
-
-    def noisy_and_told(y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        level = levels(y, sigma=sigma, generator=generator)
-        return Gaussian(level)(y, generator=generator), level, y
-
-    source = then(patches(images, size=budget.patch or 70), noisy_and_told)
-    network = network.to(profiles.device())
-    history = fit(network, source, step, budget=budget, seed=seed, optimiser=Muon(lr=0.007), ema=0.998,
-                  validate=validate, checkpoint=checkpoint)
-    return Trained(network.eval(), history)
+        network = FFDNet(channels=channels_of(images), seed=seed)
+    return known_level.train(network, images, sigma=sigma, levels=levels, patch=budget.patch or 70, budget=budget,
+                             seed=seed, optimiser=Muon(lr=0.007), ema=0.998, validate=validate, checkpoint=checkpoint)
 
 
 def from_published(weights: Mapping[str, Tensor]) -> FFDNet:

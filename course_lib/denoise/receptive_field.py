@@ -15,9 +15,9 @@ Deviations from the paper: the map is the mean energy of g, not the mean of |g| 
 the walk where weights have mean zero (with uniform positive kernels g itself is that law, and is shown as it is). Each
 initialisation counts alike, or a few lucky ones would be all that one sees of deep networks. Sizes are standard
 deviations, or the diameter of the disc of e above 4.55 % of its peak, the paper's threshold. The paper's networks are
-ResNets with strides, which see 74 pixels (CIFAR-10) and 505 (CamVid); ours is a small one without strides, trained with
-Muon, and the segmentation is one of mosaics of photographs. The diffused start keeps the variance of a layer: the paper
-says only that weights grow from the middle outwards.
+ResNets with strides, which see 74 pixels (CIFAR-10) and 505 (CamVid); ours is a small one without strides, and what it
+is trained for is in `classification`. The diffused start keeps the variance of a layer: the paper says only that
+weights grow from the middle outwards.
 
 Lecture 12 teaches it; exercise 12 builds the arithmetic, the back-propagated impulse and the diffused start.
 """
@@ -26,19 +26,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from course_lib import arguments, profiles, randomness
-from course_lib.data import Pictures, Source, patches
+from course_lib import arguments, randomness
 from course_lib.denoise.sight import reach
-from course_lib.fit import Progress, Trained, Validate, fit
 from course_lib.layers import he_normal, initialise, quiet_constructors
-from course_lib.optimisers import Muon, Optimiser
-from course_lib.profiles import Budget
 
 LARGEST = 1024                       # pixels: beyond, a network is said to see the whole image
 THRESHOLD = 1 - 0.9545               # of the peak: two standard deviations of a Gaussian hold 95.45 %
@@ -387,59 +383,3 @@ def misfit(field: Tensor) -> float:
         std = ((along * (edges[:-1] + 0.5 - middle).square()).sum() - 1 / 12).clamp(min=1e-6).sqrt()   # pixels add 1/12
         total += float((along - (0.5 * torch.erf((edges - middle) / (std * math.sqrt(2)))).diff()).abs().sum())
     return total / 4
-
-
-# Training, which changes the field ---------------------------------------------------------------------------------
-
-
-def labelled(images: Tensor, labels: Tensor) -> Source:
-    """Draw labelled images (uint8, N C H W), flipped or not: batches of an image, centred, and its class."""
-    def draw(batch: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        chosen = torch.randint(len(images), (batch,), generator=generator, device=generator.device).cpu()
-        flip = torch.rand((batch, 1, 1, 1), generator=generator, device=generator.device).cpu() < 0.5
-        x = centred(images[chosen].float() / 255)
-        return torch.where(flip, x.flip(-1), x), labels[chosen]
-    return draw
-
-
-def mosaics(pictures: Pictures, *, size: int) -> Source:
-    """Draw images of two pieces of photographs along a random straight cut; the class of a pixel is its photograph.
-
-    Shapes: a batch of images (N, C, size, size), centred, and of classes (N, size, size).
-    """
-    listed = list(pictures.values() if isinstance(pictures, Mapping) else pictures)
-    sources = [patches([picture], size=size) for picture in listed]
-    place = torch.arange(size) - (size - 1) / 2
-
-    def draw(batch: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        where = generator.device
-        crops = torch.stack([cast(Tensor, source(batch, generator)) for source in sources])   # (K, N, C, s, s)
-        kinds = torch.randint(len(sources), (2, batch, 1, 1), generator=generator, device=where)
-        angle = 2 * math.pi * torch.rand(batch, 1, 1, generator=generator, device=where)
-        offset = size / 3 * (2 * torch.rand(batch, 1, 1, generator=generator, device=where) - 1)
-        beyond = angle.cos() * place.to(where)[:, None] + angle.sin() * place.to(where) > offset   # (N, s, s)
-        label = torch.where(beyond, kinds[0], kinds[1])                                       # (N, s, s)
-        each = torch.arange(batch, device=where)
-        one, other = (crops[kind.flatten(), each] for kind in kinds)
-        return centred(torch.where(beyond[:, None], one, other)), label
-    return draw
-
-
-def centred(x: Tensor) -> Tensor:
-    """Images of [0, 1] with a mean and a spread that suit a network without biases."""
-    return (x - 0.5) / 0.25
-
-
-def step(model: nn.Module, batch: tuple[Tensor, Tensor], progress: Progress) -> Tensor:
-    """Cross-entropy: of each pixel's scores where pixels have classes, of their mean where the image has one."""
-    x, label = batch
-    scores = model(x).float()                                                                 # (N, classes, H, W)
-    return F.cross_entropy(scores if label.ndim == 3 else scores.mean((2, 3)), label)
-
-
-def train(source: Source, *, budget: Budget, seed: int, network: nn.Module, optimiser: Optimiser = Muon(),
-          validate: Validate | None = None) -> Trained:
-    """Train a network that gives each pixel a score for each class, on `labelled` images or on `mosaics`."""
-    network = network.to(profiles.device())
-    history = fit(network, source, step, budget=budget, seed=seed, optimiser=optimiser, validate=validate)
-    return Trained(network.eval(), history)

@@ -14,13 +14,12 @@ claims `straightforward-*`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from torch import Tensor, nn
 
 from course_lib import profiles
-from course_lib.data import Pictures, noisy, patches, then
+from course_lib.data import Pictures, channels_of, noisy, patches, then
 from course_lib.denoise.dncnn import DnCNN
 from course_lib.fit import Progress, Trained, Validate, fit
 from course_lib.noise import Noise
@@ -50,8 +49,7 @@ def train(images: Pictures, *, forward: Noise, budget: Budget, seed: int, model:
     images: uint8 (C, H, W); forward: a noise model, or whatever makes z of y; patches of budget.patch pixels (36).
     """
     if model is None:
-        first = next(iter(images.values() if isinstance(images, Mapping) else images))
-        model = network(channels=first.shape[0], seed=seed)
+        model = network(channels=channels_of(images), seed=seed)
     pairs = then(patches(images, size=budget.patch or 36), noisy(forward))     # y becomes (z, y)
     model = model.to(profiles.device())
     history = fit(model, pairs, step, budget=budget, seed=seed, optimiser=Muon(), ema=0.99, validate=validate,

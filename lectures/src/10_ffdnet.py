@@ -14,7 +14,7 @@ from course_lib import data, figures, zoo
 from course_lib.claims.cite import cite
 from course_lib.claims.fast import SETTINGS
 from course_lib.data.images import to_float
-from course_lib.denoise import fast, ffdnet
+from course_lib.denoise import fast, ffdnet, known_level
 from course_lib.denoise.bm3d import BM3D
 from course_lib.denoise.classical import NonLocalMeans
 from course_lib.denoise.dncnn import DnCNN
@@ -91,7 +91,7 @@ figures.images(
 # | $d$ | depth: the number of convolutions |
 
 # %% slideshow={"slide_type": "subslide", "minutes": 2}
-figures.code(ffdnet.uniform_levels)
+figures.code(known_level.uniform_levels)
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "Draw a 4 x 4 grid at the board and colour the four sub-images. MATLAB numbers the four by columns: the most common mistake when weights are converted."}
 # ## Four small images instead of a large one

@@ -18,7 +18,7 @@ from torch import nn
 from course_lib import data, figures, zoo
 from course_lib.claims.cite import cite
 from course_lib.data.images import to_float
-from course_lib.denoise import receptive_field
+from course_lib.denoise import classification, receptive_field
 from course_lib.denoise.dncnn import DnCNN
 from course_lib.denoise.ffdnet import FFDNet
 from course_lib.denoise.receptive_field import (
@@ -427,7 +427,7 @@ Player(
 # the field grow or shrink?
 
 # %% slideshow={"slide_type": "-"}
-mosaics = receptive_field.mosaics(
+mosaics = classification.mosaics(
     data.photographs("train"), size=choose(smoke=32, lecture=48, full=64)
 )
 looked_at, pieces = mosaics(
@@ -447,7 +447,7 @@ def field_of(model):
 
 
 before = field_of(segmenter)
-segmenter, history = receptive_field.train(
+segmenter, history = classification.train(
     mosaics,
     budget=choose(smoke=Budget(4, 8), lecture=Budget(600, 8), full=Budget(20_000, 32)),
     seed=0,

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from course_lib import data, randomness
-from course_lib.denoise import ffdnet
+from course_lib.denoise import ffdnet, known_level
 from course_lib.denoise.ffdnet import FFDNet, noise_level_map
 from course_lib.denoiser import score
 from course_lib.noise import Gaussian
@@ -247,18 +247,6 @@ def test_the_seed_decides_the_weights_and_the_global_state_stays():
 # Levels of the training --------------------------------------------------------------------------------------------
 
 
-def test_uniform_levels_are_one_for_each_image_and_fill_the_range():
-    y = images(4000, 1, 2, 2)
-    levels = ffdnet.uniform_levels(y, sigma=ffdnet.LEVELS, generator=randomness.generator(0))
-    assert levels.shape == (4000, 1, 1, 1)
-    high = 75 / 255
-    assert float(levels.mean()) == pytest.approx(high / 2, abs=4 * high / 12**0.5 / 4000**0.5)
-    lowest, highest = float(levels.min()), float(levels.max())
-    assert 0 <= lowest < 0.01 * high and 0.99 * high < highest <= high
-    given = ffdnet.uniform_levels(y, sigma=0.1, generator=randomness.generator(0))
-    assert given.shape == (4000, 1, 1, 1) and given.unique().numel() == 1
-
-
 def test_variant_levels_change_smoothly_over_an_image():
     levels = ffdnet.variant_levels(images(8, 1, 40, 40), sigma=(0.1, 0.3), generator=randomness.generator(0))
     assert levels.shape == (8, 1, 40, 40) and float(levels.min()) >= 0.1 and float(levels.max()) <= 0.3
@@ -279,19 +267,6 @@ def test_the_network_is_told_the_level_that_the_noise_has(maps):
     assert abs(float(unit.mean())) < 0.01 and float(unit.std()) == pytest.approx(1, abs=0.01)
     spread = told.flatten(1).std(dim=1)
     assert (spread == 0).all() if maps == "uniform" else (spread > 0).all()
-
-
-# The loss ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("loss", [
-    ffdnet.loss,
-    broken(lambda a, y: (a - y).square().mean(), id="half"),
-    broken(lambda a, y: 0.5 * (a - y).abs().mean(), id="L1")])
-def test_the_loss_is_that_of_plain_loops(loss):
-    estimate, y = images(2, 1, 3, 3, seed=1), images(2, 1, 3, 3, seed=2)
-    squares = [(a - b) ** 2 for a, b in zip(estimate.flatten().tolist(), y.flatten().tolist(), strict=True)]
-    assert float(loss(estimate, y)) == pytest.approx(sum(squares) / len(squares) / 2, rel=1e-5)
 
 
 # Published weights -------------------------------------------------------------------------------------------------
@@ -363,9 +338,9 @@ def test_a_few_seconds_of_training_remove_noise_of_any_level_and_the_map_matters
 @pytest.mark.slow
 def test_a_training_that_hides_the_level_is_noticed(pictures, monkeypatch):
     def deaf(model, batch, progress):
-        return ffdnet.loss(model(batch[0], sigma=0.1), batch[2])
+        return known_level.loss(model(batch[0], sigma=0.1), batch[2])
 
-    monkeypatch.setattr(ffdnet, "step", deaf)
+    monkeypatch.setattr(known_level, "step", deaf)
     model = ffdnet.train(data.photographs("train"), budget=Budget(1000, 8, 32), seed=0,
                          network=FFDNet(depth=5, width=24)).model
     pairs = data.fixed_pairs(pictures, Gaussian(50 / 255), seed=0)

@@ -355,10 +355,10 @@ def test_their_defaults_are_another_loss(pml, trap):
     assert abs(chosen(f, all_triplets(labels), margin=0.5) - float(theirs)) > 0.01
 
 
-# What is watched, and training ---------------------------------------------------------------------------------------
+# What is monitored, and training -------------------------------------------------------------------------------------
 
 
-def test_the_state_of_a_batch_by_hand():
+def test_the_training_statistics_of_a_batch_by_hand():
     """On a line: 0, 1 one person, 3, 7 another. Of the eight triplets one is wrong: from 3, 7 is farther than 1."""
     f, labels = torch.tensor([[0.0], [1.0], [3.0], [7.0]]), torch.tensor([0, 0, 1, 1])
     seen = triplet.monitor(f, labels)
@@ -368,7 +368,7 @@ def test_the_state_of_a_batch_by_hand():
     assert seen["length"] == 11 / 4 and seen["spread"] == pytest.approx((1 + 3 + 7 + 2 + 6 + 4) / 6)
 
 
-def test_the_state_tells_a_collapse():
+def test_the_training_statistics_tell_a_collapse():
     seen = triplet.monitor(torch.ones(8, 3), torch.arange(8) % 2, margin=0.5)
     assert seen["spread"] == 0 and seen["active"] == 1
     assert triplet.monitor(torch.ones(8, 3), torch.arange(8) % 2)["active"] == 1

@@ -1,0 +1,82 @@
+"""Classification of images and of their pixels: the two trainings that show how a receptive field changes.
+
+    loss(w) = -1/N sum_i log softmax(f(x_i; w))(label_i)              i an image, or a pixel of one (segmentation)
+
+The network gives each pixel a score for each class. Where an image has one class, its scores are the mean over its
+pixels; where each pixel has its own, there is no mean.
+
+Source: W. Luo et al., "Understanding the Effective Receptive Field in Deep Convolutional Neural Networks", NIPS 2016,
+which classifies CIFAR-10 and segments CamVid. Deviations from the paper: the segmentation is one of mosaics of
+photographs, and the optimiser is Muon.
+
+Lecture 12 trains a network on mosaics, and looks at its field with `receptive_field` before and after.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from course_lib import profiles
+from course_lib.data import Pictures, Source, patches
+from course_lib.fit import Progress, Trained, Validate, fit
+from course_lib.optimisers import Muon, Optimiser
+from course_lib.profiles import Budget
+
+
+def labelled(images: Tensor, labels: Tensor) -> Source:
+    """Draw labelled images (uint8, N C H W), flipped or not: batches of an image, centred, and its class."""
+    def draw(batch: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        chosen = torch.randint(len(images), (batch,), generator=generator, device=generator.device).cpu()
+        flip = torch.rand((batch, 1, 1, 1), generator=generator, device=generator.device).cpu() < 0.5
+        x = centred(images[chosen].float() / 255)
+        return torch.where(flip, x.flip(-1), x), labels[chosen]
+    return draw
+
+
+def mosaics(pictures: Pictures, *, size: int) -> Source:
+    """Draw images of two pieces of photographs along a random straight cut; the class of a pixel is its photograph.
+
+    Shapes: a batch of images (N, C, size, size), centred, and of classes (N, size, size).
+    """
+    listed = list(pictures.values() if isinstance(pictures, Mapping) else pictures)
+    sources = [patches([picture], size=size) for picture in listed]
+    place = torch.arange(size) - (size - 1) / 2
+
+    def draw(batch: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        where = generator.device
+        crops = torch.stack([cast(Tensor, source(batch, generator)) for source in sources])   # (K, N, C, s, s)
+        kinds = torch.randint(len(sources), (2, batch, 1, 1), generator=generator, device=where)
+        angle = 2 * math.pi * torch.rand(batch, 1, 1, generator=generator, device=where)
+        offset = size / 3 * (2 * torch.rand(batch, 1, 1, generator=generator, device=where) - 1)
+        beyond = angle.cos() * place.to(where)[:, None] + angle.sin() * place.to(where) > offset   # (N, s, s)
+        label = torch.where(beyond, kinds[0], kinds[1])                                       # (N, s, s)
+        each = torch.arange(batch, device=where)
+        one, other = (crops[kind.flatten(), each] for kind in kinds)
+        return centred(torch.where(beyond[:, None], one, other)), label
+    return draw
+
+
+def centred(x: Tensor) -> Tensor:
+    """Images of [0, 1] with a mean and a spread that suit a network without biases."""
+    return (x - 0.5) / 0.25
+
+
+def step(model: nn.Module, batch: tuple[Tensor, Tensor], progress: Progress) -> Tensor:
+    """Cross-entropy: of each pixel's scores where pixels have classes, of their mean where the image has one."""
+    x, label = batch
+    scores = model(x).float()                                                                 # (N, classes, H, W)
+    return F.cross_entropy(scores if label.ndim == 3 else scores.mean((2, 3)), label)
+
+
+def train(source: Source, *, budget: Budget, seed: int, network: nn.Module, optimiser: Optimiser = Muon(),
+          validate: Validate | None = None) -> Trained:
+    """Train a network that gives each pixel a score for each class, on `labelled` images or on `mosaics`."""
+    network = network.to(profiles.device())
+    history = fit(network, source, step, budget=budget, seed=seed, optimiser=optimiser, validate=validate)
+    return Trained(network.eval(), history)
