@@ -33,7 +33,7 @@ import torch
 from torch import Tensor, nn
 
 from course_lib import arguments, randomness
-from course_lib.data import Pictures, channels_of
+from course_lib.data import Pictures
 from course_lib.denoise import dncnn
 from course_lib.denoise.dncnn import DnCNN
 from course_lib.denoiser import Denoiser
@@ -295,7 +295,8 @@ def train(images: Pictures, *, sigma: Sigma = NARROW, budget: Budget, seed: int,
     30, 55 or 100 of 255), in the unit of [0, 1] images; patches of budget.patch pixels (the paper: 50).
     """
     if network is None:
-        network = BiasFreeDnCNN(channels=channels_of(images), seed=seed)
+        first = next(iter(images.values() if isinstance(images, Mapping) else images))
+        network = BiasFreeDnCNN(channels=first.shape[0], seed=seed)
     return dncnn.train(images, sigma=sigma, budget=budget, seed=seed, network=network, validate=validate,
                        checkpoint=checkpoint)
 
