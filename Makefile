@@ -41,6 +41,7 @@ slides: env  ## build the slide decks in build/
 
 check: env
 	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check --quiet lectures/src exercises/src || { echo "Format the cells: .venv/bin/ruff format lectures/src exercises/src" >&2; exit 1; }
 	@$(RUN) -m tools.notebooks --check
 	@$(RUN) -m tools.exercises --check
 	@$(RUN) -m course_lib.cli claims stale
