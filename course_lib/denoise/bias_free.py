@@ -107,7 +107,8 @@ class BiasFreeDnCNN(DnCNN):
 
 
 def balanced(weight: Tensor, generator: torch.Generator) -> None:
-    """He's weights, from which each output channel's mean is taken: what is even over the input gives nothing at first.
+    """Fill a kernel with He's weights and subtract each output channel's mean, so that a flat input gives zero at
+    first.
 
     >>> weight = torch.empty(8, 4, 3, 3)
     >>> balanced(weight, torch.Generator().manual_seed(0))
@@ -156,7 +157,7 @@ def remove_biases(network: nn.Module) -> nn.Module:
 
 
 def homogeneity_error(denoiser: Denoiser, z: Tensor, *, factor: float = 2.0) -> float:
-    """How far a denoiser is from f(a z) = a f(z): | f(a z) - a f(z) | / | a f(z) |, Euclidean norms.
+    """Measure how far a denoiser is from f(a z) = a f(z): | f(a z) - a f(z) | / | a f(z) |, Euclidean norms.
 
     Zero, but for rounding, for a bias-free network in eval mode; exactly zero where a is a power of two.
     Shapes: z (N, C, H, W); factor: a > 0.
@@ -173,7 +174,8 @@ def homogeneity_error(denoiser: Denoiser, z: Tensor, *, factor: float = 2.0) -> 
 
 
 def adaptive_filters(network: nn.Module, z: Tensor, *, pixels: Sequence[tuple[int, int]], channel: int = 0) -> Tensor:
-    """The filters that a network chose for some pixels of an image: the weight of every noisy pixel in each estimate.
+    """Compute the filters that a network chose for some pixels of an image: the weight of every noisy pixel in each
+    estimate.
 
     w_p = d f(z)_p / d z, row p of A_z, exact, by automatic differentiation. For a bias-free network <w_p, z> = f(z)_p.
     pixels: (row, column) of each output pixel; channel: which channel of the output.
@@ -189,7 +191,7 @@ def adaptive_filters(network: nn.Module, z: Tensor, *, pixels: Sequence[tuple[in
 
 
 def jacobian(network: nn.Module, z: Tensor, *, rows_at_once: int = 100) -> Tensor:
-    """The matrix A_z of a denoiser at one small image: its derivative, row by row, exactly.
+    """Compute the matrix A_z of a denoiser at one small image: its derivative, row by row, exactly.
 
     Shapes: z (1, C, H, W) -> (P, P) with P = C H W pixels; rows and columns run over `z.flatten()`.
 
@@ -202,7 +204,7 @@ def jacobian(network: nn.Module, z: Tensor, *, rows_at_once: int = 100) -> Tenso
 
 
 def net_bias(network: nn.Module, z: Tensor) -> Tensor:
-    """What an estimate holds that is no weighted sum of the noisy pixels: b_z = f(z) - A_z z.
+    """Compute the part of an estimate that is no weighted sum of the noisy pixels: b_z = f(z) - A_z z.
 
     A_z z is one directional derivative, from two backward passes, so the image may be large.
     Shapes: z (N, C, H, W) -> the same.
@@ -217,7 +219,7 @@ def net_bias(network: nn.Module, z: Tensor) -> Tensor:
 
 
 def effective_dimensionality(matrix: Tensor) -> float:
-    """How many dimensions of the noise a linear denoiser lets through: sum of squared singular values, |A|_F^2.
+    """Count how many dimensions of the noise a linear denoiser lets through: sum of squared singular values, |A|_F^2.
 
     For white noise n of variance s^2, E |A n|^2 = s^2 |A|_F^2. A projection has its rank, the identity all pixels.
     Shape: (P, P). Source: section 5 of the paper.
@@ -229,7 +231,8 @@ def effective_dimensionality(matrix: Tensor) -> float:
 
 
 def singular_vectors(matrix: Tensor, *, shape: tuple[int, int, int]) -> tuple[Tensor, Tensor, Tensor]:
-    """The pictures that a linear denoiser looks for, how much of each it keeps, and what it writes in their place.
+    """Compute the pictures that a linear denoiser looks for, how much of each it keeps, and what it writes in their
+    place.
 
     A = sum_i s_i u_i v_i^T. Returns what it looks for, v_i, (P, C, H, W); the s_i, falling, (P,); and what it writes,
     u_i, (P, C, H, W), on the CPU in float64. The sign of a pair is free: the larger half of v_i is made positive.
@@ -244,7 +247,8 @@ def singular_vectors(matrix: Tensor, *, shape: tuple[int, int, int]) -> tuple[Te
 
 
 def filter_width(weights: Tensor, *, pixel: tuple[int, int]) -> float:
-    """How far a filter looks: the root mean square distance of its weights from its pixel, weighted by their squares.
+    """Measure how far a filter looks: the root mean square distance of its weights from its pixel, weighted by their
+    squares.
 
     Shape: (C, H, W), with pixel (row, column); unit: pixels.
 

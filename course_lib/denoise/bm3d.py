@@ -117,7 +117,7 @@ class BM3D:
 
 
 def threshold_groups(z: Tensor, *, sigma: float, profile: Profile, kaiser: float = 2.0) -> Tensor:
-    """The first stage: set the coefficients of each group that noise alone could explain to zero.
+    """Filter groups as the first stage does: set the coefficients that noise alone could explain to zero.
 
     Shapes: z (1, C, H, W), the first channel decides the groups -> the estimate.
     """
@@ -130,7 +130,7 @@ def threshold_groups(z: Tensor, *, sigma: float, profile: Profile, kaiser: float
 
 
 def wiener_groups(z: Tensor, pilot: Tensor, *, sigma: float, stage: Stage, kaiser: float = 2.0) -> Tensor:
-    """The second stage: weaken each coefficient by what a first estimate says of its strength.
+    """Filter groups as the second stage does: weaken each coefficient by what a first estimate says of its strength.
 
     Shapes: z and pilot (1, C, H, W), the pilot's first channel decides the groups -> the estimate.
     """
@@ -184,7 +184,7 @@ def _unit(similar: float, z: Tensor) -> float:
 
 
 def colours(image: Tensor, *, back: bool = False) -> Tensor:
-    """Red, green and blue to brightness and two opponent colours, or back; gray images stay.
+    """Turn red, green and blue into brightness and two opponent colours, or back; gray images stay.
 
     The matrix is orthonormal, so that noise of level sigma keeps its level in every channel.
     Shapes: (N, 1 or 3, H, W) -> the same.
@@ -200,7 +200,7 @@ def colours(image: Tensor, *, back: bool = False) -> Tensor:
 
 
 def one_level(sigma: float | Tensor | None, *, method: str) -> float:
-    """The one noise level that a filter needs; says what to do where it is missing or a map."""
+    """Return the one noise level that a filter needs; a missing level or a map is refused."""
     if sigma is None:
         raise ValueError(f"{method} needs the noise level: call it with sigma=25 / 255, say.")
     if isinstance(sigma, Tensor) and sigma.numel() != 1:

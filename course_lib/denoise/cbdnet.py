@@ -43,7 +43,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from course_lib import arguments, profiles, randomness
-from course_lib.data import Pair, Pictures, Source, channels_of, patches, then
+from course_lib.data import Pair, Pictures, Source, patches, then
 from course_lib.fit import Progress, Trained, Validate, fit
 from course_lib.layers import initialise, quiet_constructors
 from course_lib.noise import Camera, Gaussian, Sigma
@@ -140,7 +140,7 @@ class CBDNet(nn.Module):
         return self.denoise(z, level=self.noise_level(z))
 
     def noise_level(self, z: Tensor) -> Tensor:
-        """s_hat: the deviation of the noise in linear light, for each pixel and channel of z (N, C, H, W)."""
+        """Estimate s_hat, the deviation of the noise in linear light, for each pixel and channel of z (N, C, H, W)."""
         arguments.image_batch(z, channels=self.channels)
         return self.estimator(z)
 
@@ -193,7 +193,7 @@ def total_variation(estimate: Tensor) -> Tensor:
 
 
 def step(model: Any, batch: Synthetic, progress: Progress, *, alpha: float = ALPHA) -> dict[str, Tensor]:
-    """The training step on pictures whose noise we made, so that its level is known."""
+    """Compute the loss terms of a training step on simulated noise, whose level is known."""
     z, level, y = batch
     estimate = model.noise_level(z)
     return _terms(model.denoise(z, level=estimate), y, estimate) | {
@@ -201,7 +201,8 @@ def step(model: Any, batch: Synthetic, progress: Progress, *, alpha: float = ALP
 
 
 def real_step(model: Any, batch: tuple[Tensor, Tensor], progress: Progress) -> dict[str, Tensor]:
-    """The training step on real pairs: nobody knows their noise level, so the asymmetric loss is left out."""
+    """Compute the loss terms of a training step on real pairs, whose noise level is unknown: without the asymmetric
+    loss."""
     z, y = batch
     estimate = model.noise_level(z)
     return _terms(model.denoise(z, level=estimate), y, estimate) | {"asymmetric": 0.0 * estimate.float().sum()}
@@ -209,7 +210,7 @@ def real_step(model: Any, batch: tuple[Tensor, Tensor], progress: Progress) -> d
 
 def alternating_step(model: Any, batch: tuple[Synthetic, tuple[Tensor, Tensor]], progress: Progress, *,
                      alpha: float = ALPHA) -> dict[str, Tensor]:
-    """Made noise and real noise take turns: even steps see the first, odd ones the second."""
+    """Train on simulated noise in even steps and on real noise in odd ones."""
     made, real = batch
     return real_step(model, real, progress) if progress.step % 2 else step(model, made, progress, alpha=alpha)
 
@@ -234,7 +235,7 @@ def recoloured(y: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def draw_camera(channels: int, generator: torch.Generator) -> Camera:
-    """A camera of the family that the network trains on: its noise, its gamma, its mosaic and its JPEG quality.
+    """Sample a camera of the family that the network trains on: its noise, its gamma, its mosaic and its JPEG quality.
 
     The logarithms of the deviations are uniform: of the signal's noise at white from 0.005 to 0.05, of the read
     noise from 0.0005 to 0.006, each channel its own. Most cameras are quiet, and few are very noisy.
@@ -248,7 +249,7 @@ def draw_camera(channels: int, generator: torch.Generator) -> Camera:
 
 
 def noise_free(camera: Camera, y: Tensor, *, generator: torch.Generator) -> Tensor:
-    """What the camera would store of y without noise, at its best JPEG quality: what it does to every image stays.
+    """Return what the camera would store of y without noise, at its best JPEG quality: the target of the training.
 
     The mean of many shots is about that. JPEG halves the resolution of colours even at quality 100; without that the
     target has the coloured edges of the mosaic, and a network learns to paint them wherever an edge is.
@@ -271,7 +272,7 @@ def photographed(y: Tensor, generator: torch.Generator) -> Synthetic:
 
 
 def white(sigma: Sigma) -> Degrade:
-    """The noise that other networks train on: white, Gaussian, of one level or of a level from (low, high)."""
+    """Return the noise that other networks train on: white, Gaussian, of one level or of a level from (low, high)."""
     noise = Gaussian(sigma)
 
     def degrade(y: Tensor, generator: torch.Generator) -> Synthetic:
@@ -283,7 +284,7 @@ def white(sigma: Sigma) -> Degrade:
 
 
 def real_patches(pairs: Sequence[Pair] | Mapping[str, Pair], *, size: int) -> Source:
-    """Crops (z, y) at the same places of real pairs, flipped and rotated alike.
+    """Sample crops (z, y) at the same places of real pairs, flipped and rotated alike.
 
     >>> gray = torch.zeros(1, 20, 20, dtype=torch.uint8)
     >>> z, y = real_patches([Pair(gray + 51, gray)], size=8)(4, torch.Generator().manual_seed(0))
@@ -308,7 +309,8 @@ def train(images: Pictures, *, degrade: Degrade | Sigma = photographed, pairs: S
     if size % 4:
         raise ValueError(f"patches: the U-Net halves them twice, so their side must be a multiple of 4, got {size}.")
     if network is None:
-        network = CBDNet(channels=channels_of(images), seed=seed)
+        first = next(iter(images.values() if isinstance(images, Mapping) else images))
+        network = CBDNet(channels=first.shape[0], seed=seed)
     made = then(then(patches(images, size=size), recoloured), degrade if callable(degrade) else white(degrade))
     chosen = partial(alternating_step if pairs else step, alpha=alpha)
     source = _both(made, real_patches(pairs, size=size)) if pairs else made

@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from course_lib import arguments, profiles, randomness
-from course_lib.data import Pictures, Source, channels_of, noisy, patches, then
+from course_lib.data import Pictures, Source, noisy, patches, then
 from course_lib.denoiser import Denoiser
 from course_lib.fit import Progress, Trained, Validate, fit
 from course_lib.layers import initialise, quiet_constructors
@@ -75,11 +75,12 @@ class Gradual(nn.Module):
         return z - self.noise(z)
 
     def noise(self, z: Tensor) -> Tensor:
-        """The estimate of eta = z - y: the noise estimates of all layers, added up one after the other."""
+        """Estimate eta = z - y: the noise estimates of all layers, added up one after the other."""
         return sum_of(self.noise_estimates(z))
 
     def noise_estimates(self, z: Tensor) -> list[Tensor]:
-        """What each layer takes away: `depth` estimates of the shape of z (N, channels, H, W), which sum to `noise`."""
+        """Compute what each layer takes away: `depth` estimates of the shape of z (N, channels, H, W), which sum to
+        `noise`."""
         arguments.image_batch(z, channels=self.channels)
         found, passed = [], z - CENTRE
         for i, layer in enumerate(self.layers):
@@ -90,7 +91,8 @@ class Gradual(nn.Module):
         return found
 
     def gradually(self, z: Tensor) -> list[Tensor]:
-        """The image after each layer, z - eta_1 - ... - eta_d for d = 1 ... depth; the last is the estimate itself."""
+        """Compute the image after each layer, z - eta_1 - ... - eta_d for d = 1 ... depth; the last is the estimate
+        itself."""
         found = self.noise_estimates(z)
         return [z - sum_of(found[:d]) for d in range(1, len(found) + 1)]
 
@@ -108,7 +110,7 @@ def sum_of(estimates: list[Tensor]) -> Tensor:
 
 
 def step(model: nn.Module, batch: tuple[Tensor, Tensor], progress: Progress) -> Tensor:
-    """The training step: the mean squared error of the estimate, whichever layers it comes from."""
+    """Compute the loss of a training step: the mean squared error of the estimate, whichever layers it comes from."""
     z, y = batch
     return (model(z).float() - y).square().mean()
 
@@ -121,7 +123,8 @@ def train(images: Pictures, *, noise: Noise | Sigma, budget: Budget, seed: int, 
     budget.patch pixels (the paper: 128). Give a copy of a trained network as `network` to make it class-aware.
     """
     if network is None:
-        network = Gradual(channels=channels_of(images), seed=seed)
+        first = next(iter(images.values() if isinstance(images, Mapping) else images))
+        network = Gradual(channels=first.shape[0], seed=seed)
     source = then(patches(images, size=budget.patch or 128), noisy(_model_of(noise)))
     network = network.to(profiles.device())
     history = fit(network, source, step, budget=budget, seed=seed, optimiser=Muon(), ema=0.99, validate=validate,
@@ -154,7 +157,7 @@ class Classifier(nn.Module):
 
 
 def classifier_step(model: nn.Module, batch: tuple[Tensor, Tensor], progress: Progress) -> Tensor:
-    """The training step of the classifier: cross entropy of its scores (N, K) with the classes (N,)."""
+    """Compute the loss of the classifier: cross entropy of its scores (N, K) with the classes (N,)."""
     z, label = batch
     return F.cross_entropy(model(z).float(), label)
 
@@ -195,7 +198,7 @@ class Chooser(nn.Module):
                           for name, image in zip(self.choose(z), z.split(1), strict=True)])
 
     def choose(self, z: Tensor) -> list[str]:
-        """The class that the classifier sees in each image of a batch."""
+        """Find the class that the classifier sees in each image of a batch."""
         scores = self.classifier(z)
         if scores.shape[1] != len(self.names):
             raise ValueError(f"the classifier tells {scores.shape[1]} classes apart, but there are networks for "

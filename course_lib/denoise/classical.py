@@ -93,7 +93,7 @@ class NonLocalMeans:
 
 
 def forward(image: Tensor) -> tuple[Tensor, Tensor]:
-    """One level of the orthonormal wavelet transform, periodic at the borders, of images with even sides.
+    """Compute one level of the orthonormal wavelet transform, periodic at the borders, of images with even sides.
 
     Shapes: (N, C, H, W) -> smooth (N, C, H/2, W/2) and details (N, C, 3, H/2, W/2): horizontal, vertical, diagonal.
     """
@@ -104,7 +104,7 @@ def forward(image: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def inverse(smooth: Tensor, details: Tensor) -> Tensor:
-    """The image whose transform this is: the transpose, since the transform is orthonormal.
+    """Compute the image of a transform: the transpose, since the transform is orthonormal.
 
     >>> image = torch.rand(1, 1, 16, 16, generator=torch.Generator().manual_seed(0))
     >>> bool(torch.allclose(inverse(*forward(image)), image, atol=1e-5))

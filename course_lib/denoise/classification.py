@@ -30,7 +30,7 @@ from course_lib.profiles import Budget
 
 
 def labelled(images: Tensor, labels: Tensor) -> Source:
-    """Draw labelled images (uint8, N C H W), flipped or not: batches of an image, centred, and its class."""
+    """Sample labelled images (uint8, N C H W), flipped or not: batches of an image, centred, and its class."""
     def draw(batch: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         chosen = torch.randint(len(images), (batch,), generator=generator, device=generator.device).cpu()
         flip = torch.rand((batch, 1, 1, 1), generator=generator, device=generator.device).cpu() < 0.5
@@ -40,7 +40,7 @@ def labelled(images: Tensor, labels: Tensor) -> Source:
 
 
 def mosaics(pictures: Pictures, *, size: int) -> Source:
-    """Draw images of two pieces of photographs along a random straight cut; the class of a pixel is its photograph.
+    """Sample images of two pieces of photographs along a random straight cut; the class of a pixel is its photograph.
 
     Shapes: a batch of images (N, C, size, size), centred, and of classes (N, size, size).
     """
@@ -63,12 +63,13 @@ def mosaics(pictures: Pictures, *, size: int) -> Source:
 
 
 def centred(x: Tensor) -> Tensor:
-    """Images of [0, 1] with a mean and a spread that suit a network without biases."""
+    """Shift and scale images of [0, 1] to a mean and a spread that suit a network without biases."""
     return (x - 0.5) / 0.25
 
 
 def step(model: nn.Module, batch: tuple[Tensor, Tensor], progress: Progress) -> Tensor:
-    """Cross-entropy: of each pixel's scores where pixels have classes, of their mean where the image has one."""
+    """Compute the cross-entropy: of each pixel's scores where pixels have classes, of their mean where the image has
+    one."""
     x, label = batch
     scores = model(x).float()                                                                 # (N, classes, H, W)
     return F.cross_entropy(scores if label.ndim == 3 else scores.mean((2, 3)), label)

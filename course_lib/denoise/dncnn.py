@@ -84,17 +84,17 @@ class DnCNN(nn.Module):
         return z - self.layers(z) if self.residual else self.layers(z)
 
     def noise(self, z: Tensor) -> Tensor:
-        """The estimate of eta = z - y, whichever of the two the layers predict."""
+        """Estimate eta = z - y, whichever of the two the layers predict."""
         return z - self(z)
 
     @property
     def receptive_field(self) -> int:
-        """Side of the square of z that one output pixel sees: 2 depth + 1."""
+        """Return the side of the square of z that one output pixel sees: 2 depth + 1."""
         return 2 * self.depth + 1
 
 
 def residual_loss(noise_estimate: Tensor, z: Tensor, y: Tensor) -> Tensor:
-    """Half the mean squared distance of the estimated noise to the noise that is really there.
+    """Compute half the mean squared distance of the estimated noise to the true noise.
 
     loss = 1/(2 N C H W) sum (R(z) - (z - y))^2: equation 1 of the paper, divided by the pixels of an image.
 
@@ -109,7 +109,8 @@ def residual_loss(noise_estimate: Tensor, z: Tensor, y: Tensor) -> Tensor:
 
 
 def step(model: nn.Module, batch: tuple[Tensor, Tensor], progress: Progress) -> Tensor:
-    """The training step: z - model(z) is the noise estimate of a residual network and of a direct one alike."""
+    """Compute the loss of a training step: z - model(z) is the noise estimate of a residual network and of a direct one
+    alike."""
     z, y = batch
     return residual_loss(z - model(z), z, y)
 

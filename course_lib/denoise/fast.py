@@ -16,6 +16,7 @@ Lecture 10 trains it before your eyes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -23,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from course_lib import arguments, randomness
-from course_lib.data import Pictures, channels_of
+from course_lib.data import Pictures
 from course_lib.denoise import known_level
 from course_lib.denoise.ffdnet import noise_level_map, orthogonal, to_even
 from course_lib.denoise.known_level import uniform_levels
@@ -37,7 +38,7 @@ MINUTE = Budget(6500, 6, 48)   # about a minute on two cores with bfloat16
 
 
 class Fast(nn.Module):
-    """Predict the noise of four sub-images, told how strong it is, put it together, and subtract it.
+    """Predict the noise of four sub-images from them and their noise level, put it together, and subtract it.
 
     channels: 1 gray, 3 colour. Shapes: z (N, channels, H, W) of any size -> y_hat of the same shape. sigma is needed:
     see `ffdnet.noise_level_map`.
@@ -74,7 +75,8 @@ def train(images: Pictures, *, sigma: Sigma, budget: Budget = MINUTE, seed: int,
     images: uint8 (C, H, W); sigma in the unit of [0, 1] images; patches of budget.patch pixels (48 where not given).
     """
     if network is None:
-        network = Fast(channels=channels_of(images), seed=seed)
+        first = next(iter(images.values() if isinstance(images, Mapping) else images))
+        network = Fast(channels=first.shape[0], seed=seed)
     return known_level.train(network, images, sigma=sigma, levels=uniform_levels, patch=budget.patch or 48,
                              budget=budget, seed=seed, optimiser=Muon(lr=0.01), ema=0.98, validate=validate,
                              checkpoint=checkpoint)

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from course_lib import arguments, randomness
-from course_lib.data import Pictures, channels_of
+from course_lib.data import Pictures
 from course_lib.denoise import known_level
 from course_lib.denoise.known_level import uniform_levels
 from course_lib.fit import Trained, Validate
@@ -44,7 +44,7 @@ GRID = 4                                        # a variant map of the training 
 
 
 class FFDNet(nn.Module):
-    """Denoise sub-images of half the size, told by a map how strong the noise is at each place.
+    """Denoise sub-images of half the size; a map passed with them says how strong the noise is at each place.
 
     channels: 1 gray, 3 colour; depth and width: the paper's 15 and 64 for gray, 12 and 96 for colour, where not given.
     initial: "orthogonal", all singular values of a layer one, as in the paper, or "he".
@@ -78,12 +78,12 @@ class FFDNet(nn.Module):
 
     @property
     def receptive_field(self) -> int:
-        """Side of the square of z that one sub-pixel of the output sees: 2 (2 depth + 1)."""
+        """Return the side of the square of z that one sub-pixel of the output sees: 2 (2 depth + 1)."""
         return 2 * (2 * self.depth + 1)
 
 
 def noise_level_map(z: Tensor, *, sigma: float | Tensor | None) -> Tensor:
-    """The noise level at each place, as a channel beside the sub-images of z.
+    """Make the channel that says the noise level at each place, beside the sub-images of z.
 
     sigma: a number; one number for each image (N, 1, 1, 1); or a map at the resolution of the image, (N, 1, H, W) or
     (1, 1, H, W), of which each 2 x 2 pixels are averaged. A map that is the same everywhere equals the number exactly.
@@ -131,12 +131,12 @@ def to_even(images: Tensor) -> Tensor:
 
 
 def orthogonal(weight: Tensor, generator: torch.Generator) -> None:
-    """A weight (out, in, k, k) that as a matrix (out, in k k) has all its singular values at one."""
+    """Fill a kernel (out, in, k, k) so that as a matrix (out, in k k) it has all its singular values at one."""
     nn.init.orthogonal_(weight, generator=generator)
 
 
 def variant_levels(y: Tensor, *, sigma: Sigma, generator: torch.Generator) -> Tensor:
-    """A smooth map for each image: levels drawn from (low, high) on a grid of 4 x 4 points, bilinear between them.
+    """Sample a smooth map for each image: levels from (low, high) on a grid of 4 x 4 points, bilinear between them.
 
     Shapes: y (N, C, H, W) -> (N, 1, H, W).
     """
@@ -149,7 +149,7 @@ def variant_levels(y: Tensor, *, sigma: Sigma, generator: torch.Generator) -> Te
 def train(images: Pictures, *, sigma: Sigma = LEVELS, budget: Budget, seed: int, network: nn.Module | None = None,
           maps: Literal["uniform", "variant"] = "uniform", validate: Validate | None = None,
           checkpoint: Path | None = None) -> Trained:
-    """Train an FFDNet on pictures: each patch draws its level from (low, high), and the network is told it.
+    """Train an FFDNet on pictures: the level of each patch is sampled from (low, high) and passed to the network.
 
     images: uint8 (C, H, W); sigma in the unit of [0, 1] images; patches of budget.patch pixels (the paper's code: 70).
     maps: "uniform", one level a patch, as in the paper; "variant", a level that changes smoothly over the patch.
@@ -157,7 +157,8 @@ def train(images: Pictures, *, sigma: Sigma = LEVELS, budget: Budget, seed: int,
     arguments.one_of(maps, ("uniform", "variant"), what="kind of maps")
     levels = uniform_levels if maps == "uniform" else variant_levels
     if network is None:
-        network = FFDNet(channels=channels_of(images), seed=seed)
+        first = next(iter(images.values() if isinstance(images, Mapping) else images))
+        network = FFDNet(channels=first.shape[0], seed=seed)
     return known_level.train(network, images, sigma=sigma, levels=levels, patch=budget.patch or 70, budget=budget,
                              seed=seed, optimiser=Muon(lr=0.007), ema=0.998, validate=validate, checkpoint=checkpoint)
 

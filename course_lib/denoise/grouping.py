@@ -44,7 +44,7 @@ class Matches(NamedTuple):
 
 
 def corners(side: int, *, patch: int, stride: int) -> Tensor:
-    """Where references begin along a side: every stride pixels, and where the last patch begins.
+    """List where references begin along a side: every stride pixels, and where the last patch begins.
 
     >>> corners(12, patch=4, stride=3)
     tensor([0, 3, 6, 8])
@@ -57,7 +57,7 @@ def corners(side: int, *, patch: int, stride: int) -> Tensor:
 
 
 def match(image: Tensor, *, patch: int, window: int, stride: int, count: int) -> Tensor:
-    """The positions of the patches most like each reference: `search` without the distances.
+    """Find the positions of the patches most like each reference: `search` without the distances.
 
     Shapes: image (N, C, H, W) -> (N, R, count).
 
@@ -95,7 +95,7 @@ def search(image: Tensor, *, patch: int, window: int, stride: int, count: int) -
 
 
 def fewest(height: int, width: int, *, patch: int, window: int) -> int:
-    """How many patches a reference finds in its window at least: what one in a corner of the image finds.
+    """Count the patches that a reference in a corner of the image finds in its window: no reference finds fewer.
 
     >>> fewest(256, 256, patch=8, window=39)
     400
@@ -160,7 +160,7 @@ def _stable(distance: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
 
 def patches(image: Tensor, *, patch: int) -> Tensor:
-    """All patches of an image, one row for each position.
+    """List all patches of an image, one row for each position.
 
     Shapes: image (N, C, H, W) -> (N, C, P, patch^2) with P = (H - patch + 1) (W - patch + 1).
     """
@@ -200,7 +200,7 @@ def assemble(table: Tensor, weight: Tensor, *, window: Tensor, size: Sequence[in
 
 
 def in_turn(index: Tensor, size: Tensor, width: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Groups of one size at a time, so many as ENTRIES allows: (which references, their positions (r, k)).
+    """Yield groups of one size at a time, so many as ENTRIES allows: (which references, their positions (r, k)).
 
     index (R, K) are positions, nearest first, size (R,) how many of them each group takes; width the entries of a row.
     """
@@ -210,7 +210,7 @@ def in_turn(index: Tensor, size: Tensor, width: int) -> Iterator[tuple[Tensor, T
 
 
 def power_of_two(size: Tensor) -> Tensor:
-    """The largest power of two that is not above: what a Haar transform takes.
+    """Return the largest power of two that is not above a number: the size of group that a Haar transform takes.
 
     >>> power_of_two(torch.tensor([1, 2, 3, 15, 16]))
     tensor([ 1,  2,  2,  8, 16])
@@ -222,7 +222,8 @@ def power_of_two(size: Tensor) -> Tensor:
 
 
 def haar(n: int) -> Tensor:
-    """The orthonormal Haar transform of n = 2^j values as a matrix: their mean, then differences of ever finer halves.
+    """Make the orthonormal Haar transform of n = 2^j values as a matrix: their mean, then differences of ever finer
+    halves.
 
     Shapes: (n, n) in float64; rows are what coefficients are inner products with.
 
@@ -240,7 +241,7 @@ def haar(n: int) -> Tensor:
 
 
 def dct(n: int) -> Tensor:
-    """The orthonormal cosine transform of n values as a matrix: row k is a cosine of k half periods.
+    """Make the orthonormal cosine transform of n values as a matrix: row k is a cosine of k half periods.
 
     T[k, x] = sqrt(2 / n) cos(pi k (2 x + 1) / (2 n)), the row k = 0 divided by sqrt(2). Shapes: (n, n) in float64.
 
@@ -254,7 +255,7 @@ def dct(n: int) -> Tensor:
 
 
 def bior15(n: int) -> Tensor:
-    """The biorthogonal 1.5 wavelet transform of n = 2^j values, periodic, on all levels, as a matrix.
+    """Make the biorthogonal 1.5 wavelet transform of n = 2^j values, periodic, on all levels, as a matrix.
 
     Details are differences of two neighbours, as Haar's; the smooth part is a mean over ten values, so that the
     synthesis is Haar's and the analysis smoother. Rows are scaled to length 1: noise of level sigma has level sigma in
@@ -287,7 +288,8 @@ def _every_second(taps: Tensor, n: int, *, before: int) -> Tensor:
 
 
 def on_patches(transform: Callable[[int], Tensor], patch: int, *, like: Tensor) -> tuple[Tensor, Tensor]:
-    """A transform along both sides of a patch, and its inverse, as matrices for rows of a table: t @ forward.
+    """Make the matrices that apply a transform along both sides of a patch, and its inverse, to rows of a table: t @
+    forward.
 
     Shapes: two matrices (patch^2, patch^2) of the type and place of `like`.
     """

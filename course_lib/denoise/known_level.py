@@ -41,7 +41,7 @@ def uniform_levels(y: Tensor, *, sigma: Sigma, generator: torch.Generator) -> Te
 
 
 def loss(estimate: Tensor, y: Tensor) -> Tensor:
-    """Half the mean squared error: equation 5 of FFDNet's paper, divided by the pixels of an image.
+    """Compute half the mean squared error: equation 5 of FFDNet's paper, divided by the pixels of an image.
 
     Shapes: both (N, C, H, W); returns a scalar.
 
@@ -53,7 +53,7 @@ def loss(estimate: Tensor, y: Tensor) -> Tensor:
 
 
 def step(model: nn.Module, batch: tuple[Tensor, Tensor, Tensor], progress: Progress) -> Tensor:
-    """The training step: the network is given the level that the noise was made with."""
+    """Compute the loss of a training step in which the network is given the level that the noise was made with."""
     z, level, y = batch
     return loss(model(z, sigma=level), y)
 

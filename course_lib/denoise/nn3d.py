@@ -81,7 +81,8 @@ class NN3D:
 
     @torch.no_grad()
     def rounds(self, z: Tensor, *, sigma: float | Tensor | None = None) -> list[Round]:
-        """All iterations, each with what went in and what came out: the last one's estimate is the result."""
+        """Run all iterations and return each with what went in and what came out: the last one's estimate is the
+        result."""
         arguments.image_batch(z)
         level = one_level(sigma, method="NN3D")
         if self.stride > self.patch:
@@ -104,7 +105,7 @@ class NN3D:
 
 
 def schedule(k: int, *, sigma: float, strength: float = 0.25) -> tuple[float, float]:
-    """lambda_k = 1/k, how much of the noisy image iteration k gets, and tau_k, how strongly its filter shrinks.
+    """Compute lambda_k = 1/k, the weight of the noisy image in iteration k, and tau_k, how strongly its filter shrinks.
 
     >>> schedule(2, sigma=0.4)
     (0.5, 0.05)
@@ -114,7 +115,7 @@ def schedule(k: int, *, sigma: float, strength: float = 0.25) -> tuple[float, fl
 
 
 def similar(image: Tensor, *, patch: int, count: int, window: int, stride: int) -> Tensor:
-    """For every reference patch the positions of those most like it, as many as a Haar transform takes.
+    """Find for every reference patch the positions of those most like it, as many as a Haar transform takes.
 
     Shapes: image (N, C, H, W) -> (N, R, K), K the largest power of two up to count that the image has room for.
 
@@ -154,7 +155,8 @@ def filter_groups(image: Tensor, matches: Tensor, *, patch: int, tau: float) -> 
 
 
 def shrink_along(stacks: Tensor, *, tau: float) -> tuple[Tensor, Tensor]:
-    """Haar along the group, Gamma(q) = q^3 / (q^2 + tau^2), and back; also what each group counts for.
+    """Transform each group by Haar, apply Gamma(q) = q^3 / (q^2 + tau^2), and transform back; return each group's
+    weight, too.
 
     What all patches of a group share becomes one large coefficient, which stays; what only one of them has is spread
     over small ones, which go. The weight is at most that of a group of which one coefficient is left.

@@ -51,7 +51,8 @@ ACTIVATIONS: Mapping[str, tuple[Callable[[Tensor], Tensor], Callable[[Tensor], T
 
 
 def by_arithmetic(layers: Iterable[tuple[int, int, int]]) -> int:
-    """Each layer lets an output see (k - 1) d steps further, and a step is as long as all strides before it.
+    """Compute the side of a receptive field: a layer adds (k - 1) d steps, and a step is as long as all strides before
+    it.
 
     r = 1 + sum_l (k_l - 1) d_l prod_{m<l} s_m, for layers (kernel k, dilation d, stride s), first layer first.
 
@@ -68,7 +69,7 @@ def by_arithmetic(layers: Iterable[tuple[int, int, int]]) -> int:
 
 
 def theoretical_field(network: Callable[..., Tensor], *, channels: int = 1, **told: Any) -> int:
-    """The side of the square of input pixels that an output pixel can depend on, whatever the weights.
+    """Find the side of the square of input pixels that an output pixel can depend on, whatever the weights.
 
     Any network whose operations `sight` knows: strides, dilations, unshuffling, branches. Where outputs see squares of
     several sizes (after a transposed convolution, say), the largest. told: further arguments, such as FFDNet's sigma.
@@ -107,12 +108,12 @@ def _extent(row: Tensor) -> int:
 
 
 def constant(weight: Tensor, generator: torch.Generator) -> None:
-    """All weights alike and positive, with sum one: the "uniform" networks of the paper."""
+    """Fill a kernel with equal positive weights of sum one: the "uniform" networks of the paper."""
     nn.init.constant_(weight, 1 / weight[0].numel())
 
 
 def diffused(weight: Tensor, generator: torch.Generator, *, strength: float = 0.8) -> None:
-    """Random weights, smaller in the middle of the kernel and larger outside; the variance of the layer is kept.
+    """Fill a kernel with random weights, smaller in its middle and larger outside; the variance of the layer is kept.
 
     w(m) <- w(m) sqrt(1 - s + s |m|^2 / mean |m|^2), m the offset from the middle, s the strength, after He's start.
 
@@ -132,7 +133,7 @@ def diffused(weight: Tensor, generator: torch.Generator, *, strength: float = 0.
 
 
 def profile(kernel: int, *, strength: float) -> Tensor:
-    """The factors of the diffused start (kernel, kernel): their squares have mean one.
+    """Compute the factors of the diffused start (kernel, kernel): their squares have mean one.
 
     >>> profile(3, strength=1.0).square()
     tensor([[1.5000, 0.7500, 1.5000],
@@ -216,7 +217,7 @@ class Residual(nn.Module):
 
 
 def input_gradients(network: Callable[..., Tensor], z: Tensor, *, output: int | None = None, **told: Any) -> Tensor:
-    """Propagate an impulse at the centre of the output back to the input: what a small change of each pixel does there.
+    """Propagate an impulse at the centre of the output back to the input: how the output changes with each pixel.
 
     g = d f(z)(centre) / d z, for each image of the batch; the centre is pixel (H // 2, W // 2) of the output. output:
     the channel of the output; None adds all channels. Works for every network, in whatever mode it is in.
@@ -237,7 +238,7 @@ def input_gradients(network: Callable[..., Tensor], z: Tensor, *, output: int | 
 
 @torch.no_grad()
 def many_gradients(networks: Sequence[Stack], z: Tensor) -> Tensor:
-    """The gradients of many networks, one image each, at once: exact, and many times faster than one by one.
+    """Compute the gradients of many networks, one image each, at once: exact, and many times faster than one by one.
 
     Only what the centre depends on is computed. Forward, the image is cut to the theoretical field and convolved
     without padding, so that it shrinks to one pixel, and the slopes of the activations are kept. Back, the impulse
@@ -284,7 +285,7 @@ def many_gradients(networks: Sequence[Stack], z: Tensor) -> Tensor:
 @torch.no_grad()
 def impulse_response(network: Callable[..., Tensor], z: Tensor, *, at: tuple[int, int], height: float = 1e-3,
                      **told: Any) -> Tensor:
-    """Forward instead of back: change one pixel of the input a little, and see where the output changes.
+    """Change one pixel of the input a little, and measure where the output changes: forward instead of back.
 
     (f(z + h delta_at) - f(z)) / h, in all channels of the input at once. Shapes: z (N, C, H, W) -> that of f(z).
 
@@ -300,7 +301,8 @@ def impulse_response(network: Callable[..., Tensor], z: Tensor, *, at: tuple[int
 
 
 def energy(gradients: Tensor) -> Tensor:
-    """The effective field: where the energy of the gradients lies, each image or network counting alike.
+    """Compute the effective field: the mean energy of the gradients at each pixel, each image or network counting
+    alike.
 
     e(p) = mean_n [ sum_c g_n(c, p)^2 / sum_q sum_c g_n(c, q)^2 ]. Sums to one. Gradients that are zero do not count.
 
@@ -319,7 +321,8 @@ def energy(gradients: Tensor) -> Tensor:
 
 
 def width(field: Tensor) -> float:
-    """The standard deviation of a map along an axis, in pixels: the mean over both axes, around the map's own middle.
+    """Compute the standard deviation of a map along an axis, in pixels: the mean over both axes, around the map's own
+    middle.
 
     >>> width(torch.tensor([[0.25, 0.0, 0.25], [0.0, 0.0, 0.0], [0.25, 0.0, 0.25]]))
     1.0
@@ -334,7 +337,7 @@ def width(field: Tensor) -> float:
 
 
 def diameter(field: Tensor, *, threshold: float = THRESHOLD) -> float:
-    """The diameter of a disc with as many pixels as the map has above a share of its peak.
+    """Compute the diameter of a disc with as many pixels as the map has above a share of its peak.
 
     >>> round(diameter(gaussian(5.0, size=65)) / 5.0, 1)
     5.0
@@ -343,7 +346,7 @@ def diameter(field: Tensor, *, threshold: float = THRESHOLD) -> float:
 
 
 def square(field: Tensor, *, share: float = 0.95) -> int:
-    """The side of the smallest square around the centre pixel that holds so much of the map.
+    """Find the side of the smallest square around the centre pixel that holds a share of the map.
 
     >>> square(gaussian(5.0, size=65), share=0.95)
     23
@@ -357,7 +360,7 @@ def square(field: Tensor, *, share: float = 0.95) -> int:
 
 
 def gaussian(std: float, *, size: int) -> Tensor:
-    """A Gaussian around the centre pixel, integrated over the pixels of a size x size map; it sums to nearly one.
+    """Make a Gaussian around the centre pixel, integrated over the pixels of a size x size map; it sums to nearly one.
 
     >>> round(width(gaussian(3.0, size=41)) ** 2 - 1 / 12, 2)
     9.0
@@ -368,7 +371,8 @@ def gaussian(std: float, *, size: int) -> Tensor:
 
 
 def misfit(field: Tensor) -> float:
-    """How far a map is from a Gaussian of its own spread, seen along an axis: the share that would have to move.
+    """Measure how far a map is from a Gaussian of its own spread, seen along an axis: the share that would have to
+    move.
 
     Half the sum of |p - q| over the positions of an axis, the mean of both axes; between 0 and 1.
 

@@ -46,7 +46,7 @@ class Reach(NamedTuple):
 
 
 def reach(network: Callable[..., Tensor], *, size: int, channels: int = 1, **told: Any) -> Reach:
-    """Which rows and columns of an input of size x size pixels each position of the output depends on.
+    """Find which rows and columns of an input of size x size pixels each position of the output depends on.
 
     told: further arguments of the network, such as FFDNet's sigma. The network is run once, in eval mode, on zeros.
 

@@ -28,7 +28,7 @@ from course_lib.profiles import Budget
 
 
 def network(*, depth: int = 5, width: int = 32, channels: int = 1, seed: int = 0) -> DnCNN:
-    """A stack of convolutions and ReLUs that paints the estimate itself.
+    """Build a stack of convolutions and ReLUs that paints the estimate itself.
 
     >>> network().receptive_field
     11
@@ -37,7 +37,7 @@ def network(*, depth: int = 5, width: int = 32, channels: int = 1, seed: int = 0
 
 
 def step(model: nn.Module, batch: tuple[Tensor, Tensor], progress: Progress) -> Tensor:
-    """The mean squared error of the estimate: the loss of any regression with known answers."""
+    """Compute the mean squared error of the estimate: the loss of any regression with known answers."""
     z, y = batch
     return (model(z).float() - y).square().mean()
 

@@ -117,7 +117,8 @@ def low_rank(table: Tensor, index: Tensor, *, sigma: Tensor, strength: float) ->
 
 
 def shrink(s: Tensor, strength: float | Tensor, *, eps: float = 1e-8) -> Tensor:
-    """Singular values minus a weight that falls with what is left: x = s - C / (x + eps), or 0 where that has no root.
+    """Subtract from each singular value a weight that falls with what is left: x = s - C / (x + eps), or 0 without a
+    root.
 
     x = ((s - eps) + sqrt((s + eps)^2 - 4 C)) / 2, the larger root of a quadratic equation, where (s + eps)^2 > 4 C.
     Shapes: s of any shape, not negative, C = `strength` broadcasts to it. Source: Gu et al. 2014.
