@@ -18,7 +18,7 @@ class UnknownName(ValueError):
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
-    """The nearest known word as a question, or nothing.
+    """Suggest the nearest known word as a question; an empty text where none is near.
 
     >>> suggest("dncn", ["dncnn", "ffdnet"])
     "did you mean 'dncnn'?"

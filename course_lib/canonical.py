@@ -92,24 +92,24 @@ class Code:
 
     @classmethod
     def of_text(cls, source: str, *, name: str = "text") -> Code:
-        """The code of one module that is given as text."""
+        """Read the code of one module from a text."""
         code = cls([])
         code.modules[name] = Module(name, False, ast.parse(source))
         return code
 
     def module(self, name: str) -> Module | None:
-        """A module of the course by its full name, or None where there is none of this name."""
+        """Find a module of the course by its full name; None where there is none of this name."""
         if name not in self.modules:
             self.modules[name] = self._read(name)
         return self.modules[name]
 
     def statements(self, definition: Definition) -> list[tuple[tuple[ast.expr, ...], ast.stmt]]:
-        """The statements that make a definition, each with the conditions around it."""
+        """Return the statements that make a definition, each with the conditions around it."""
         module = self.module(definition.module)
         return module.names.defined.get(definition.name, []) if module else []
 
     def words(self, definition: Definition) -> list[Word]:
-        """The canonical form of a definition, with the definitions that it mentions among its words."""
+        """Return the canonical form of a definition, with the definitions that it mentions among its words."""
         if definition not in self._words:
             module = self.module(definition.module)
             assert module is not None, definition
@@ -125,11 +125,11 @@ class Code:
         return self._words[definition]
 
     def mentioned(self, definition: Definition) -> list[Definition]:
-        """The definitions that one mentions and that could change what it does."""
+        """Return the definitions that one mentions and that could change what it does."""
         return [word for word in self.words(definition) if isinstance(word, Definition) and not word.inert]
 
     def closure(self, roots: Iterable[Definition]) -> set[Definition]:
-        """The definitions that some others reach, these included."""
+        """Find all definitions that some others reach, these included."""
         found: set[Definition] = set()
         waiting = list(roots)
         while waiting:
@@ -139,7 +139,7 @@ class Code:
         return found
 
     def digest(self, definition: Definition) -> str:
-        """The hash of a definition and of everything that it reaches."""
+        """Hash a definition and everything that it reaches."""
         if definition not in self._digests:
             for group in _circles(definition, self.mentioned, self._digests):
                 self._hash(group)
@@ -160,7 +160,7 @@ class Code:
     # What names stand for ----------------------------------------------------------------------------------------
 
     def resolver(self, module: Module) -> Resolve:
-        """What a name stands for in a module, None for a name that Python brings itself."""
+        """Make the function that says what a name stands for in a module, None for a name that Python brings itself."""
         def resolve(name: str) -> Target | None:
             if name in module.names.defined:
                 return Definition(module.name, name)
@@ -169,7 +169,7 @@ class Code:
         return resolve
 
     def find(self, module: str, name: str | None = None) -> Target:
-        """What `import module` or `from module import name` brings, followed to where it is defined."""
+        """Follow `import module` or `from module import name` to where the name is defined."""
         if module.partition(".")[0] != PACKAGE and self.module(module) is None:
             return f"{module}.{name}" if name else module
         found = self.module(module)
@@ -178,7 +178,7 @@ class Code:
         return found if name is None else self.attribute(found, name)
 
     def attribute(self, module: Module, name: str) -> Target:
-        """What `module.name` stands for: a definition, what the module imported, or a module below it."""
+        """Find what `module.name` stands for: a definition, what the module imported, or a module below it."""
         its_own = module.names.imported.get(name) == (module.name, name)       # a package imports what lies below it
         if not its_own and (target := self.resolver(module)(name)) is not None:
             return target
@@ -246,7 +246,8 @@ def _changed(statement: ast.stmt) -> set[str]:
 
 
 def imports(statement: ast.Import | ast.ImportFrom, module: str, is_package: bool) -> dict[str, tuple[str, str | None]]:
-    """What the names of an import statement stand for: the module, and the name in it or None for the module itself."""
+    """Return what the names of an import statement stand for: the module, and the name in it or None for the module
+    itself."""
     if isinstance(statement, ast.Import):
         return {alias.asname or alias.name.partition(".")[0]:
                 (alias.name if alias.asname else alias.name.partition(".")[0], None) for alias in statement.names}
@@ -267,7 +268,7 @@ COMPREHENSIONS = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
 
 def bound(body: Iterable[ast.AST]) -> set[str]:
-    """The names that statements bind in their own scope, imports left out, `global` and `nonlocal` respected."""
+    """Return the names that statements bind in their own scope, imports left out, `global` and `nonlocal` respected."""
     found: set[str] = set()
     elsewhere: set[str] = set()
     waiting = [(node, False) for node in body]
@@ -322,12 +323,12 @@ class Writer:
         self.subject = ""               # the name that is being defined
 
     def definition(self, name: str, statement: ast.stmt, conditions: Sequence[ast.expr] = ()) -> list[Word]:
-        """The words of a top-level statement as the definition of one name, which itself is left out."""
+        """Write a top-level statement as the definition of one name, which itself is left out."""
         self.subject, self.variables = name, 0
         return [*self._all("conditions", conditions), *self.node(statement)]
 
     def node(self, node: ast.AST) -> list[Word]:
-        """The words of any node."""
+        """Write any node as words."""
         special = getattr(self, f"_{type(node).__name__}", None)
         return list(special(node)) if special else self._plain(node)
 
@@ -573,7 +574,7 @@ def _circles(root: Definition, mentioned: Callable[[Definition], list[Definition
 
 
 def renamed(word: Word, names: Mapping[str, str]) -> Word:
-    """A word with another name for a parameter, an attribute or a keyword, or another text for a whole string.
+    """Rename the parameter, attribute or keyword in a word, or the whole string that it holds.
 
     >>> renamed("parameter watch", {"watch": "validate"}), renamed("local 3", {"3": "4"})
     ('parameter validate', 'local 3')
@@ -583,7 +584,7 @@ def renamed(word: Word, names: Mapping[str, str]) -> Word:
 
 
 def hashed(words: Iterable[str]) -> str:
-    """Sixteen hexadecimal digits that are equal when the words are.
+    """Hash words to sixteen hexadecimal digits, which are equal when the words are.
 
     >>> hashed(["a", "b"]), hashed(["ab"])
     ('59b271ae1bbcb1d3', 'fb8e20fc2e4c3f24')

@@ -36,7 +36,7 @@ class Resumable:
     rank: int
 
     def state_dict(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """The tensors by name, and what is no tensor."""
+        """Return the tensors of the training by name, and its numbers."""
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
         tensors |= {f"average.{name}": value for name, value in (self.average or {}).items()}
         tensors |= {f"best.{name}": value for name, value in (self.best or {}).items()}
@@ -54,7 +54,7 @@ class Resumable:
         return {name: value.detach().contiguous().cpu() for name, value in tensors.items()}, numbers
 
     def load_state_dict(self, tensors: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> None:
-        """Continue where another training of the same arguments was."""
+        """Put the training into the state of another one that had the same arguments."""
         def part(prefix: str) -> dict[str, Tensor]:
             return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 

@@ -22,7 +22,7 @@ class Denoiser(Protocol):
 
 @torch.inference_mode()
 def score(denoiser: Denoiser, pairs: Iterable[tuple[Tensor, Tensor]], *, sigma: float | None = None) -> Tensor:
-    """PSNR of each image of an iterable of pairs (z, y), each (1, C, H, W): the mean of it is what tables show.
+    """Compute the PSNR of each of some pairs (z, y), each (1, C, H, W): the mean of it is what tables show.
 
     A network is scored where its weights are; the pairs may wait elsewhere.
 

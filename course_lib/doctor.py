@@ -170,7 +170,8 @@ def record(lecture: Lecture, profile: str, seconds: float, speed: Bench, root: P
 
 
 def predict(lecture: Lecture, profile: str, speed: Bench | None, root: Path) -> Minutes:
-    """The minutes of a lecture here: the recorded ones, times how much slower a training step is here than there."""
+    """Predict the minutes of a lecture here: the recorded ones, times how much slower a training step is here than
+    there."""
     known = _recorded(_record_path(lecture, root))
     here_key = profile if speed is None or speed.device == "cpu" else f"{profile}@{speed.device}"
     entry = known.get(here_key) or known.get(profile)
@@ -336,7 +337,8 @@ def _data() -> Iterator[Finding]:
 
 
 def free_memory() -> int | None:
-    """Bytes that a new program can use: what the kernel says is available, within the limit of the container."""
+    """Return how many bytes a new program can use: what the kernel says is available, within the limit of the
+    container."""
     free = None
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()

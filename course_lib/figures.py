@@ -222,7 +222,7 @@ def table(
     best: str | Mapping[str, str] | None = None,
     note: Note | Sequence[Note] = (),
 ) -> Table:
-    """Numbers side by side, measured ones and the paper's, each known for what it is.
+    """Show numbers side by side, measured ones and the paper's, each marked as such.
 
     `rows` is {row: {column: value}}; a missing value is shown as a dash. `paper` names the rows or columns that come
     from the paper; a single value is marked with `Paper(28.3)`. `best` is "max" or "min" (or {column: ...}): the best
@@ -284,7 +284,7 @@ def images(
     signed: Collection[str] = (),
     unit: str = "intensity",
 ) -> Picture:
-    """Pictures side by side, each under its title; with a reference, each with its PSNR.
+    """Show pictures side by side, each under its title; with a reference, each with its PSNR.
 
     `pictures` are (C, H, W) or (1, C, H, W) in [0, 1], by title, or without titles as a sequence or a batch; values
     outside are clipped for showing; PSNR is that of `quality`. `zoom` is (top, left, size): that square is marked and
@@ -361,7 +361,7 @@ def history(
     log: bool | None = None,
     labels: Mapping[str, str] | None = None,
 ) -> Picture:
-    """How a training went: each loss term against the step, and beside it each validation metric.
+    """Plot how a training went: each loss term against the step, and beside it each validation metric.
 
     Takes one `fit.History` or several by name. The pale line is what was measured, the strong one its running mean.
     `log` chooses the scale of the losses (by default where they span a factor of 20); `labels` renames terms and
@@ -446,7 +446,7 @@ def lines(
     log: str = "",
     note: Note | Sequence[Note] = (),
 ) -> Picture:
-    """Curves over one axis, with a band where a curve was measured several times, and the paper's points hollow.
+    """Plot curves over one axis, with a band where a curve was measured several times, and the paper's points hollow.
 
     A curve is a sequence as long as `x`, or (mean, low, high) of such sequences; None or NaN leaves a gap. `paper`
     gives the paper's points {label: {x: y}}; under a curve's label they take its colour. `mark` draws labelled vertical
@@ -559,7 +559,7 @@ def bars(
     digits: int = 2,
     note: Note | Sequence[Note] = (),
 ) -> Picture:
-    """Named quantities as horizontal bars with their numbers; the paper's are hollow and say so.
+    """Plot named quantities as horizontal bars with their numbers; the paper's are hollow and say so.
 
     `values` is {name: value}, or {group: {name: value}} for groups that compare the same names. `paper` lists the names
     that are the paper's. Bars start at `base`; where that is not zero the axis says so, since lengths then do not
@@ -648,7 +648,7 @@ def bars(
 
 
 def scored(pictures: Mapping[str, Tensor], *, reference: Tensor) -> dict[str, Tensor]:
-    """Pictures for a player, clipped to [0, 1], with their PSNR in the titles.
+    """Clip pictures for a player to [0, 1], and put their PSNR in the titles.
 
     `pictures` and `reference` are (1, C, H, W).
 
@@ -663,7 +663,7 @@ def scored(pictures: Mapping[str, Tensor], *, reference: Tensor) -> dict[str, Te
 
 
 def panel(draw: Callable[[Axes], None], size: tuple[float, float], *, dpi: int) -> Tensor:
-    """A small plot as a picture (3, H, W) for a player; `draw` gets its axes, `size` is in inches."""
+    """Draw a small plot as a picture (3, H, W) for a player; `draw` gets its axes, `size` is in inches."""
     import numpy
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -678,7 +678,7 @@ def panel(draw: Callable[[Axes], None], size: tuple[float, float], *, dpi: int) 
 
 
 def framed(picture: Tensor, *, top: int, left: int, size: int, colour: tuple[float, float, float]) -> Tensor:
-    """The picture in colour with a frame around a square, one pixel wide.
+    """Draw a frame around a square of a picture, one pixel wide, in colour.
 
     `picture` is (..., C, H, W) with C = 1 or 3; returns (..., 3, H, W).
     """
@@ -691,7 +691,7 @@ def framed(picture: Tensor, *, top: int, left: int, size: int, colour: tuple[flo
 
 
 def code(*objects: Any) -> Any:
-    """The source code of functions, methods or classes of the library, one below the other, as a notebook shows it."""
+    """Show the source code of functions, methods or classes of the library, one below the other."""
     from IPython.display import Code
 
     return Code("\n".join(inspect.getsource(part) for part in objects), language="python")

@@ -173,7 +173,7 @@ class Run(checkpoints.Resumable):
                 self.stepper, device_ids=[self.device.index] if self.device.type == "cuda" else None)
 
     def advance(self) -> None:
-        """One step of the optimiser."""
+        """Take one step of the optimiser."""
         progress = Progress(self.done, self.budget.steps)
         batch = _slice(self.source(self.budget.batch, self.generator), self.rank, self.world)
         batch = _moved(batch, self.device)

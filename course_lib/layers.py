@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 
 def he_normal(weight: Tensor, generator: torch.Generator) -> None:
-    """Weights that keep the variance of a ReLU network constant over depth: N(0, 2 / fan_in). Source: He et al. 2015.
+    """Fill a kernel so that the variance stays constant over the depth of a ReLU network: N(0, 2 / fan_in). Source: He
+    et al. 2015.
 
     >>> w = torch.empty(64, 64, 3, 3)
     >>> he_normal(w, torch.Generator().manual_seed(0))

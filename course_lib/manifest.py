@@ -58,7 +58,7 @@ class Course:
 
 
 def find_root(start: Path | None = None) -> Path:
-    """The folder that holds course.toml: `COURSE_ROOT`, else upwards from here, else beside the package."""
+    """Find the folder that holds course.toml: `COURSE_ROOT`, else upwards from here, else beside the package."""
     if named := os.environ.get("COURSE_ROOT"):
         return _holding(Path(named), f"COURSE_ROOT is {named}, but there is no {FILE} in it.")
     here = (start or Path.cwd()).resolve()

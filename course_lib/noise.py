@@ -61,7 +61,7 @@ class Gaussian:
         return y + level * torch.randn(y.shape, generator=generator, device=y.device, dtype=y.dtype)
 
     def draw(self, y: Tensor, *, generator: torch.Generator) -> Tensor | float:
-        """The noise levels of a batch, broadcastable to (N, C, H, W)."""
+        """Sample the noise levels of a batch, broadcastable to (N, C, H, W)."""
         if isinstance(self.sigma, tuple):
             low, high = self.sigma
             share = torch.rand(y.shape[0], 1, 1, 1, generator=generator, device=y.device, dtype=y.dtype)
@@ -69,7 +69,7 @@ class Gaussian:
         return self.sigma.to(y) if isinstance(self.sigma, Tensor) else self.sigma
 
     def variance(self, y: Tensor) -> Tensor:
-        """Variance of eta at each pixel of y (N, C, H, W); for a range, averaged over the levels."""
+        """Compute the variance of eta at each pixel of y (N, C, H, W); for a range, averaged over the levels."""
         if isinstance(self.sigma, tuple):
             low, high = self.sigma
             return torch.full_like(y, (low * low + low * high + high * high) / 3)
@@ -102,7 +102,7 @@ class Poisson:
         return _counted(y, peak, generator) / peak
 
     def variance(self, y: Tensor) -> Tensor:
-        """Variance of eta at each pixel of y (N, C, H, W)."""
+        """Compute the variance of eta at each pixel of y (N, C, H, W)."""
         return y / _like(self.peak, y)
 
 
@@ -132,7 +132,7 @@ class PoissonGaussian:
         return gain * counts + sigma * torch.randn(y.shape, generator=generator, device=y.device, dtype=y.dtype)
 
     def variance(self, y: Tensor) -> Tensor:
-        """Variance of eta at each pixel of y (N, C, H, W)."""
+        """Compute the variance of eta at each pixel of y (N, C, H, W)."""
         return _like(self.gain, y) * y + _like(self.sigma, y) ** 2
 
 
@@ -169,12 +169,12 @@ class Correlated:
         return y + _like(self.sigma, y) * convolve(white, self.kernel / torch.linalg.vector_norm(self.kernel))
 
     def variance(self, y: Tensor) -> Tensor:
-        """Variance of eta at each pixel of y (N, C, H, W)."""
+        """Compute the variance of eta at each pixel of y (N, C, H, W)."""
         return (_like(self.sigma, y) ** 2).expand_as(y)
 
     def autocorrelation(self) -> Tensor:
-        """Correlation of eta with itself d pixels away: r(d) = sum_q k(q) k(q + d) / |k|^2, (2h - 1, 2w - 1), d = 0
-        in the middle."""
+        """Compute the correlation of eta with itself d pixels away: r(d) = sum_q k(q) k(q + d) / |k|^2, (2h - 1, 2w -
+        1), d = 0 in the middle."""
         h, w = self.kernel.shape
         padded = torch.nn.functional.pad(self.kernel, (w - 1, w - 1, h - 1, h - 1))[None, None]
         return convolve(padded, self.kernel.flip(0, 1))[0, 0] / (self.kernel**2).sum()
@@ -203,12 +203,12 @@ class Impulse:
         return torch.where(chance < share, (chance < share / 2).to(y), y)
 
     def mean(self, y: Tensor) -> Tensor:
-        """E[z] at each pixel of y (N, C, H, W)."""
+        """Compute E[z] at each pixel of y (N, C, H, W)."""
         share = _like(self.share, y)
         return (1 - share) * y + share / 2
 
     def variance(self, y: Tensor) -> Tensor:
-        """Variance of eta at each pixel of y (N, C, H, W): that of z."""
+        """Compute the variance of eta at each pixel of y (N, C, H, W): that of z."""
         share = _like(self.share, y)
         return (1 - share) * y**2 + share / 2 - self.mean(y) ** 2
 
@@ -235,11 +235,11 @@ class Bernoulli:
         return y * (chance < _like(self.keep, y))
 
     def mean(self, y: Tensor) -> Tensor:
-        """E[z] at each pixel of y (N, C, H, W)."""
+        """Compute E[z] at each pixel of y (N, C, H, W)."""
         return _like(self.keep, y) * y
 
     def variance(self, y: Tensor) -> Tensor:
-        """Variance of eta at each pixel of y (N, C, H, W): that of z."""
+        """Compute the variance of eta at each pixel of y (N, C, H, W): that of z."""
         keep = _like(self.keep, y)
         return keep * (1 - keep) * y**2
 
@@ -323,13 +323,13 @@ class Camera:
         return picture if self.quality is None else jpeg(picture, quality=self.quality)
 
     def linear(self, y: Tensor, *, generator: torch.Generator) -> Tensor:
-        """The noisy light L + n, before anything is interpolated, clipped or stored."""
+        """Compute the noisy light L + n, before anything is interpolated, clipped or stored."""
         light = _light(y) ** self.gamma
         white = torch.randn(y.shape, generator=generator, device=y.device, dtype=y.dtype)
         return light + self.variance(y).sqrt() * white
 
     def variance(self, y: Tensor) -> Tensor:
-        """Variance of n, the noise in linear light, at each pixel of y (N, C, H, W); what follows has no simple law."""
+        """Compute the variance of n, the noise in linear light, at each pixel of y (N, C, H, W)."""
         return _like(self.signal, y) * y**self.gamma + (_like(self.read, y) ** 2).expand_as(y)
 
 
@@ -357,11 +357,11 @@ class LowLight:
         return self._sensor(self.exposure * y, generator=generator)
 
     def mean(self, y: Tensor) -> Tensor:
-        """E[z] at each pixel of y (N, C, H, W)."""
+        """Compute E[z] at each pixel of y (N, C, H, W)."""
         return self.exposure * y
 
     def variance(self, y: Tensor) -> Tensor:
-        """Variance of z at each pixel of y (N, C, H, W)."""
+        """Compute the variance of z at each pixel of y (N, C, H, W)."""
         return self._sensor.variance(self.exposure * y)
 
     @property
@@ -407,7 +407,7 @@ class Rain:
         return y + torch.cat(streaks)
 
     def kernel(self, angle: float) -> Tensor:
-        """One streak of brightness one in the middle of (length + 4, length + 4) pixels; its sum is 2 length."""
+        """Draw one streak of brightness one in the middle of (length + 4, length + 4) pixels; its sum is 2 length."""
         side = self.length + 4
         offset = torch.arange(side, dtype=torch.float32) - (side - 1) / 2
         down, right = offset[:, None], offset[None, :]
@@ -418,11 +418,11 @@ class Rain:
         return line * (2 * self.length / line.sum())
 
     def mean(self, y: Tensor) -> Tensor:
-        """E[z] at each pixel of y (N, C, H, W)."""
+        """Compute E[z] at each pixel of y (N, C, H, W)."""
         return y + 0.75 * self.strength * self.density * 2 * self.length
 
     def variance(self, y: Tensor) -> Tensor:
-        """Variance of eta at each pixel of y (N, C, H, W); for a range of angles, averaged over them."""
+        """Compute the variance of eta at each pixel of y (N, C, H, W); for a range of angles, averaged over them."""
         # a brightness uniform in [1/2, 1] has mean 3/4 and mean square 7/12
         of_drop = self.strength**2 * (self.density * 7 / 12 - (0.75 * self.density) ** 2)
         low, high = self._angles

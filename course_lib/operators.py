@@ -59,7 +59,7 @@ def convolve(y: Tensor, kernel: Tensor) -> Tensor:
 
 
 def mosaic(y: Tensor) -> Tensor:
-    """What a sensor behind a Bayer filter sees: one colour at each pixel, red green over green blue.
+    """Keep one colour at each pixel, as a sensor behind a Bayer filter does: red green over green blue.
 
     Shapes: y (N, 3, H, W) -> (N, 1, H, W).
 
@@ -93,7 +93,7 @@ def demosaic(z: Tensor) -> Tensor:
 
 
 def jpeg(y: Tensor, *, quality: int) -> Tensor:
-    """What is left of images after they were stored as JPEG: 8 x 8 blocks with coarse frequencies.
+    """Store images as JPEG and read them again: 8 x 8 blocks with coarse frequencies.
 
     Not linear, and 8-bit by nature: it clips to [0, 1] and rounds. quality from 1 to 100. Shapes: (N, C, H, W) -> the
     same, gray or colour.

@@ -37,7 +37,7 @@ class Budget:
 
 
 def current() -> Profile:
-    """The profile in force: that of a `with using(...)` block, else `COURSE_PROFILE`, else lecture."""
+    """Return the profile in force: that of a `with using(...)` block, else `COURSE_PROFILE`, else lecture."""
     return _forced.get() or _known(os.environ.get("COURSE_PROFILE") or "lecture")
 
 
@@ -57,12 +57,12 @@ def using(profile: str) -> Iterator[None]:
 
 
 def choose(*, smoke: T, lecture: T, full: T) -> T:
-    """The value for the profile in force."""
+    """Return the value for the profile in force."""
     return {"smoke": smoke, "lecture": lecture, "full": full}[current()]
 
 
 def device() -> torch.device:
-    """Where to compute: `COURSE_DEVICE`, else the processor at smoke, else the accelerator if there is one."""
+    """Choose where to compute: `COURSE_DEVICE`, else the processor at smoke, else the accelerator if there is one."""
     import torch
 
     if named := os.environ.get("COURSE_DEVICE"):
@@ -75,7 +75,7 @@ def device() -> torch.device:
 
 
 def precision() -> torch.dtype:
-    """bfloat16 where the hardware multiplies it natively, else float32; at smoke always float32.
+    """Choose bfloat16 where the hardware multiplies it natively, else float32; at smoke always float32.
 
     `COURSE_PRECISION=fp32` or `bf16` overrides.
     """
@@ -90,7 +90,7 @@ def precision() -> torch.dtype:
 
 
 def start() -> None:
-    """What a lecture's setup cell calls: say which profile, device and precision are in force."""
+    """Begin a lecture: say which profile, device and precision are in force."""
     import torch
 
     import course_lib

@@ -25,7 +25,7 @@ from course_lib.canonical import PACKAGE
 
 
 def fingerprint(*objects: Callable | type, data: Sequence[str] = (), weights: Sequence[str] = ()) -> str:
-    """A hash of the code that a result depends on, of the named data sets and of the named trained weights.
+    """Hash the code that a result depends on, the named data sets and the named trained weights.
 
     The code is what the objects are and everything of the course that they reach, in canonical form (`canonical`): it
     is the same on every Python, and knows no words, no names of modules and no names of variables. So rewording or
@@ -38,7 +38,7 @@ def fingerprint(*objects: Callable | type, data: Sequence[str] = (), weights: Se
 
 
 def identity(value: object) -> str:
-    """A hash of a value as an argument: numbers, tensors, dataclasses, functions with what they close over.
+    """Hash a value as an argument: numbers, tensors, dataclasses, functions with what they close over.
 
     It is the same on every Python and does not depend on the device that tensors are on.
 
@@ -64,7 +64,7 @@ class Stamp:
 
 
 def stamp() -> Stamp:
-    """The stamp of a result made here and now."""
+    """Make the stamp of a result made here and now."""
     import torch
 
     from course_lib import profiles
@@ -78,7 +78,7 @@ def stamp() -> Stamp:
 
 
 def hardware() -> str:
-    """The processor, and the accelerator if there is one, in words."""
+    """Name the processor, and the accelerator if there is one."""
     import torch
 
     names = [_processor(), f"{os.cpu_count()} cores"]
@@ -98,14 +98,14 @@ def _code(folders: tuple[str, ...]) -> canonical.Code:
 
 
 def code() -> canonical.Code:
-    """The source of the course as it is installed here."""
+    """Return the source of the course as it is installed here."""
     import course_lib
 
     return _code(tuple(course_lib.__path__))
 
 
 def definition(value: Any) -> canonical.Definition | None:
-    """Where the course defines a function or a class at the top of a module; None for anything else."""
+    """Find where the course defines a function or a class at the top of a module; None for anything else."""
     if isinstance(value, types.MethodType):
         return None
     value = inspect.unwrap(value) if callable(value) else value

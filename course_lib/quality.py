@@ -13,7 +13,8 @@ from course_lib import arguments
 
 
 def psnr(estimate: Tensor, y: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio: the error's energy against the largest possible pixel, on a logarithmic scale.
+    """Compute the peak signal-to-noise ratio: the error's energy against the largest possible pixel, on a logarithmic
+    scale.
 
     PSNR = 10 log10(1 / mean((clip(y_hat) - y)^2)), one value for each image; computed in float64.
 
@@ -27,7 +28,7 @@ def psnr(estimate: Tensor, y: Tensor) -> Tensor:
 
 
 def ssim(estimate: Tensor, y: Tensor) -> Tensor:
-    """Structural similarity: local means, variances and covariance agree, on a scale up to 1.
+    """Compute the structural similarity: how well local means, variances and covariance agree, on a scale up to 1.
 
     SSIM = mean over pixels of (2 mu mu' + c1)(2 s_xy + c2) / ((mu^2 + mu'^2 + c1)(s_x + s_y + c2)), with Gaussian
     weights of sigma 1.5 (11 x 11), population covariance, c1 = 0.01^2, c2 = 0.03^2; the 5 border pixels, where the

@@ -10,7 +10,7 @@ import torch
 
 
 def generator(seed: int, *names: str, device: torch.device | str = "cpu") -> torch.Generator:
-    """A generator of its own for each purpose: the same seed with other names gives an independent stream.
+    """Make a generator for one purpose: the same seed with other names gives an independent stream.
 
     >>> a, b = generator(0, "noise"), generator(0, "crops")
     >>> bool(torch.equal(torch.rand(3, generator=a), torch.rand(3, generator=b)))

@@ -51,7 +51,7 @@ class Recipe:
         return () if self.pictures else ("photographs",)
 
     def fingerprint(self) -> str:
-        """The hash of all that the weights depend on: code, pictures, and what the recipe asks for."""
+        """Hash all that the weights depend on: code, pictures, and what the recipe asks for."""
         asked = (self.arguments, self.train_arguments, self.budget, self.seed, self.pictures, self.scored_at,
                  self.judge)
         return canonical.hashed([provenance.identity(asked), provenance.fingerprint(*self.uses, data=self.sets)])
@@ -67,7 +67,7 @@ class Recipe:
 
 
 def tells_people_apart(model: nn.Module) -> dict[str, float]:
-    """The equal error rate and the recall at 1 on 80 other drawn people."""
+    """Measure the equal error rate and the recall at 1 on 80 other drawn people."""
     others = people(80, first=160)
     f = embed(model, others.images)
     return {"people_eer": equal_error_rate(*pair_distances(f, others.labels)),
@@ -75,7 +75,8 @@ def tells_people_apart(model: nn.Module) -> dict[str, float]:
 
 
 def tells_shapes_apart(model: nn.Module) -> dict[str, float]:
-    """What both probes find in the features of 400 other pictures, with the labels of those that were trained on."""
+    """Measure what both probes find in the features of 400 other pictures, with the labels of those that were trained
+    on."""
     known, asked = shapes(120), shapes(50, seed=1)
     given = (embed(model, known.images), known.labels, embed(model, asked.images), asked.labels)
     return {"shapes_linear": linear_probe(*given), "shapes_nearest": knn_probe(*given)}

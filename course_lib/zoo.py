@@ -41,19 +41,20 @@ class Card:
 
 
 def names() -> list[str]:
-    """The names of all weights there are."""
+    """List the names of all weights there are."""
     return sorted(path.stem for path in FOLDER.glob("*.json"))
 
 
 def card(name: str) -> Card:
-    """The card of some weights."""
+    """Read the card of some weights."""
     arguments.one_of(name, names(), what="weights")
     content = json.loads((FOLDER / f"{name}.json").read_text())
     return Card(**{**content, "stamp": Stamp(**content["stamp"])})
 
 
 def load(cls: type[M], name: str, *, device: torch.device | str = "cpu") -> M:
-    """A trained network in eval mode; refuses another class than the card's, and weights that are not the card's."""
+    """Load a trained network in eval mode; refuses another class than the card's, and weights that are not the
+    card's."""
     from safetensors.torch import load_file
 
     about = card(name)

@@ -39,7 +39,7 @@ def check(problem: str, answer: object = NOT_ATTEMPTED) -> Verdict:
 
 
 def hint(problem: str, number: int | None = None) -> Hint:
-    """The next hint for a problem, each says more than the last; or the one of that number, from 1."""
+    """Show the next hint for a problem, each says more than the last; or the one of that number, from 1."""
     hints = stored.load(problem).hints
     if number is None:
         _hints_given[problem] = number = min(_hints_given[problem] + 1, len(hints))

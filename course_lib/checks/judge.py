@@ -25,7 +25,8 @@ MATCHES_WITHIN = 2.0   # tolerances; wrong answers lie 5 apart and 5 from the ri
 
 
 def judge(case: StoredCase, answer: Answer) -> Verdict:
-    """Correct if every expected array was observed, with its shape, finite, and within the tolerance."""
+    """Judge one answer: it is correct if every expected array is there, with its shape, finite, and within the
+    tolerance."""
     if isinstance(answer, Failure):
         outcome = NotAttempted if answer.kind == "not attempted" else Incorrect
         return outcome(answer.message, answer.place)
@@ -37,7 +38,7 @@ def judge(case: StoredCase, answer: Answer) -> Verdict:
 
 
 def diagnose(task: StoredProblem, answers: Sequence[Answer]) -> Verdict:
-    """One verdict over all cases: correct, a misconception that explains every answer, or the first difference."""
+    """Judge all cases together: correct, a misconception that explains every answer, or the first difference."""
     verdicts = [judge(case, answer) for case, answer in zip(task.cases, answers, strict=True)]
     wrong = [verdict for verdict in verdicts if not isinstance(verdict, Correct)]
     if not wrong:
@@ -53,7 +54,7 @@ def diagnose(task: StoredProblem, answers: Sequence[Answer]) -> Verdict:
 
 
 def distance(case: StoredCase, answer: Answer, other: Answer, names: Sequence[str] | None = None) -> float:
-    """How far two answers are apart, in tolerances of the case: up to 1 is the same, infinity is another kind.
+    """Measure how far two answers are apart, in tolerances of the case: up to 1 is the same, infinity is another kind.
 
     With `names`, only the arrays of these names are compared.
     """

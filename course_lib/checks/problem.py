@@ -61,7 +61,7 @@ class Variant:
     name: str = "practice"
 
     def numbers(self, seed: int, *names: str) -> np.random.RandomState:
-        """A stream of random numbers of this variant; numpy promises that RandomState never changes."""
+        """Make the stream of random numbers of this variant; numpy promises that RandomState never changes."""
         digest = hashlib.sha256(repr((self.name, seed, *names)).encode()).digest()
         return np.random.RandomState(int.from_bytes(digest[:4], "big"))
 

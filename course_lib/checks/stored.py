@@ -18,7 +18,7 @@ TYPES = ("bool", "int64", "float32", "float64")
 
 
 def known(folder: Path = FOLDER) -> list[str]:
-    """The identifiers of all stored problems."""
+    """Return the identifiers of all stored problems."""
     return sorted(path.name.removesuffix(".json") for path in folder.glob("*.json"))
 
 
@@ -29,12 +29,12 @@ def load(problem: str, folder: Path = FOLDER) -> StoredProblem:
 
 
 def text(problem: StoredProblem) -> str:
-    """A stored problem as the text of its file."""
+    """Write a stored problem as the text of its file."""
     return json.dumps(encode(problem), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def encode(problem: StoredProblem) -> dict[str, Any]:
-    """A stored problem as JSON values. What has an order is a list: the keys of a file are sorted."""
+    """Turn a stored problem into JSON values. What has an order is a list: the keys of a file are sorted."""
     return {
         "problem": problem.id, "entry": problem.entry, "goal": problem.goal, "points": problem.points,
         "probe": problem.probe, "hints": list(problem.hints), "messages": _pairs(problem.messages),
@@ -52,7 +52,7 @@ def encode(problem: StoredProblem) -> dict[str, Any]:
 
 
 def decode(content: Mapping[str, Any]) -> StoredProblem:
-    """The inverse of `encode`."""
+    """Turn JSON values into a stored problem: the inverse of `encode`."""
     cases = tuple(StoredCase(
         name=case["name"],
         inputs=_decode_arrays(case["inputs"]),

@@ -42,7 +42,7 @@ _MACHINERY = ("changes", "cite", "confirm", "criteria", "denoising", "ledger", "
 
 
 def discover() -> tuple[Claim, ...]:
-    """All claims of the course, method by method in alphabetical order."""
+    """Find all claims of the course, method by method in alphabetical order."""
     claims: list[Claim] = []
     for module in sorted(entry.name for entry in pkgutil.iter_modules(__path__)):
         if module not in _MACHINERY:
@@ -52,7 +52,8 @@ def discover() -> tuple[Claim, ...]:
 
 
 def select(claims: Sequence[Claim], names: Sequence[str]) -> tuple[Claim, ...]:
-    """The claims meant by these words: ids of claims, ids of experiments, or methods; all of them without a word."""
+    """Find the claims that are meant by some words: ids of claims, ids of experiments, or methods; without a word all
+    of them."""
     if not names:
         return tuple(claims)
     known: dict[str, list[Claim]] = {}

@@ -33,13 +33,14 @@ PLACES = ((148, 236), (128, 178))            # their left upper corners: a nose,
 
 
 def network(seed: int, *, biased: bool) -> DnCNN:
-    """The network of the experiments or its twin, by profile."""
+    """Build the network of the experiments, or its twin with biases, by profile."""
     depth, width = choose(smoke=(3, 8), lecture=(7, 32), full=(20, 64))
     return (BiasedTwin if biased else BiasFreeDnCNN)(depth=depth, width=width, seed=seed)
 
 
 def budget() -> Budget:
-    """Less than a minute at lecture profile, a handful of steps at smoke, 70 of the paper's epochs at full."""
+    """Choose the training's length: less than a minute at lecture profile, a handful of steps at smoke, 70 of the
+    paper's epochs at full."""
     return choose(smoke=Budget(20, 4, 24), lecture=Budget(2000, 8, 36), full=Budget(220_000, 128, 50))
 
 
@@ -47,7 +48,8 @@ def budget() -> Budget:
 
 
 def measure_levels(profile: Profile, seed: int) -> dict[str, float]:
-    """Bias-free networks and their twins, trained on faint and on all usual noise, at levels inside and outside."""
+    """Train bias-free networks and their twins on faint and on all usual noise, and score them at levels inside and
+    outside."""
     images, pictures = training_images(), scored("photographs")
     models: dict[tuple[str, int], nn.Module] = {
         (kind, high): bias_free.train(images, sigma=(0.0, high / 255), budget=budget(), seed=seed,
@@ -68,7 +70,7 @@ def measure_levels(profile: Profile, seed: int) -> dict[str, float]:
 
 
 def constants(models: dict[str, nn.Module]) -> dict[str, float]:
-    """What additive constants do: the largest homogeneity error, and the net bias in gray levels of 255."""
+    """Measure what additive constants do: the largest homogeneity error, and the net bias in gray levels of 255."""
     figures = {}
     for kind, model in models.items():
         device = next(model.parameters()).device
@@ -83,7 +85,8 @@ def constants(models: dict[str, nn.Module]) -> dict[str, float]:
 
 
 def linear_view(model: nn.Module) -> dict[str, float]:
-    """The Jacobian at two patches of a photograph, at three levels: how much it keeps, sums to, looks and turns."""
+    """Measure the Jacobian at two patches of a photograph, at three levels: its dimensions, its row sums, its symmetry
+    and its filters' widths."""
     device, inner = next(model.parameters()).device, range(8, PATCH - 8)
     picture = to_float(data.photographs("test")["camera"])
     figures: dict[str, float] = {}

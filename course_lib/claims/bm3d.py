@@ -27,7 +27,7 @@ BSD68 = 28.57                                   # the published score at 25, on 
 
 
 def middles(channels: int, *, side: int) -> dict[str, Tensor]:
-    """The test photographs, cut to their middles below full profile."""
+    """Return the test photographs, cut to their middles below full profile."""
     side = choose(smoke=32, lecture=side, full=10_000)
     cut = {}
     for name, picture in data.photographs("test", channels=channels).items():
@@ -37,14 +37,14 @@ def middles(channels: int, *, side: int) -> dict[str, Tensor]:
 
 
 def some(name: str, *, lecture: int | None = None) -> dict[str, Tensor]:
-    """The first pictures of a set, or all; at smoke a corner of the first one, at full all."""
+    """Return the first pictures of a set, or all; at smoke a corner of the first one, at full all."""
     if (count := choose(smoke=1, lecture=lecture, full=None)) != 1:
         return data.load(name, first=count)
     return {key: picture[:, :32, :32] for key, picture in data.load(name, first=1).items()}
 
 
 def scores(denoiser: Denoiser, pictures: Mapping[str, Tensor], *, seed: int, true: int = 25, told: int = 25) -> float:
-    """The mean score of a denoiser that is told a level, which may be wrong."""
+    """Compute the mean score of a denoiser that is given a noise level, which may be wrong."""
     pairs = data.fixed_pairs(pictures, Gaussian(true / 255), seed=seed)
     return float(score(denoiser, pairs, sigma=told / 255).mean())
 
@@ -53,14 +53,14 @@ def scores(denoiser: Denoiser, pictures: Mapping[str, Tensor], *, seed: int, tru
 
 
 def measure_told(profile: Profile, seed: int) -> dict[str, float]:
-    """Noise of level 25, gray and colour, and a filter that is told something else."""
+    """Denoise pictures of noise level 25, gray and in colour, with a filter that is given other levels."""
     gray, colour = middles(1, side=160), middles(3, side=160)
     figures = {f"gray_told_{told}": scores(BM3D(), gray, seed=seed, told=told) for told in LEVELS}
     return figures | {f"colour_told_{told}": scores(BM3D(), colour, seed=seed, told=told) for told in LEVELS}
 
 
 def measure_benchmark(profile: Profile, seed: int) -> dict[str, float]:
-    """BM3D beside wavelets and non-local means, on photographs and BSD68; in colour beside each channel alone."""
+    """Compare BM3D with wavelets and non-local means, on photographs and BSD68; in colour with each channel alone."""
     gray, colour = {"photographs": middles(1, side=160), "bsd68": some("BSD68")}, some("CBSD68", lecture=8)
     peers: dict[str, Denoiser] = {"wavelet": Wavelet(), "nlm": NonLocalMeans(), "first_stage": BM3D(stages=1),
                                   "bm3d": BM3D()}
@@ -72,13 +72,13 @@ def measure_benchmark(profile: Profile, seed: int) -> dict[str, float]:
 
 
 def each_channel(z: Tensor, *, sigma: float | Tensor | None = None) -> Tensor:
-    """Gray BM3D of red, green and blue, each by itself."""
+    """Denoise red, green and blue by gray BM3D, each by itself."""
     n, c, height, width = z.shape
     return BM3D()(z.reshape(n * c, 1, height, width), sigma=sigma).reshape(z.shape)
 
 
 def measure_wnnm(profile: Profile, seed: int) -> dict[str, float]:
-    """WNNM, at its own settings, beside BM3D, image by image of Set12; below full profile their middles."""
+    """Compare WNNM, at its own settings, with BM3D, image by image of Set12; below full profile on their middles."""
     wnnm = choose(smoke=WNNM(iterations=1, stride=9), lecture=WNNM(), full=WNNM())
     half = choose(smoke=16, lecture=64, full=10_000)
     figures: dict[str, float] = {}

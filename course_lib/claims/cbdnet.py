@@ -37,42 +37,43 @@ STRENGTHS = (0.25, 0.5, 1.0)                    # of a camera whose noise is the
 
 
 def network(seed: int) -> CBDNet:
-    """The network of the experiments, by profile."""
+    """Build the network of the experiments, by profile."""
     width, estimator_width = choose(smoke=(4, 4), lecture=(16, 16), full=(64, 32))
     return CBDNet(width=width, estimator_width=estimator_width, seed=seed)
 
 
 def budget(lecture_steps: int, *, full_steps: int = 100_000) -> Budget:
-    """So many steps at lecture profile, a handful at smoke, the paper's patches at full."""
+    """Choose the training's length: the steps that are given at lecture profile, a handful at smoke, the paper's
+    patches at full."""
     return choose(smoke=Budget(6, 4, 24), lecture=Budget(lecture_steps, 8, 48), full=Budget(full_steps, 32, 128))
 
 
 def real_pairs() -> dict[str, Pair]:
-    """The 25 real pairs; at smoke only the middles of the first four."""
+    """Return the 25 real pairs; at smoke only the middles of the first four."""
     pairs = data.pairs("nam")
     few = {name: Pair(*(picture[:, 200:264, 200:264] for picture in pair)) for name, pair in list(pairs.items())[:4]}
     return choose(smoke=few, lecture=pairs, full=pairs)
 
 
 def as_floats(pairs: Mapping[str, Pair]) -> list[tuple[Tensor, Tensor]]:
-    """Real pairs as scores want them: (z, y), each (1, 3, H, W)."""
+    """Turn real pairs into float pairs (z, y), each (1, 3, H, W)."""
     return [(to_float(pair.noisy), to_float(pair.clean)) for pair in pairs.values()]
 
 
 def taken(seed: int) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """Photographs that are not trained on, each seen by three made-up cameras: (z, s, y), each (1, 3, H, W)."""
+    """Simulate three cameras that each take the photographs that are not trained on: (z, s, y), each (1, 3, H, W)."""
     pictures = data.photographs("test", channels=3) | data.photographs("validation", channels=3)
     return [photographed(to_float(picture[:, 40:232, 100:356]), randomness.generator(seed, "camera", name, str(shot)))
             for name, picture in pictures.items() for shot in range(3)]
 
 
 def mean_psnr(denoiser: Denoiser, pairs: list[tuple[Tensor, Tensor]]) -> float:
-    """The mean score of a blind denoiser on pairs."""
+    """Compute the mean score of a blind denoiser on pairs."""
     return float(score(denoiser, pairs).mean())
 
 
 def unchanged(z: Tensor, *, sigma: float | Tensor | None = None) -> Tensor:
-    """The noisy image as it is."""
+    """Return the noisy image as it is."""
     return z
 
 
@@ -80,7 +81,7 @@ def unchanged(z: Tensor, *, sigma: float | Tensor | None = None) -> Tensor:
 
 
 def measure_real(profile: Profile, seed: int) -> dict[str, float]:
-    """One network, three kinds of noise to train on, scored on real pairs; then fine-tuned on some of the pairs."""
+    """Train one network on three kinds of noise, score it on real pairs, then fine-tune it on some of the pairs."""
     images, pairs = data.photographs("train", channels=3), real_pairs()
     kinds: dict[str, Any] = {"camera": photographed, "white": WIDE, "near": NEAR}
     models = {name: cbdnet.train(images, degrade=degrade, budget=budget(2000), seed=seed, network=network(seed)).model
@@ -104,8 +105,8 @@ def measure_real(profile: Profile, seed: int) -> dict[str, float]:
 
 
 def measure_level(profile: Profile, seed: int) -> dict[str, float]:
-    """Networks with the asymmetric loss, with a symmetric one, and with the two weights exchanged: how often the level
-    is too low, how far it is off, and what the estimate is worth when the map is scaled; one for white noise, too."""
+    """Train with the asymmetric loss, a symmetric one, and exchanged weights, and measure how often the level is too
+    low, how far it is off, and what the estimate is worth when the map is scaled; also one network for white noise."""
     images, figures = data.photographs("train", channels=3), {}
     for name, alpha in (("asymmetric", 0.3), ("symmetric", 0.5), ("exchanged", 0.7)):
         model: Any = cbdnet.train(images, alpha=alpha, budget=budget(600), seed=seed, network=network(seed)).model
@@ -128,12 +129,12 @@ def measure_level(profile: Profile, seed: int) -> dict[str, float]:
 
 
 def camera(strength: float) -> Camera:
-    """A camera with so much of the largest noise that is trained on."""
+    """Return a camera with a share of the largest noise that is trained on."""
     return Camera(signal=(strength * cbdnet.SIGNAL[1]) ** 2, read=strength * cbdnet.READ[1])
 
 
 def found_level(model: Any, noise: Gaussian | Camera) -> float:
-    """The estimated level over the true one, both as means over test photographs."""
+    """Compute the ratio of the estimated level to the true one, both as means over test photographs."""
     shares = []
     for name, picture in data.photographs("test", channels=3).items():
         y = to_float(picture[:, 40:232, 100:356])

@@ -23,7 +23,8 @@ PARTS = ("body", "orelse", "finalbody", "handlers", "cases")
 
 
 def changes(old: Text, new: Text) -> str | tuple[list[Place], list[Place]]:
-    """What forbids to confirm by a run, in words; or where the statements are that changed, in the old and the new."""
+    """Compare two closures: return in words what forbids to confirm by a run, or the statements that changed in
+    each."""
     for what, words in (("literals", "its literals are not the same"), ("defaults", "its defaults are not the same"),
                         ("ordered", "literals stand in another order")):
         before, after = getattr(old, what)(), getattr(new, what)()
@@ -66,7 +67,7 @@ class Written:
         return module
 
     def statements(self, one: Definition) -> list[Statement]:
-        """The statements of a definition, in order."""
+        """List the statements of a definition, in order."""
         if one not in self._statements:
             found = [Statement(alone, lines, path, self.words(one, alone))
                      for _, top in self.code.statements(one) for alone, lines, path in _alone(top)]
@@ -74,7 +75,7 @@ class Written:
         return self._statements[one]
 
     def words(self, one: Definition, node: ast.AST) -> list[Word]:
-        """The words of a part of a definition, with variables by name."""
+        """Write a part of a definition as words, with variables by name."""
         module = self.module(one)
         if one not in self._scopes:
             tops = [statement for _, statement in self.code.statements(one)]
@@ -100,12 +101,12 @@ class Text:
         self.namesakes = Counter(one.name for one in self.own)
 
     def literals(self) -> Counter[str]:
-        """How often each constant stands in the code."""
+        """Count how often each constant stands in the code."""
         return Counter(word for one in self.own for word in self.code.words(one)
                        if isinstance(word, str) and word.startswith("constant "))
 
     def defaults(self) -> Counter[str]:
-        """How often each parameter has each default value."""
+        """Count how often each parameter has each default value."""
         found: Counter[str] = Counter()
         for one, node in self._nodes(ast.arguments):
             places = [*node.posonlyargs, *node.args]
@@ -118,7 +119,7 @@ class Text:
         return found
 
     def ordered(self) -> Counter[str]:
-        """The literals of each constant and of each statement that names a profile, in their order."""
+        """Count the sequences of literals of constants and of statements that name a profile."""
         found: Counter[str] = Counter()
         for one in self.own:
             constant = not any(isinstance(top, canonical.INNER) for _, top in self.code.statements(one))
@@ -129,7 +130,7 @@ class Text:
         return found
 
     def signatures(self) -> dict[str, list[str]]:
-        """The parameters of each function and the fields of each class, by name, in their order."""
+        """List the parameters of each function and the fields of each class, by name, in their order."""
         found = {f"{one.name} ({node.name})": [part.arg for part in (*node.args.posonlyargs, *node.args.args)]
                  for one, node in self._nodes(ast.FunctionDef | ast.AsyncFunctionDef)}
         found |= {f"{one.name} ({node.name})": [ast.unparse(part.target) for part in node.body
@@ -138,7 +139,8 @@ class Text:
         return {name: [self.code.renamed.get(part, part) for part in parts] for name, parts in found.items()}
 
     def branches(self, other: Text) -> Counter[str]:
-        """What stands behind `if`, `and`, `or` and `lambda` within the changed statements; `self.x` counts as `x`.
+        """Count what stands behind `if`, `and`, `or` and `lambda` within the changed statements; `self.x` counts as
+        `x`.
 
         A statement counts as executed as a whole: a run does not say which of these was.
         """
@@ -148,7 +150,7 @@ class Text:
                        for inner in ast.walk(statement.node) for part in _branches(inner))
 
     def changed(self, other: Text) -> list[Place]:
-        """Where the statements are that the other text has not, in definitions of the same name and in their order."""
+        """Find the statements that the other text has not, in definitions of the same name and in their order."""
         return [(self.written.module(one).path, statement.lines) for one in self.own
                 for statement in self._changed(one, other) if statement.lines]
 

@@ -91,11 +91,12 @@ class Cited:
         return {metric: value for claim in self.claims for metric, value in claim.paper.items()}
 
     def interval(self, metric: str | Callable[[dict[str, float]], float]) -> tuple[float, float]:
-        """The 95 % interval of the mean of a metric, or of a function of the metrics of one seed."""
+        """Compute the 95 % interval of the mean of a metric, or of a function of the metrics of one seed."""
         return interval(self._values(metric) if isinstance(metric, str) else [metric(row) for row in self.results])
 
     def row(self, names: _Names, pattern: str = "{}", *, times: float = 1, paper: bool = False) -> dict[str, float]:
-        """The means of some metrics by label, for bars or a row of a table; with `paper`, the values of the paper."""
+        """Return the means of some metrics by label, for bars or a row of a table; with `paper`, the values of the
+        paper."""
         source = self.paper if paper else {metric: self[metric] for metric in self.metrics}
         metrics = {label: pattern.format(part) for label, part in _parts(names)}
         return {label: times * self._value(source, metric) for label, metric in metrics.items()}
@@ -103,7 +104,7 @@ class Cited:
     def rows(
         self, rows: _Names, columns: _Names, pattern: str = "{}_{}", *, times: float = 1, paper: bool = False
     ) -> dict[str, dict[str, float]]:
-        """The means by row and column, for a table or bars in groups; with `paper`, the values of the paper."""
+        """Return the means by row and column, for a table or bars in groups; with `paper`, the values of the paper."""
         return {
             label: self.row(
                 {one: pattern.format(row, column) for one, column in _parts(columns)}, times=times, paper=paper
@@ -120,7 +121,7 @@ class Cited:
         times: float = 1,
         spread: Literal["range", "interval"] | None = None,
     ) -> dict[str, _Points | tuple[_Points, _Points, _Points]]:
-        """The means of each name at all places, None where nothing was measured.
+        """Return the means of each name at all places, None where nothing was measured.
 
         With a `spread` a line is (means, lower ends, upper ends): of the lowest and highest value over the seeds, or of
         the 95 % interval of the mean.
@@ -154,7 +155,7 @@ class Cited:
     # --- the note -----------------------------------------------------------------------------------------------------
 
     def about(self, *claims: str) -> Cited:
-        """The same, with a note that names only these claims of the experiment."""
+        """Return the same, with a note that names only these claims of the experiment."""
         by_id = {claim.id: claim for claim in self.claims}
         if unknown := [name for name in claims if name not in by_id]:
             hint = suggest(unknown[0], by_id) or f"there are {', '.join(by_id)}"

@@ -32,26 +32,27 @@ PEOPLE = 30                                     # of the 40 of orl_faces, to tra
 
 
 def network(seed: int) -> Gradual:
-    """The network of the experiments, by profile."""
+    """Build the network of the experiments, by profile."""
     depth, width = choose(smoke=(4, 6), lecture=(20, 16), full=(20, 64))
     return Gradual(depth=depth, width=width, seed=seed)
 
 
 def budgets() -> tuple[Budget, Budget]:
-    """For all classes first, and for each further training; at full profile the paper's steps."""
+    """Choose the length of the training on all classes, and of each further training; at full profile the paper's
+    steps."""
     return choose(smoke=(Budget(6, 4, 24), Budget(4, 4, 24)), lecture=(Budget(1000, 8, 48), Budget(500, 8, 48)),
                   full=(Budget(160_000, 64, 96), Budget(45_000, 64, 96)))
 
 
 def classes(seed: int, *, test: bool = False) -> dict[str, dict[str, Tensor]]:
-    """Pictures of each class, to train on or to test on; none is in both."""
+    """Draw pictures of each class, to train on or to test on; none is in both."""
     count = choose(smoke=4, lecture=60, full=2000)
     test_count = choose(smoke=2, lecture=10, full=40)
     return {kind: drawn(kind, test_count if test else count, seed=2 * seed + test) for kind in CLASSES}
 
 
 def mean_psnr(model: Denoiser, pictures: Mapping[str, Tensor], noise: Noise) -> float:
-    """The mean score of a network on pictures with one fixed noise."""
+    """Compute the mean score of a network on pictures with one fixed noise."""
     return float(score(model, data.fixed_pairs(pictures, noise, seed=0)).mean())
 
 
@@ -59,7 +60,8 @@ def mean_psnr(model: Denoiser, pictures: Mapping[str, Tensor], noise: Noise) -> 
 
 
 def measure(noise: Noise, seed: int) -> dict[str, float]:
-    """Networks for all classes and for one, on every class; and the one that looks first and chooses."""
+    """Train one network for all classes and one for each, and score them on every class, with the chooser beside
+    them."""
     train, test = classes(seed), classes(seed, test=True)
     everything = [picture for pictures in train.values() for picture in pictures.values()]
     first, more = budgets()
@@ -86,17 +88,17 @@ def measure(noise: Noise, seed: int) -> dict[str, float]:
 
 
 def measure_gaussian(profile: Profile, seed: int) -> dict[str, float]:
-    """Gaussian noise at sigma 25."""
+    """Compare them under Gaussian noise at sigma 25."""
     return measure(Gaussian(SIGMA), seed)
 
 
 def measure_poisson(profile: Profile, seed: int) -> dict[str, float]:
-    """Photon noise with 8 photons at a white pixel."""
+    """Compare them under photon noise with 8 photons at a white pixel."""
     return measure(Poisson(PEAK), seed)
 
 
 def measure_people(profile: Profile, seed: int) -> dict[str, float]:
-    """Photographs of faces: a network of all kinds of photographs, trained further on those or on people's faces."""
+    """Train a network of all kinds of photographs further, on those or on faces, and score both on faces."""
     faces = data.labelled("orl_faces")
     known = {f"{i}": image for i, image in enumerate(faces.images[faces.labels < PEOPLE])}
     others = {f"{i}": image for i, image in enumerate(faces.images[faces.labels >= PEOPLE][::5])}
@@ -113,7 +115,7 @@ def measure_people(profile: Profile, seed: int) -> dict[str, float]:
 
 
 def measure_gradual(profile: Profile, seed: int) -> dict[str, float]:
-    """A network of photographs, looked at after each layer: in flat parts of the pictures and along edges."""
+    """Score a network of photographs after each of its layers: in flat parts of the pictures and along edges."""
     first, _ = budgets()
     budget = choose(smoke=first, lecture=Budget(1500, 8, 48), full=first)
     model: Any = class_aware.train(data.photographs("train"), noise=SIGMA, budget=budget, seed=seed,
@@ -141,7 +143,7 @@ def measure_gradual(profile: Profile, seed: int) -> dict[str, float]:
 
 
 def near_the_end(errors: Tensor, *, within: float = 1.0) -> float:
-    """After how many layers, as a share of all, the error is within so many dB of the last and stays there.
+    """Count the layers, as a share of all, after which the error stays within so many dB of the last one.
 
     >>> near_the_end(torch.tensor([1.0, 0.5, 0.1, 0.11, 0.1]))
     0.5

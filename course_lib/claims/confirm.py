@@ -88,7 +88,7 @@ def confirm(experiment: Experiment, *, base: str | None = None,
 
 def confirm_all(subjects: Sequence[str], *, base: str | None = None, renamed: Mapping[str, str] | None = None,
                 root: Path | None = None) -> dict[str, Confirmed | Refused]:
-    """The same for several subjects, `experiment:<id>` or `weights:<name>`, of which each tree runs what it must."""
+    """Confirm several subjects, `experiment:<id>` or `weights:<name>`, in one pair of runs."""
     root, names = (root or manifest.find_root()).resolve(), dict(renamed or {})
     was = {subject: _before(subject, names) for subject in subjects}
     found: dict[str, Confirmed | Refused] = {}
@@ -119,7 +119,7 @@ def confirm_all(subjects: Sequence[str], *, base: str | None = None, renamed: Ma
 
 
 def stale(*, root: Path | None = None) -> dict[str, str]:
-    """The subjects whose stored results are of other code, data or weights than today's, and what says so.
+    """Find the subjects whose stored results are of other code, data or weights than today's, and say which those are.
 
     Those are reporting rows and cards of weights; development rows never count.
     """

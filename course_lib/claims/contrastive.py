@@ -28,7 +28,7 @@ FEW = (5, 20)           # people to learn from, besides all of them
 
 
 def crowd(seed: int) -> tuple[Labelled, Labelled]:
-    """Drawn people to learn from, and others to measure on; no one is in two seeds."""
+    """Draw people to learn from, and others to measure on; no one is in two seeds."""
     learn, test, each, size = choose(smoke=(20, 3, 8, 32), lecture=(160, 40, 12, 48), full=(1600, 200, 12, 48))
     everybody = identities.people(learn + test, each=each, size=size, seed=seed)
     known, unknown = identities.split(everybody, learn, test)
@@ -37,7 +37,7 @@ def crowd(seed: int) -> tuple[Labelled, Labelled]:
 
 def trained(images: Labelled, *, seed: int, margin: float = MARGIN, loss: PairLoss = slide_loss,
             balanced: bool = True) -> nn.Module:
-    """The embedding that the course's recipe learns; with fewer than ten people a batch has more pictures of each."""
+    """Train the embedding by the course's recipe; with fewer than ten people a batch has more pictures of each."""
     budget = choose(smoke=Budget(4, 40), lecture=Budget(800, 40), full=Budget(20_000, 80))
     each = max(4, budget.batch // len(images.names))
     return contrastive.train(images, margin=margin, budget=budget, seed=seed, loss=loss, balanced=balanced,
@@ -45,12 +45,12 @@ def trained(images: Labelled, *, seed: int, margin: float = MARGIN, loss: PairLo
 
 
 def first(images: Labelled, count: int) -> Labelled:
-    """The first so many people."""
+    """Return the first so many people."""
     return identities.split(images, count)[0]
 
 
 def measure_people(profile: Profile, seed: int) -> dict[str, float]:
-    """Equal error rates, and the mean distance of impostor pairs, on people not trained on."""
+    """Measure equal error rates, and the mean distance of impostor pairs, on people not trained on."""
     known, unknown = crowd(seed)
     genuine, impostor = pair_distances(pixels(unknown.images), unknown.labels)
     figures = {"pixels": equal_error_rate(genuine, impostor)}

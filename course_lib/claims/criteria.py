@@ -65,7 +65,7 @@ def bound(
     below: float = math.inf,
     over: Over = "every seed",
 ) -> Criterion:
-    """Every one of the metrics lies within the limits.
+    """Ask that every one of the metrics lies within the limits.
 
     >>> bound("psnr", above=29.0)([{"psnr": 29.5}, {"psnr": 29.0}])
     Verdict(holds=False, because='psnr 29.25 (29.00 to 29.50); needed of every seed: above 29')
@@ -85,7 +85,7 @@ def bound(
 
 
 def exceeds(larger: str | Metric, smaller: str | Metric, *, by: float = 0.0, over: Over = "every seed") -> Criterion:
-    """One metric is above another by more than `by`.
+    """Ask that one metric is above another by more than `by`.
 
     >>> exceeds("dncnn", "nlm", by=1.0)([{"dncnn": 29.0, "nlm": 27.5}])
     Verdict(holds=True, because='dncnn 29.00 - nlm 27.50 = 1.50 (1.50 to 1.50); needed of every seed: above 1')
@@ -102,7 +102,7 @@ def exceeds(larger: str | Metric, smaller: str | Metric, *, by: float = 0.0, ove
 
 
 def growing(*metrics: str | Metric, over: Over = "every seed") -> Criterion:
-    """Each metric is larger than the one named before it.
+    """Ask that each metric is larger than the one named before it.
 
     >>> growing("five", "ten")([{"five": 1.0, "ten": 1.5}, {"five": 1.1, "ten": 1.6}])
     Verdict(holds=True, because='five 1.05 (1.00 to 1.10), ten 1.55 (1.50 to 1.60); needed of every seed: growing')
@@ -120,7 +120,7 @@ def growing(*metrics: str | Metric, over: Over = "every seed") -> Criterion:
 
 
 def together(*criteria: Criterion) -> Criterion:
-    """All of the criteria are met."""
+    """Ask for all of some criteria."""
     if not criteria:
         raise LedgerError("`together` needs a criterion: without one every measurement would pass")
 
@@ -132,7 +132,8 @@ def together(*criteria: Criterion) -> Criterion:
 
 
 def interval(values: Sequence[float]) -> tuple[float, float]:
-    """The 95 % interval of the mean of some values, by Student's t: three values leave it wide, one leaves it open.
+    """Compute the 95 % interval of the mean of some values, by Student's t: three values leave it wide, one leaves it
+    open.
 
     >>> tuple(round(end, 3) for end in interval([1.0, 2.0, 3.0]))                     # 2 -+ 4.303 / sqrt(3)
     (-0.484, 4.484)

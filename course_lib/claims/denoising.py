@@ -13,17 +13,17 @@ SIGMA = 25 / 255
 
 
 def training_images() -> dict[str, Tensor]:
-    """What the experiments train on, by profile."""
+    """Return what the experiments train on, by profile."""
     return data.load("Train400") if choose(smoke=False, lecture=False, full=True) else data.photographs("train")
 
 
 def scored(name: str) -> dict[str, Tensor]:
-    """The pictures of a test set; at smoke only the middles of the first two."""
+    """Return the pictures of a test set; at smoke only the middles of the first two."""
     pictures = data.photographs("test") if name == "photographs" else data.load(name)
     few = {key: picture[:, 60:220, 60:220] for key, picture in list(pictures.items())[:2]}
     return choose(smoke=few, lecture=pictures, full=pictures)
 
 
 def mean_psnr(denoiser: Denoiser, pictures: dict[str, Tensor], sigma: float) -> float:
-    """The mean score of a denoiser, told the noise level, on pictures with one fixed noise."""
+    """Compute the mean score of a denoiser that is given the noise level, on pictures with one fixed noise."""
     return float(score(denoiser, data.fixed_pairs(pictures, Gaussian(sigma), seed=0), sigma=sigma).mean())

@@ -29,13 +29,14 @@ RINGS = {"0": (0, 0), "1": (1, 1), "2_3": (2, 3), "4_7": (4, 7)}   # distances t
 
 
 def network(seed: int, *, deep: bool = False, residual: bool = True, batch_norm: bool = True) -> DnCNN:
-    """The network of the experiments, by profile; a deep one where the paper takes 20 layers."""
+    """Build the network of the experiments, by profile; a deep one where the paper takes 20 layers."""
     depth, width = choose(smoke=(3, 8), lecture=(9 if deep else 7, 32), full=(20 if deep else 17, 64))
     return DnCNN(depth=depth, width=width, seed=seed, residual=residual, batch_norm=batch_norm)
 
 
 def budget(lecture_steps: int, *, full: Budget = Budget(80_000, 128, 40)) -> Budget:
-    """So many steps at lecture profile, a handful at smoke, 50 epochs of the paper's patches at full."""
+    """Choose the training's length: the steps that are given at lecture profile, a handful at smoke, 50 epochs of the
+    paper's patches at full."""
     return choose(smoke=Budget(20, 4, 24), lecture=Budget(lecture_steps, 16, 36), full=full)
 
 
@@ -44,7 +45,7 @@ def budget(lecture_steps: int, *, full: Budget = Budget(80_000, 128, 40)) -> Bud
 
 
 def measure_benchmark(profile: Profile, seed: int) -> dict[str, float]:
-    """The live network of the lecture beside the classical filters, and its error near borders."""
+    """Compare the live network of the lecture with the classical filters, and measure its error near borders."""
     trained = dncnn.train(training_images(), sigma=SIGMA, budget=budget(2200), seed=seed, network=network(seed))
     peers: dict[str, Denoiser] = {"noisy": lambda z, sigma=None: z, "wavelet": classical.Wavelet(),
                                   "nlm": classical.NonLocalMeans(), "dncnn": trained.model}
@@ -54,7 +55,7 @@ def measure_benchmark(profile: Profile, seed: int) -> dict[str, float]:
 
 
 def border_losses(model: nn.Module, *, size: int = 96) -> dict[str, float]:
-    """How much worse the estimate of a small picture is, near its border, than the estimate of the same pixels
+    """Measure how much worse the estimate of a small picture is, near its border, than the estimate of the same pixels
     inside the whole photograph: in dB for each ring of pixels, and the largest change beyond the receptive field."""
     device = next(model.parameters()).device
     reach = sum(isinstance(part, nn.Conv2d) for part in model.modules())   # a pixel for each 3 x 3 convolution
@@ -82,7 +83,7 @@ def border_losses(model: nn.Module, *, size: int = 96) -> dict[str, float]:
 
 
 def measure_ablation(profile: Profile, seed: int) -> dict[str, float]:
-    """Residual learning and batch normalisation, each with and without, at one short budget."""
+    """Train with and without residual learning, with and without batch normalisation, at one short budget."""
     figures = {}
     for residual in (True, False):
         for batch_norm in (True, False):
@@ -94,7 +95,7 @@ def measure_ablation(profile: Profile, seed: int) -> dict[str, float]:
 
 
 def measure_blind(profile: Profile, seed: int) -> dict[str, float]:
-    """One blind network on all levels beside networks for one level each, within and beyond what they trained on."""
+    """Compare one blind network with networks for one level each, within and beyond what they trained on."""
     images, pictures = training_images(), scored("photographs")
     steps = budget(1500, full=Budget(150_000, 128, 50))
     blind = dncnn.train(images, sigma=dncnn.BLIND, budget=steps, seed=seed, network=network(seed, deep=True)).model
@@ -111,7 +112,7 @@ def measure_blind(profile: Profile, seed: int) -> dict[str, float]:
 
 
 def measure_three_tasks(profile: Profile, seed: int) -> dict[str, float]:
-    """One network for noise, lost resolution and JPEG: its gain over what it was given."""
+    """Train one network for noise, lost resolution and JPEG, and measure its gain over its inputs."""
     model = dncnn.train_three_tasks(training_images(), budget=budget(3000, full=Budget(400_000, 128, 48)), seed=seed,
                                     network=network(seed, deep=True)).model
     device, pictures = next(model.parameters()).device, scored("Set12")
@@ -137,7 +138,7 @@ def measure_three_tasks(profile: Profile, seed: int) -> dict[str, float]:
 
 
 def measure_images(profile: Profile, seed: int) -> dict[str, float]:
-    """The same training on one, two, four and all photographs."""
+    """Repeat one training on one, two, four and all photographs."""
     images = list(data.photographs("train").values())   # at every profile: this is about few images
     return {f"images_{count}": mean_psnr(
         dncnn.train(images[:count], sigma=SIGMA, budget=budget(800), seed=seed, network=network(seed)).model,

@@ -24,20 +24,20 @@ CROP = 256
 
 
 def network(seed: int) -> Fast:
-    """The network of the experiments, by profile."""
+    """Build the network of the experiments, by profile."""
     depth, width = choose(smoke=(3, 8), lecture=(8, 48), full=(8, 48))
     return Fast(depth=depth, width=width, seed=seed)
 
 
 def best_nlm(pictures: dict[str, Tensor], sigma: float) -> tuple[NonLocalMeans, float]:
-    """The setting of non-local means that is best on these pictures, and its score."""
+    """Find the setting of non-local means that is best on some pictures, and its score."""
     tried = choose(smoke=SETTINGS[-2:], lecture=SETTINGS, full=SETTINGS)
     scores = [mean_psnr(setting, pictures, sigma) for setting in tried]
     return tried[scores.index(max(scores))], max(scores)
 
 
 def ten_crops() -> dict[str, Tensor]:
-    """The middle 256 x 256 pixels of the first six images of BSD68 and of the first four of Set12.
+    """Return the middle 256 x 256 pixels of the first six images of BSD68 and of the first four of Set12.
 
     At smoke two crops of 96 pixels.
     """
@@ -54,7 +54,7 @@ def ten_crops() -> dict[str, Tensor]:
 
 
 def measure_photographs(profile: Profile, seed: int) -> dict[str, float]:
-    """The training of the lecture, on the bundled photographs, beside the best setting of non-local means."""
+    """Train as the lecture does, on the bundled photographs, and compare with the best setting of non-local means."""
     budget = choose(smoke=Budget(20, 4, 24), lecture=fast.MINUTE, full=Budget(40_000, 64, 48))
     model = fast.train(data.photographs("train"), sigma=SIGMA, budget=budget, seed=seed, network=network(seed)).model
     pictures = scored("photographs")
@@ -63,7 +63,7 @@ def measure_photographs(profile: Profile, seed: int) -> dict[str, float]:
 
 
 def measure_ten_crops(profile: Profile, seed: int) -> dict[str, float]:
-    """The minute's recipe on Train400, scored on ten crops of the field's test sets.
+    """Train the minute's recipe on Train400, and score it on ten crops of the field's test sets.
 
     Protocol: the crops of `ten_crops`, one noise realisation each at sigma 25 that depends on the crop's name only,
     neither clipped nor rounded; outputs clipped for the score; mean of the crops' PSNR, in float32. The seconds are of

@@ -32,29 +32,30 @@ WRONG = tuple((true, told) for true in (15, 25, 50) for told in LEVELS)
 
 
 def network(seed: int) -> FFDNet:
-    """The network of the experiments, by profile."""
+    """Build the network of the experiments, by profile."""
     depth, width = choose(smoke=(3, 8), lecture=(8, 32), full=(15, 64))
     return FFDNet(depth=depth, width=width, seed=seed)
 
 
 def budget() -> Budget:
-    """A minute or two at lecture profile, a handful of steps at smoke, the paper's epochs at full."""
+    """Choose the training's length: a minute or two at lecture profile, a handful of steps at smoke, the paper's epochs
+    at full."""
     return choose(smoke=Budget(20, 4, 24), lecture=Budget(10_000, 8, 48), full=Budget(80_000, 128, 70))
 
 
 def ramp(y: Tensor) -> Tensor:
-    """A map for an image (N, C, H, W): quiet at its left side, loud at its right one. Shape (1, 1, H, W)."""
+    """Make a map for an image (N, C, H, W): quiet at its left side, loud at its right one. Shape (1, 1, H, W)."""
     return torch.linspace(QUIET, LOUD, y.shape[-1]).expand(1, 1, *y.shape[-2:]).clone()
 
 
 def waves(y: Tensor, *, period: int = 64) -> Tensor:
-    """A map that swings between quiet and loud along both sides, once in so many pixels. Shape (1, 1, H, W)."""
+    """Make a map that swings between quiet and loud along both sides, once in so many pixels. Shape (1, 1, H, W)."""
     down, right = (torch.sin(2 * math.pi * torch.arange(side) / period) for side in y.shape[-2:])
     return (QUIET + (LOUD - QUIET) * (2 + down[:, None] + right) / 4)[None, None]
 
 
 def variant_scores(denoisers: dict[str, Denoiser], *, prefix: str) -> dict[str, float]:
-    """Scores of denoisers under noise that varies over the image: told the right map, and its mean everywhere."""
+    """Score denoisers under noise that varies over the image, given the right map and given its mean everywhere."""
     found: dict[str, list[Tensor]] = {}
     for name, picture in scored("photographs").items():
         for kind, make in (("ramp", ramp), ("waves", waves)):
@@ -78,7 +79,8 @@ def variant_scores(denoisers: dict[str, Denoiser], *, prefix: str) -> dict[str, 
 
 
 def measure_maps(profile: Profile, seed: int) -> dict[str, float]:
-    """One network told the right level, a wrong one, and maps; beside it one that was trained on maps that vary."""
+    """Score one network that is given the right level, a wrong one, and maps, beside one that was trained on maps that
+    vary."""
     images, pictures = photographs("train"), scored("photographs")
     model = ffdnet.train(images, budget=budget(), seed=seed, network=network(seed)).model
     varied = ffdnet.train(images, budget=budget(), seed=seed, network=network(seed), maps="variant").model
@@ -99,8 +101,8 @@ def measure_maps(profile: Profile, seed: int) -> dict[str, float]:
 
 @torch.inference_mode()
 def measure_speed(profile: Profile, seed: int) -> dict[str, float]:
-    """Milliseconds of one gray image through FFDNet and DnCNN at the papers' sizes: the shortest of seven turns each,
-    one after the other, in float32."""
+    """Time one gray image through FFDNet and DnCNN at the papers' sizes, in milliseconds: the shortest of seven turns
+    each, one after the other, in float32."""
     where, side = profiles.device(), choose(smoke=32, lecture=256, full=512)
     z = torch.rand(1, 1, side, side, generator=randomness.generator(seed, "speed")).to(where)
     networks = {"ffdnet": FFDNet(seed=seed).eval().to(where), "dncnn": DnCNN(seed=seed).eval().to(where)}

@@ -34,22 +34,23 @@ VIEW = jitter(shift=3, brightness=0.2)
 
 
 def budget(lecture_steps: int) -> Budget:
-    """So many steps of ten people with four pictures each at lecture profile, a handful at smoke."""
+    """Choose the training's length: the steps that are given, of ten people with four pictures each, at lecture
+    profile; a handful at smoke."""
     return choose(smoke=Budget(6, 16), lecture=Budget(lecture_steps, 40), full=Budget(5 * lecture_steps, 40))
 
 
 def classifier(images: Labelled, *, steps: int, seed: int, view: Augmentation = VIEW) -> Classifier:
-    """A trained classifier of these people."""
+    """Train a classifier of some people."""
     return cast(Classifier, identification.train(images, budget=budget(steps), seed=seed, view=view).model)
 
 
 def untrained(images: Labelled, *, seed: int) -> Embedding:
-    """The classifier's embedding before its training, whose normalisations have seen these people's pictures."""
+    """Build the classifier's embedding before its training, whose normalisations have seen these people's pictures."""
     return settle_on_people(Embedding(seed=seed), images, view=VIEW, batch=budget(1).batch, seed=seed)
 
 
 def gallery(f: Tensor, faces: Labelled, *, templates: int, users: int | None = None) -> tuple[Gallery, Tensor]:
-    """Everybody's first pictures enrolled, and which pictures are left as queries. f (N, d) embeds the faces."""
+    """Enrol everybody's first pictures, and say which pictures are left as queries. f (N, d) embeds the faces."""
     made, left = Gallery(), torch.ones(len(f), dtype=torch.bool)
     for user, name in enumerate(faces.names[:users]):
         chosen = (faces.labels == user).nonzero().flatten()[:templates]
@@ -59,14 +60,14 @@ def gallery(f: Tensor, faces: Labelled, *, templates: int, users: int | None = N
 
 
 def named_rightly(f: Tensor, faces: Labelled, *, templates: int, rule: Rule = "mean") -> float:
-    """The share of the other pictures that get their own name, with everybody's first pictures enrolled."""
+    """Compute the share of the other pictures that get their own name, with everybody's first pictures enrolled."""
     made, left = gallery(f, faces, templates=templates)
     found = made.scores(f[left], rule=rule).argmin(dim=1)
     return float((found == faces.labels[left]).double().mean())
 
 
 def sets(seed: int) -> tuple[Labelled, ...]:
-    """160 people to train on, 40 to choose the threshold with, 40 to test on; at smoke a few of each."""
+    """Draw 160 people to train on, 40 to choose the threshold with, 40 to test on; at smoke a few of each."""
     count = choose(smoke=(12, 4, 8), lecture=(160, 40, 40), full=(160, 40, 40))
     return split(people(sum(count), seed=seed), *count)
 
@@ -75,7 +76,7 @@ def sets(seed: int) -> tuple[Labelled, ...]:
 
 
 def measure_spaces(profile: Profile, seed: int) -> dict[str, float]:
-    """Pixels, a network that learnt nothing, and classifiers of few and many people, on others than these."""
+    """Compare pixels, an untrained network, and classifiers of few and many people, on people that none of them saw."""
     train, validation, test = sets(seed)
     spaces = {"pixels": pixels(test.images), "random": embed(untrained(train, seed=seed), test.images)}
     model = Classifier(1)
@@ -93,7 +94,8 @@ def measure_spaces(profile: Profile, seed: int) -> dict[str, float]:
 
 
 def growing(f: Tensor, faces: Labelled, strangers: Tensor) -> dict[str, float]:
-    """What one threshold does while the gallery grows: chosen with half of the strangers (M, d) for the middle size."""
+    """Measure what one threshold does while the gallery grows: it is chosen with half of the unknown people (M, d), for
+    the middle size."""
     chosen_on, others = strangers.chunk(2)
     made = {users: gallery(f, faces, templates=3, users=min(users, len(faces.names)))[0] for users in ENROLLED}
     threshold = choose_threshold(made[ENROLLED[1]].scores(chosen_on).amin(dim=1), rate=0.1)
@@ -102,7 +104,7 @@ def growing(f: Tensor, faces: Labelled, strangers: Tensor) -> dict[str, float]:
 
 
 def measure_newcomer(profile: Profile, seed: int) -> dict[str, float]:
-    """One person more: a classifier trained anew, and a template added. Queries are pictures of the others.
+    """Add one person: train a classifier anew, and add a template. Queries are pictures of the others.
 
     "by_lot": a classifier trained anew with nobody more, from other first weights and on other batches.
     """
@@ -136,7 +138,8 @@ def measure_newcomer(profile: Profile, seed: int) -> dict[str, float]:
 
 
 def measure_orl(profile: Profile, seed: int) -> dict[str, float]:
-    """Photographs of 15 people that a classifier of 25 others never saw, as they are, and moved, lit and mirrored."""
+    """Identify 15 people that a classifier of 25 others never saw, on their photographs as they are, and moved, lit and
+    mirrored."""
     faces = labelled("orl_faces")
     small = nn.functional.interpolate(faces.images.float() / 255, size=(56, 46), mode="bilinear")
     faces = Labelled((small * 255).round().byte(), faces.labels, faces.names)

@@ -64,7 +64,7 @@ class Experiment:
         _check_name("experiment", self.id)
 
     def fingerprint(self) -> str:
-        """The hash of the code, data and weights that the figures depend on."""
+        """Hash the code, data and weights that the figures depend on."""
         return provenance.fingerprint(self.measure, *self.uses, data=self.data, weights=self.weights)
 
 
@@ -143,7 +143,7 @@ class Status:
 
 
 def first_seeds(count: int, *, report: bool = False) -> tuple[int, ...]:
-    """The first seeds of a kind: 0, 1, 2, ... for developing, 100, 101, 102, ... for reporting.
+    """List the first seeds of a kind: 0, 1, 2, ... for developing, 100, 101, 102, ... for reporting.
 
     >>> first_seeds(3), first_seeds(2, report=True)
     ((0, 1, 2), (100, 101))
@@ -196,7 +196,7 @@ def run(
 
 
 def results(experiment_id: str, profile: Profile, *, root: Path | None = None) -> list[Result]:
-    """All stored results of an experiment, by seed; an empty list where there are none."""
+    """Read all stored results of an experiment, by seed; an empty list where there are none."""
     for folder in _folders(root):
         path = folder / experiment_id / f"{profile}.json"
         if path.exists():
@@ -219,7 +219,7 @@ def rewrite(experiment_id: str, new_id: str, *, change: Callable[[Result], Resul
 def measured(
     experiment_id: str, profile: Profile = "lecture", *, report: bool = True, root: Path | None = None
 ) -> list[dict[str, float]]:
-    """The stored figures of an experiment, one dictionary per reporting seed: what a lecture cites.
+    """Read the stored figures of an experiment, one dictionary per reporting seed: what a lecture cites.
 
     With `report=False` those of the development seeds.
     """
@@ -268,7 +268,7 @@ def status(
 
 
 def summarise(figures: Sequence[Figures]) -> dict[str, Summary]:
-    """Mean and spread of every figure that all seeds have.
+    """Compute the mean and the spread of every figure that all seeds have.
 
     >>> summarise([{"psnr": 29.0}, {"psnr": 31.0}])["psnr"].mean
     30.0
@@ -278,7 +278,7 @@ def summarise(figures: Sequence[Figures]) -> dict[str, Summary]:
 
 
 def number(value: float) -> str:
-    """Two decimals, more digits for small values, none for large ones.
+    """Format a number with two decimals, more digits for small values, none for large ones.
 
     >>> number(29.4567), number(0.0123), number(554112), number(0)
     ('29.46', '0.0123', '554112', '0.00')

@@ -47,7 +47,7 @@ TABLE = {
 
 
 def trained_at(level: int, *, seed: int, bias_free: bool = False) -> nn.Module:
-    """A DnCNN for one level (of 255), by profile; bias-free without normalisation and biases, so homogeneous."""
+    """Train a DnCNN for one level (of 255), by profile; bias-free without normalisation and biases, so homogeneous."""
     depth, width = choose(smoke=(3, 8), lecture=(7, 32), full=(17, 64))
     network = DnCNN(depth=depth, width=width, seed=seed) if not bias_free else \
         DnCNN(depth=depth, width=width, seed=seed, batch_norm=False, bias=False)
@@ -56,7 +56,7 @@ def trained_at(level: int, *, seed: int, bias_free: bool = False) -> nn.Module:
 
 
 def denoisers(seed: int) -> dict[str, Denoiser]:
-    """What NN3D is put around: a bank of DnCNN-S, since each iteration has a level of its own, and one FFDNet."""
+    """Train what NN3D is put around: a bank of DnCNN-S, since each iteration has a level of its own, and one FFDNet."""
     depth, width = choose(smoke=(3, 8), lecture=(8, 32), full=(15, 64))
     budget = choose(smoke=Budget(10, 4, 24), lecture=Budget(4000, 8, 48), full=Budget(80_000, 128, 70))
     flexible = ffdnet.train(training_images(), budget=budget, seed=seed,
@@ -74,7 +74,7 @@ def pairs(pictures: dict[str, Tensor], level: int) -> list[tuple[str, Tensor, Te
 
 
 def scores(rounds: list[Round], y: Tensor) -> tuple[float, float]:
-    """What the network alone gets, in the first iteration, and what the last one ends with."""
+    """Score the first iteration, which is the network alone, and the last one."""
     return float(psnr(rounds[0].denoised, y)), float(psnr(rounds[-1].estimate, y))
 
 
@@ -82,7 +82,8 @@ def scores(rounds: list[Round], y: Tensor) -> tuple[float, float]:
 
 
 def measure_gain(profile: Profile, seed: int) -> dict[str, float]:
-    """Both networks alone, within NN3D, and in its iterations without the filter; on sets the means of their images."""
+    """Score both networks alone, within NN3D, and in its iterations without the filter; on sets the means of their
+    images."""
     sets = {name: scored(name) for name in choose(smoke=("Set12",), lecture=("Set12",), full=("Set12", "BSD68"))}
     figures: dict[str, float] = {}
     for net, denoiser in denoisers(seed).items():
@@ -102,7 +103,8 @@ def measure_gain(profile: Profile, seed: int) -> dict[str, float]:
 
 
 def measure_parts(profile: Profile, seed: int) -> dict[str, float]:
-    """On the test photographs at 50: the gain after each iteration, where groups are found, how many, how strongly."""
+    """Measure at level 50 the gain after each iteration, and what it depends on: where groups are found, how many, how
+    strongly."""
     bank = Bank({level / 255: trained_at(level, seed=seed) for level in (25, 50)})
     found: dict[str, list[float]] = {}
 
@@ -130,13 +132,14 @@ def measure_parts(profile: Profile, seed: int) -> dict[str, float]:
 
 
 def agreement(matches: Tensor, others: Tensor) -> float:
-    """The share of positions that two searches have in common, of those beside the reference itself."""
+    """Return the share of positions that two searches have in common, of those beside the reference itself."""
     both = (matches[..., 1:, None] == others[..., None, 1:]).any(dim=-1)
     return float(both.float().mean())
 
 
 def measure_scaling(profile: Profile, seed: int) -> dict[str, float]:
-    """A network for 50 at other levels, as it is and scaled; its twin without biases; networks for 25 and 75."""
+    """Score a network for 50 at other levels, as it is and scaled, beside its twin without biases and networks for 25
+    and 75."""
     nets: dict[str, nn.Module] = {
         "biased": trained_at(50, seed=seed), "free": trained_at(50, seed=seed, bias_free=True),
         "own_25": trained_at(25, seed=seed), "own_75": trained_at(75, seed=seed)}

@@ -36,7 +36,7 @@ CROP = 41                        # pixels: more than any of them sees
 
 
 def slope(x: Sequence[float], y: Sequence[float]) -> float:
-    """The exponent p of the power law y = c x^p that fits best in logarithms.
+    """Fit the exponent p of the power law y = c x^p, in logarithms.
 
     >>> round(slope([1, 4, 9], [2, 4, 6]), 6)
     0.5
@@ -50,7 +50,7 @@ def slope(x: Sequence[float], y: Sequence[float]) -> float:
 
 
 def measure_depth(profile: Profile, seed: int) -> dict[str, float]:
-    """The effective field of untrained stacks of 5 to 40 layers, over many initialisations."""
+    """Measure the effective field of untrained stacks of 5 to 40 layers, over many initialisations."""
     count, channels = choose(smoke=(4, 4), lecture=(64, 16), full=(256, 32))
     figures: dict[str, float] = {}
     for kind, how in KINDS.items():
@@ -67,7 +67,8 @@ def measure_depth(profile: Profile, seed: int) -> dict[str, float]:
 
 
 def network(task: str, kind: str, start: str, seed: int) -> nn.Module:
-    """A network of 25 pixels of sight, with a score for each class: with ways around ("residual") or without."""
+    """Build a network with a field of 25 pixels and a score for each class: with skip connections ("residual") or
+    without."""
     channels, outputs = {"classes": (3, 10), "mosaics": (1, len(data.photographs("train")))}[task]
     wide, blocks = choose(smoke=(4, 1), lecture=(16, 5), full=(32, 5))
     if kind == "residual":
@@ -76,7 +77,7 @@ def network(task: str, kind: str, start: str, seed: int) -> nn.Module:
 
 
 def source(task: str) -> Source:
-    """CIFAR-10 with its classes, or mosaics of the bundled photographs."""
+    """Make batches of CIFAR-10 with its classes, or of mosaics of the bundled photographs."""
     if task == "mosaics":
         return classification.mosaics(data.photographs("train"), size=choose(smoke=32, lecture=48, full=64))
     few = choose(smoke=4, lecture=500, full=None)
@@ -85,14 +86,15 @@ def source(task: str) -> Source:
 
 
 def field_of(model: nn.Module, x: Tensor) -> Tensor:
-    """The mean energy over images and over the classes' scores, each at the centre."""
+    """Compute the mean energy over images and over the classes' scores, each at the centre."""
     where = next(model.parameters()).device
     outputs = model(x[:1].to(where)).shape[1]
     return energy(torch.cat([input_gradients(model, x.to(where), output=k) for k in range(outputs)])).cpu()
 
 
 def measure_training(profile: Profile, seed: int) -> dict[str, float]:
-    """The field before and after training, on two tasks, with and without ways around, from both starts."""
+    """Measure the field before and after training, on two tasks, with and without skip connections, from both
+    starts."""
     figures: dict[str, float] = {}
     for task in TASKS:
         draw, batch = source(task), {"classes": 32, "mosaics": 8}[task]
@@ -111,14 +113,14 @@ def measure_training(profile: Profile, seed: int) -> dict[str, float]:
 
 
 def smooth(losses: Sequence[float], *, share: float = 0.1) -> list[float]:
-    """The running mean over a tenth of the training."""
+    """Compute the running mean over a tenth of the training."""
     span = max(1, round(share * len(losses)))
     return [sum(losses[max(0, i + 1 - span) : i + 1]) / (i + 1 - max(0, i + 1 - span)) for i in range(len(losses))]
 
 
 def steps_saved(usual: History, other: History) -> float:
-    """The share of steps that the other start saves on the way to the lowest loss that both reach; below 0: it needs
-    more.
+    """Compute the share of steps that the other start saves on the way to the lowest loss that both reach; below 0 it
+    needs more.
 
     1 - steps of the other / steps of the usual, of the smoothed loss.
     """
@@ -130,7 +132,7 @@ def steps_saved(usual: History, other: History) -> float:
 
 
 def measure_denoisers(profile: Profile, seed: int) -> dict[str, float]:
-    """How much of their 19 x 19 pixels the course's trained DnCNNs use, each at its noise level."""
+    """Measure how much of their 19 x 19 pixels the course's trained DnCNNs use, each at its noise level."""
     draw = randomness.generator(seed, "places")
     crops = []
     for picture in data.photographs("test").values():

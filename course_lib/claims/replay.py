@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def described(kind: str, one: Any) -> dict[str, Any]:
-    """The roots of the code that a subject depends on, its fingerprint, and what else it is made of."""
+    """Describe a subject: the roots of its code, its fingerprint, and what else it is made of."""
     from course_lib import data, provenance, zoo
 
     functions = [one.measure, *one.uses] if kind == "experiment" else [*one.uses, getattr(one.pictures, "func", None)]
@@ -79,7 +79,7 @@ def described(kind: str, one: Any) -> dict[str, Any]:
 
 
 def ran(kind: str, one: Any, lines: Lines) -> dict[str, Any]:
-    """What a subject does at smoke, at each of two seeds."""
+    """Run a subject at smoke, at each of two seeds."""
     from course_lib.profiles import Budget
 
     CALLS.clear()
@@ -110,7 +110,7 @@ class Lines:
         self.of_modules: set[tuple[str, int]] = set()
 
     def enter(self, frame: types.FrameType, event: str, argument: object) -> Callable | None:
-        """Called where a function or a module begins; only those with wanted lines are looked at closely."""
+        """Trace a function or a module that begins, if it has lines that are asked for."""
         code = frame.f_code
         wanted = self.wanted.get(code.co_filename)
         if not wanted or wanted.isdisjoint(line for _, _, line in code.co_lines() if line is not None):
@@ -141,7 +141,8 @@ def listen() -> None:
 
 
 def listening(function: Callable) -> Callable:
-    """The same function, whose arguments are written down in the order of its signature; `fit` leaves its weights."""
+    """Wrap a function so that its arguments are written down in the order of its signature; `fit` leaves its
+    weights."""
     signature = inspect.signature(function)
 
     @functools.wraps(function)
@@ -158,7 +159,7 @@ def listening(function: Callable) -> Callable:
 
 
 def told(value: Any) -> str:
-    """A value in words that know no modules: numbers exactly, tensors by hash, functions as such."""
+    """Describe a value in words that know no modules: numbers exactly, tensors by hash, functions as such."""
     import numpy as np
     import torch
 

@@ -14,20 +14,21 @@ VERBS = {"holds": "hold", "fails": "fail"}
 
 
 def as_text(statuses: Sequence[Status], *, width: int = 80) -> str:
-    """One block per claim: state, sentence, source, the paper's values beside the measured ones, and the reason."""
+    """Write one block per claim: state, sentence, source, the paper's values beside the measured ones, and the
+    reason."""
     blocks = [_block(status, width) for status in statuses]
     return "\n\n".join([*blocks, tally(statuses)])
 
 
 def tally(statuses: Sequence[Status]) -> str:
-    """How many claims hold, fail, are stale or missing, in one line."""
+    """Count in one line how many claims hold, fail, are stale or missing."""
     count = Counter(status.state for status in statuses)
     words = [f"{count[state]} {VERBS.get(state, state) if count[state] != 1 else state}" for state in STATES]
     return f"{len(statuses)} claim{'s' * (len(statuses) != 1)}: {', '.join(words)}"
 
 
 def as_data(statuses: Sequence[Status]) -> list[dict[str, object]]:
-    """The same as dictionaries, which JSON can write."""
+    """Return the statuses as dictionaries, which JSON can write."""
     return [
         {
             "id": status.claim.id,

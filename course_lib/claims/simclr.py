@@ -36,39 +36,39 @@ VIEWS = {"views": Views(area=(0.25, 1.0), strength=0.5),                        
 
 
 def network(seed: int, *, channels: int = 3) -> SimCLR:
-    """The network of the experiments, by profile."""
+    """Build the network of the experiments, by profile."""
     widths = choose(smoke=(4, 8), lecture=(16, 32, 64, 64), full=(64, 128, 256, 512))
     return SimCLR(Encoder(channels=channels, widths=widths, seed=seed),
                   dimensions=choose(smoke=8, lecture=64, full=128), seed=seed)
 
 
 def budget() -> Budget:
-    """How long the experiments train, by profile."""
+    """Choose how long the experiments train, by profile."""
     return choose(smoke=Budget(3, 16), lecture=Budget(1250, 128), full=Budget(25_000, 512))
 
 
 def drawn_shapes(seed: int) -> tuple[Labelled, Labelled]:
-    """Pictures of shapes to train on and others to ask about, by profile."""
+    """Draw pictures of shapes to train on and others to test on, by profile."""
     each, asked = choose(smoke=(4, 4), lecture=(120, 100), full=(2000, 200))
     return shapes(each, seed=2 * seed), shapes(asked, seed=2 * seed + 1)
 
 
 def cifar() -> tuple[Labelled, Labelled]:
-    """A part of CIFAR-10 to train on, and a part of its test images to ask about, by profile."""
+    """Load a part of CIFAR-10 to train on, and a part of its test images, by profile."""
     each, asked = choose(smoke=(4, 4), lecture=(300, 100), full=(None, None))
     return (data.labelled("cifar10_jpeg", split="train", per_class=each),
             data.labelled("cifar10_jpeg", split="test", per_class=asked))
 
 
 def untrained(seed: int, images: Tensor, *, batches: int = 20) -> SimCLR:
-    """The network before its training, whose normalisations have seen views of these pictures."""
+    """Build the network before its training, whose normalisations have seen augmented versions of these pictures."""
     source, draw = simclr.pairs(images, VIEWS["views"]), randomness.generator(0, "settled")
     some = min(budget().batch, len(images))
     return settle(network(seed), (torch.cat(list(source(some, draw))) for _ in range(batches)))
 
 
 def geometry(model: nn.Module, images: Tensor, view: Views) -> dict[str, float]:
-    """Alignment and uniformity of z, on two views of pictures that the network was not trained on.
+    """Measure alignment and uniformity of z, on two views of pictures that the network was not trained on.
 
     "relative" is the alignment over the mean squared distance of different pictures: a network that puts everything
     near one point is aligned well, and 1 here.
@@ -81,19 +81,20 @@ def geometry(model: nn.Module, images: Tensor, view: Views) -> dict[str, float]:
 
 
 def probed(embedding: nn.Module, known: Labelled, asked: Labelled) -> dict[str, float]:
-    """What both probes find in the features of a network."""
+    """Measure what both probes find in the features of a network."""
     given = (embed(embedding, known.images), known.labels, embed(embedding, asked.images), asked.labels)
     return {"linear": linear_probe(*given), "nearest": knn_probe(*given)}
 
 
 def colour_told(of: nn.Module, known: Labelled, asked: Labelled) -> float:
-    """How often a linear probe finds which colour a picture has most of: red, green or blue. Views change it."""
+    """Measure how often a linear probe finds the main colour of a picture: red, green or blue. Augmentations change
+    it."""
     most = [pictures.images.float().mean(dim=(2, 3)).argmax(dim=1) for pictures in (known, asked)]
     return linear_probe(embed(of, known.images), most[0], embed(of, asked.images), most[1])
 
 
 def pushes_on_own_kind(model: nn.Module, asked: Labelled, view: Views) -> float:
-    """Of the softmax's weight on strangers, the share that falls on pictures of the same kind: false negatives."""
+    """Measure the share of the softmax's weight on other pictures that falls on the same kind: false negatives."""
     chosen = torch.randperm(len(asked.images), generator=randomness.generator(0, "strangers"))[:128]
     source = view(asked.images[chosen].float().repeat(2, 1, 1, 1) / 255, randomness.generator(0, "false negatives"))
     z = F.normalize(embed(model, source), dim=1)                                              # (2N, D)
@@ -107,7 +108,7 @@ def pushes_on_own_kind(model: nn.Module, asked: Labelled, view: Views) -> float:
 
 
 def compare(known: Labelled, asked: Labelled, seed: int) -> dict[str, float]:
-    """An untrained network beside those that learnt from all views and from crops alone."""
+    """Compare an untrained network with those that learnt from all augmentations and from crops alone."""
     figures: dict[str, float] = {}
 
     def note(name: str, of: dict[str, float]) -> None:
@@ -137,12 +138,12 @@ def compare(known: Labelled, asked: Labelled, seed: int) -> dict[str, float]:
 
 
 def measure_shapes(profile: Profile, seed: int) -> dict[str, float]:
-    """Drawn shapes, whose colours tell pictures apart and kinds not at all."""
+    """Compare them on drawn shapes, whose colours tell pictures apart and kinds not at all."""
     return compare(*drawn_shapes(seed), seed)
 
 
 def measure_cifar(profile: Profile, seed: int) -> dict[str, float]:
-    """Photographs of ten kinds of things, 32 pixels wide."""
+    """Compare them on photographs of ten kinds of things, 32 pixels wide."""
     return compare(*cifar(), seed)
 
 

@@ -21,7 +21,8 @@ FORWARD: dict[str, Noise] = {"noise": Gaussian(SIGMA), "rain": Rain(), "dark": L
 
 
 def measure_forward_models(profile: Profile, seed: int) -> dict[str, float]:
-    """`noise_on_rain` is the score of the network that was trained on noise, on the pictures with rain."""
+    """Train a network for each kind of damage, and score each on all: `noise_on_rain` is the one trained on noise, on
+    rain."""
     images, pictures = data.photographs("train"), data.photographs("test")
     if profile == "smoke":
         pictures = {name: picture[:, 60:140, 60:140] for name, picture in list(pictures.items())[:2]}

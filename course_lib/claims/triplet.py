@@ -66,7 +66,7 @@ class Trial:
 
 
 def drawn_people(seed: int) -> Trial:
-    """The bundled set: other people for each seed, who move and are lit differently by themselves."""
+    """Draw the bundled set: other people for each seed, who move and are lit differently by themselves."""
     seen, unseen, division = choose(smoke=(12, 8, (4, 2, 2)), lecture=(160, 80, (30, 25, 25)),
                                     full=(1000, 200, (80, 60, 60)))
     everybody = identities.people(seen + unseen, seed=seed)
@@ -75,7 +75,7 @@ def drawn_people(seed: int) -> Trial:
 
 
 def orl(seed: int) -> Trial:
-    """ORL at 46 x 56, whose pictures are aligned: moved by up to 4 pixels, brightened or darkened, mirrored."""
+    """Load ORL at 46 x 56, whose pictures are aligned: moved by up to 4 pixels, brightened or darkened, mirrored."""
     faces = data.labelled("orl_faces")
     order = torch.randperm(40, generator=randomness.generator(seed, "orl"))
     seen, unseen = of_people(faces, order[:25]), of_people(faces, order[25:])
@@ -84,7 +84,7 @@ def orl(seed: int) -> Trial:
 
 
 def omniglot(seed: int) -> Trial:
-    """Characters: five alphabets with their turned copies to learn from, three others to be told apart."""
+    """Load characters: five alphabets with their turned copies to learn from, three others to be told apart."""
     return Trial(with_turned(strokes(data.labelled("omniglot", split="small1"))),
                  strokes(data.labelled("omniglot", split="small2_only", per_class=10)), STROKES, (40, 33, 33),
                  budget(2400))
@@ -94,12 +94,12 @@ def omniglot(seed: int) -> Trial:
 
 
 def budget(lecture_steps: int) -> Budget:
-    """So many steps for every learnt distance at lecture profile: ten people with four pictures each."""
+    """Choose the training's length, the same for every learnt distance: ten people with four pictures each."""
     return choose(smoke=Budget(4, 16), lecture=Budget(lecture_steps, 40), full=Budget(20 * lecture_steps, 72))
 
 
 def learnt(trial: Trial, *, seed: int) -> dict[str, Embed]:
-    """The distances of an experiment as embeddings, all but the first trained on the same batches."""
+    """Train the distances of an experiment, as embeddings, all but the first on the same batches."""
     def network(start: float = START) -> Embedding:
         return Embedding(seed=seed, start=start)
 
@@ -120,7 +120,7 @@ def learnt(trial: Trial, *, seed: int) -> dict[str, Embed]:
 
 
 def scores(f: Tensor, trial: Trial, *, seed: int) -> dict[str, float]:
-    """What embeddings (N, d) of the unseen are worth."""
+    """Score embeddings (N, d) of the unseen people."""
     unseen = trial.unseen
     genuine, impostor = pair_distances(f, unseen.labels)
     doors = []
@@ -139,7 +139,7 @@ def scores(f: Tensor, trial: Trial, *, seed: int) -> dict[str, float]:
 
 
 def compare(trial: Trial, seed: int) -> tuple[dict[str, float], dict[str, Embed]]:
-    """All five distances on the unseen of a trial, and the distances themselves."""
+    """Compare all five distances on the unseen people of a trial; return their scores and the distances."""
     distances = learnt(trial, seed=seed)
     figures = {f"{name}_{figure}": value for name, f in distances.items()
                for figure, value in scores(f(trial.unseen.images), trial, seed=seed).items()}
@@ -147,17 +147,17 @@ def compare(trial: Trial, seed: int) -> tuple[dict[str, float], dict[str, Embed]
 
 
 def measure_people(profile: Profile, seed: int) -> dict[str, float]:
-    """Five distances on drawn people whom nobody was trained on."""
+    """Compare five distances on drawn people whom none of them was trained on."""
     return compare(drawn_people(seed), seed)[0]
 
 
 def measure_orl(profile: Profile, seed: int) -> dict[str, float]:
-    """Five distances on 15 of ORL's 40 people, after training on the others."""
+    """Compare five distances on 15 of ORL's 40 people, after training on the others."""
     return compare(orl(seed), seed)[0]
 
 
 def measure_omniglot(profile: Profile, seed: int) -> dict[str, float]:
-    """Five distances on unseen alphabets, and in the one-shot runs."""
+    """Compare five distances on unseen alphabets, and in the one-shot runs."""
     figures, distances = compare(omniglot(seed), seed)
     runs = data.one_shot_runs()[:choose(smoke=2, lecture=20, full=20)]
 
@@ -169,7 +169,7 @@ def measure_omniglot(profile: Profile, seed: int) -> dict[str, float]:
 
 
 def measure_few(profile: Profile, seed: int) -> dict[str, float]:
-    """Digits of 8 x 8 pixels: trained on 0 to 4, asked about 0 to 4 and about 5 to 9. Equal error rates."""
+    """Train on the digits 0 to 4, and measure equal error rates on 0 to 4 and on 5 to 9, of 8 x 8 pixels."""
     from sklearn.datasets import load_digits
 
     table = load_digits()
@@ -194,7 +194,7 @@ FEW = Experiment("triplet-few", measure_few)
 
 
 def gains(figures: Sequence[dict[str, float]], other: str) -> dict[str, list[float]]:
-    """By how much the triplet's distance is ahead of another one, at each seed."""
+    """Compute by how much the triplet's distance is ahead of another one, at each seed."""
     return {"eer": [row[f"{other}_eer"] - row["triplet_eer"] for row in figures],
             "dir": [row["triplet_dir"] - row[f"{other}_dir"] for row in figures]}
 

@@ -14,23 +14,23 @@ STROKES = jitter(shift=2, brightness=0.0, turn=12.0)        # how drawings of 35
 
 
 def strokes(of: Labelled) -> Labelled:
-    """Drawings white on black, a third as large."""
+    """Turn drawings white on black, a third as large."""
     return smaller(Labelled(255 - of.images, of.labels, of.names), 3)
 
 
 def drawings(images: Tensor) -> Tensor:
-    """Pictures (N, 1, H, W) of black drawings, as `strokes` makes them."""
+    """Turn pictures (N, 1, H, W) of black drawings into what `strokes` makes."""
     return strokes(Labelled(images, torch.arange(len(images)), ())).images
 
 
 def smaller(of: Labelled, factor: int) -> Labelled:
-    """Each square of so many pixels averaged into one."""
+    """Average each square of so many pixels into one."""
     averaged = torch.nn.functional.avg_pool2d(of.images.float(), factor)
     return Labelled(averaged.round().byte(), of.labels, of.names)
 
 
 def with_turned(of: Labelled) -> Labelled:
-    """A turned character is another character: four times as many to learn from."""
+    """Add the turned copies of characters as characters of their own: four times as many to learn from."""
     turns = (0, 1, 2, 3)
     return Labelled(torch.cat([of.images.rot90(turn, (2, 3)) for turn in turns]),
                     torch.cat([of.labels + turn * len(of.names) for turn in turns]),
@@ -38,13 +38,13 @@ def with_turned(of: Labelled) -> Labelled:
 
 
 def of_people(everybody: Labelled, chosen: Tensor) -> Labelled:
-    """The pictures of some people, in the order in which they are named."""
+    """Select the pictures of some people, in the order in which they are named."""
     index = torch.cat([(everybody.labels == who).nonzero().flatten() for who in chosen])
     return Labelled(everybody.images[index], torch.searchsorted(chosen.sort().values, everybody.labels[index]),
                     tuple(everybody.names[who] for who in chosen.sort().values))
 
 
 def seen_through(view: jitter, of: Labelled, seed: int) -> Labelled:
-    """Every picture once through a view, as 8-bit pixels again: what a door's camera would have sent."""
+    """Augment every picture once, as 8-bit pixels again: what another camera would have sent."""
     moved = view(of.images.float() / 255, randomness.generator(seed, "unseen"))
     return Labelled((moved.clamp(0, 1) * 255).round().byte(), of.labels, of.names)

@@ -27,13 +27,13 @@ LAKE = "Lake et al. 2015 (Omniglot)"
 
 
 def runs() -> tuple[Run, ...]:
-    """The 20 runs; at smoke the first two."""
+    """Return the 20 runs; at smoke the first two."""
     everything = data.one_shot_runs()
     return choose(smoke=everything[:2], lecture=everything, full=everything)
 
 
 def background() -> Labelled:
-    """All characters of both small background sets, each once, with its turned copies as further characters."""
+    """Return all characters of both small background sets, each once, with its turned copies as further characters."""
     few = choose(smoke=4, lecture=None, full=None)
     return with_turned(strokes(data.labelled("omniglot", split="all", per_class=few)))
 
@@ -42,14 +42,14 @@ def background() -> Labelled:
 
 
 def measure_hausdorff(profile: Profile, seed: int) -> dict[str, float]:
-    """Wrong names over the runs by the set's own distance, and by pixels at full size."""
+    """Count wrong names over the runs by the set's own distance, and by pixels at full size."""
     errors = one_shot_errors(runs(), hausdorff_distances)
     return {"hausdorff": sum(errors) / len(errors), "best_run": min(errors), "worst_run": max(errors),
             "pixels": one_shot_error(runs(), nearest_in(pixels))}
 
 
 def measure_one_shot(profile: Profile, seed: int) -> dict[str, float]:
-    """Right names over the runs by pixels, by the network before its training, and after it."""
+    """Count right names over the runs by pixels, by the network before its training, and after it."""
     budget = choose(smoke=Budget(4, 16), lecture=Budget(600, 80), full=Budget(10_000, 80))
 
     def network() -> Embedding:
@@ -68,7 +68,7 @@ def measure_one_shot(profile: Profile, seed: int) -> dict[str, float]:
 
 
 def measure_aligned(profile: Profile, seed: int) -> dict[str, float]:
-    """Pixels on ORL as it comes, and moved, in other light and mirrored: recall and equal error."""
+    """Measure recall and equal error of pixels on ORL as it comes, and moved, in other light and mirrored."""
     faces = smaller(data.labelled("orl_faces"), 2)
     views = {"aligned": jitter(shift=0, brightness=0.0), "shifted": jitter(shift=4, brightness=0.0),
              "moved": jitter(shift=4, brightness=0.3, mirror=True)}

@@ -25,7 +25,7 @@ class Broken(ValueError):
 
 
 def from_zip(path: Path, choose: Choose, *, largest: int = LARGEST) -> Iterator[tuple[str, bytes]]:
-    """The chosen files of a zip as (name, content), in the order of the choice; `choose` is shown all names."""
+    """Read the chosen files of a zip as (name, content), in the order of the choice; `choose` is shown all names."""
     try:
         with zipfile.ZipFile(path) as archive:
             entries = {info.filename: info for info in archive.infolist() if not info.is_dir()}
@@ -42,7 +42,7 @@ def from_zip(path: Path, choose: Choose, *, largest: int = LARGEST) -> Iterator[
 
 
 def from_tar(path: Path, wanted: Collection[str], *, largest: int = LARGEST, total: int = TOTAL) -> dict[str, bytes]:
-    """Some files of a tar.gz by name. It is read once, and to its end, where the checksum of the whole stands."""
+    """Read some files of a tar.gz by name. It is read once, and to its end, where the checksum of the whole stands."""
     found: dict[str, bytes] = {}
     try:
         with _Bounded(path) as unzipped, tarfile.open(fileobj=unzipped, mode="r|") as archive:

@@ -73,7 +73,8 @@ def get(address: str, path: Path, expected: str, fetch: Fetch) -> None:
 
 
 def fetcher(*, largest: int, home: Path) -> Fetch:
-    """The function that brings the bytes of an address into a file; no download may be larger than `largest` bytes."""
+    """Make the function that brings the bytes of an address into a file; no download may be larger than `largest`
+    bytes."""
     return partial(_fetch, largest=largest, home=home)
 
 

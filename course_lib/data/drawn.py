@@ -18,7 +18,7 @@ CLASSES = ("faces", "text", "texture")
 
 
 def drawn(kind: str, count: int, *, size: int = 96, seed: int = 0) -> dict[str, Tensor]:
-    """So many pictures of a class by name, each a uint8 tensor (1, size, size).
+    """Draw pictures of a class by name, each a uint8 tensor (1, size, size).
 
     kind: "faces", "text" or "texture". Picture i of a seed is the same whatever the count; other seeds share none.
 

@@ -49,7 +49,7 @@ PASSPORT = {"behind": 0.85, "clothes": 0.2}       # where in its range each numb
 
 
 def people(count: int = 240, *, each: int = 12, size: int = 48, seed: int = 0, first: int = 0) -> Labelled:
-    """So many drawn people with so many pictures each: uint8 images (count each, 1, size, size), person after person.
+    """Draw people with so many pictures each: uint8 images (count each, 1, size, size), person after person.
 
     Picture 0 of everybody is the passport photograph: frontal, in even light, with a straight face. Person i of a seed
     is the same whatever the count, and has the same pictures whatever the number of each; other seeds share nobody.
@@ -71,7 +71,7 @@ def people(count: int = 240, *, each: int = 12, size: int = 48, seed: int = 0, f
 
 
 def split(of: Labelled, *parts: int) -> tuple[Labelled, ...]:
-    """Labelled images by people: so many to each part, in order, so that nobody is in two of them.
+    """Split labelled images by people: so many to each part, in order, so that nobody is in two of them.
 
     What is learnt about comparing people counts on people never seen only. Labels of each part begin at 0.
 

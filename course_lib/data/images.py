@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 def read(path: Path, *, channels: int | None = None) -> Tensor:
-    """A picture file as a uint8 tensor (C, H, W); channels=1 makes it gray (ITU-R 601 luma), 3 makes it colour."""
+    """Read a picture file as a uint8 tensor (C, H, W); channels=1 makes it gray (ITU-R 601 luma), 3 makes it colour."""
     try:
         with Image.open(path) as image:
             mode = {1: "L", 3: "RGB"}.get(channels or (1 if image.mode in ("L", "1", "I;16") else 3))
@@ -26,7 +26,8 @@ def read(path: Path, *, channels: int | None = None) -> Tensor:
 
 
 def decode(content: bytes, *, channels: int, name: str) -> Tensor:
-    """A picture that was read into memory, as a uint8 tensor (C, H, W) of 1 or 3 channels; `name` is for the error."""
+    """Decode a picture that was read into memory, as a uint8 tensor (C, H, W) of 1 or 3 channels; `name` is for the
+    error."""
     try:
         with Image.open(io.BytesIO(content)) as image:
             pixels = np.array(image.convert("L" if channels == 1 else "RGB"))
@@ -37,7 +38,7 @@ def decode(content: bytes, *, channels: int, name: str) -> Tensor:
 
 
 def to_float(image: Tensor) -> Tensor:
-    """A uint8 picture (C, H, W) as a float batch of one, (1, C, H, W) in [0, 1].
+    """Turn a uint8 picture (C, H, W) into a float batch of one, (1, C, H, W) in [0, 1].
 
     >>> to_float(torch.full((1, 2, 2), 255, dtype=torch.uint8)).amax()
     tensor(1.)

@@ -67,7 +67,7 @@ PHOTOGRAPHS = (
 
 
 def photographs(split: Split, *, channels: int = 1) -> dict[str, Tensor]:
-    """The photographs of a split by name, each a uint8 tensor (C, H, W); with channels=3 only those in colour.
+    """Load the photographs of a split by name, each a uint8 tensor (C, H, W); with channels=3 only those in colour.
 
     >>> {name: tuple(image.shape) for name, image in photographs("test").items()}
     {'camera': (1, 512, 512), 'chelsea': (1, 300, 451), 'brick': (1, 512, 512)}
@@ -92,7 +92,7 @@ def _read(photograph: Photograph, channels: int) -> Tensor:
 
 
 def locate(photograph: Photograph) -> Path:
-    """The file of a photograph, found without importing the package that holds it."""
+    """Find the file of a photograph without importing the package that holds it."""
     package, folder = photograph.where
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:

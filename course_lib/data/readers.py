@@ -50,7 +50,7 @@ class Run(NamedTuple):
 
 
 def labelled(name: str, *, split: str | None = None, per_class: int | None = None) -> Labelled:
-    """The images of a set with their labels, class after class; `per_class` reads only the first so many of each.
+    """Load the images of a set with their labels, class after class; `per_class` reads only the first so many of each.
 
     A set that has a test split wants to be asked for one of its splits, or for "all". Characters of Omniglot are black
     on white. Its splits small1 and small2 share two alphabets drawing for drawing; "small2_only" leaves those out.
@@ -78,7 +78,7 @@ def labelled(name: str, *, split: str | None = None, per_class: int | None = Non
 
 
 def pairs(name: str) -> dict[str, Pair]:
-    """The pairs of a set by name, each a noisy and a clean uint8 tensor (C, H, W)."""
+    """Load the pairs of a set by name, each a noisy and a clean uint8 tensor (C, H, W)."""
     entry = sets.expect(name, "pairs")
     found = {}
     for file in entry.hashes:
@@ -91,7 +91,7 @@ def pairs(name: str) -> dict[str, Pair]:
 
 
 def one_shot_runs() -> tuple[Run, ...]:
-    """The 20 one-shot runs of Omniglot: 20 tasks of 20 characters of one alphabet each, by two drawers.
+    """Load the 20 one-shot runs of Omniglot: 20 tasks of 20 characters of one alphabet each, by two drawers.
 
     The rule is theirs (Lake 2015): name each test drawing by the training drawings of its run alone; the score is the
     share of wrong names over all 400. The characters are in neither background set.

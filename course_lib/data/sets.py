@@ -54,7 +54,7 @@ class DataSet:
         return root() / (self.name if self.place is None else self.place)
 
     def where(self, file: str) -> str:
-        """The address of one of its files.
+        """Return the address of one of its files.
 
         >>> SETS["omniglot"].where("LICENSE")
         'https://raw.githubusercontent.com/brendenlake/omniglot/master/LICENSE'
@@ -130,18 +130,18 @@ SETS = {entry.name: entry for entry in (
 
 
 def root() -> Path:
-    """The folder of the data: `COURSE_DATA`, else `course_data` in the user's home."""
+    """Return the folder of the data: `COURSE_DATA`, else `course_data` in the user's home."""
     return Path(os.environ.get("COURSE_DATA") or Path.home() / "course_data")
 
 
 def find(name: str) -> Path | None:
-    """The folder of a set if all its files are there, else None; fast, reads no file."""
+    """Find the folder of a set if all its files are there, else None; fast, reads no file."""
     folder = _entry(name).folder
     return folder if all(os.path.isfile(folder / file) for file in SETS[name].hashes) else None
 
 
 def load(name: str, *, first: int | None = None) -> dict[str, Tensor]:
-    """The pictures of a set by name, each a uint8 tensor (C, H, W); `first` reads only so many.
+    """Load the pictures of a set by name, each a uint8 tensor (C, H, W); `first` reads only so many.
 
     Raises FileNotFoundError with the command that gets the set, where it is not there.
     """
@@ -153,7 +153,7 @@ def load(name: str, *, first: int | None = None) -> dict[str, Tensor]:
 
 
 def expect(name: str, kind: str) -> DataSet:
-    """The entry of a set that is here and of that kind, or an error that says what to call, or to type, instead."""
+    """Find the entry of a set that is here and of that kind; the error says what to call, or to type, instead."""
     entry = _entry(name)
     if entry.kind != kind:
         raise ValueError(f"{name} holds {'labelled images' if entry.kind == 'labelled' else entry.kind}: "
@@ -165,7 +165,7 @@ def expect(name: str, kind: str) -> DataSet:
 
 
 def verify(name: str) -> dict[str, str]:
-    """What is wrong with a set on the disk: file -> 'missing' or 'changed'; an empty answer means all is well."""
+    """Compare a set on the disk with its hashes: file -> 'missing' or 'changed'; an empty answer means all is well."""
     entry = _entry(name)
     wrong = {}
     for file, expected in entry.hashes.items():
@@ -194,7 +194,7 @@ def download(name: str, *, fetch: Callable[[str, Path], None] | None = None) -> 
 
 
 def content_hash(name: str) -> str:
-    """A hash that stands for the content of a set, or of the bundled photographs, in fingerprints."""
+    """Hash the content of a set, or of the bundled photographs, for fingerprints."""
     if name == "photographs":
         from course_lib.data.photographs import PHOTOGRAPHS
 

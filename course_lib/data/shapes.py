@@ -23,7 +23,7 @@ SHAPES = ("disc", "ring", "square", "frame", "triangle", "cross", "star", "bar")
 
 
 def shapes(each: int, *, size: int = 32, seed: int = 0) -> Labelled:
-    """So many pictures of each shape, kind after kind, as uint8 (8 each, 3, size, size) with their labels.
+    """Draw so many pictures of each shape, kind after kind, as uint8 (8 each, 3, size, size) with their labels.
 
     Picture i of a kind and a seed is the same whatever `each`; other seeds share none.
 

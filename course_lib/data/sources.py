@@ -77,7 +77,7 @@ def then(source: Source, view: View) -> Source:
 
 
 def noisy(noise: Noise) -> View:
-    """The view of learning with clean images: y becomes the pair (z, y), with fresh noise each time.
+    """Make the view of learning with clean images: y becomes the pair (z, y), with fresh noise each time.
 
     >>> from course_lib.noise import Gaussian
     >>> z, y = noisy(Gaussian(0.1))(torch.zeros(2, 1, 4, 4), torch.Generator().manual_seed(0))
@@ -88,7 +88,7 @@ def noisy(noise: Noise) -> View:
 
 
 def fixed_pairs(images: Mapping[str, Tensor], noise: Noise, *, seed: int) -> list[tuple[Tensor, Tensor]]:
-    """Whole images with one noise realisation each, as pairs (z, y) of (1, C, H, W): what scores are measured on.
+    """Pair whole images with one noise realisation each, (z, y) of (1, C, H, W): what scores are measured on.
 
     The noise of an image depends on the seed and on the image's name only, never on the other images.
     """
@@ -97,7 +97,7 @@ def fixed_pairs(images: Mapping[str, Tensor], noise: Noise, *, seed: int) -> lis
 
 
 def channels_of(images: Pictures) -> int:
-    """How many channels the pictures have, by the first of them.
+    """Return how many channels the pictures have, by the first of them.
 
     >>> channels_of({"gray": torch.zeros(1, 50, 60, dtype=torch.uint8)})
     1

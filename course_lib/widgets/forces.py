@@ -46,7 +46,7 @@ class ForcesError(ValueError):
 
 
 def loss_and_forces(points: Tensor, labels: Tensor, *, loss: str, margin: float) -> tuple[float, Tensor]:
-    """The loss of a batch, and minus its gradient at each point: what the page computes, by the library itself.
+    """Compute the loss of a batch, and minus its gradient at each point: what the page computes, by the library itself.
 
     Shapes: points (N, 2), labels (N,) -> a number and (N, 2).
 

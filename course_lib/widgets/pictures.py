@@ -62,7 +62,7 @@ class Gallery:
 
 
 def pixels(picture: object, call: str) -> Tensor:
-    """A float image in [0, 1] as uint8 (C, H, W), or an error that says what `call` returned instead.
+    """Turn a float image in [0, 1] into uint8 (C, H, W); the error says what `call` returned instead.
 
     >>> pixels(torch.tensor([[[0.0, 0.5, 1.0]]]), "render()")
     tensor([[[  0, 128, 255]]], dtype=torch.uint8)
@@ -90,7 +90,7 @@ def pixels(picture: object, call: str) -> Tensor:
 
 
 def encode(picture: Tensor, kind: str, quality: int = 90) -> bytes:
-    """The bytes of a picture file, from uint8 (C, H, W): PNG exactly, WebP and JPEG with loss."""
+    """Encode uint8 (C, H, W) as the bytes of a picture file: PNG exactly, WebP and JPEG with loss."""
     from PIL import Image
 
     options: dict[str, dict[str, Any]] = {
@@ -105,7 +105,7 @@ def encode(picture: Tensor, kind: str, quality: int = 90) -> bytes:
 
 
 def base64_text(data: bytes) -> str:
-    """Bytes as the letters that notebooks and data addresses use."""
+    """Encode bytes as the letters that notebooks and data addresses use."""
     return base64.b64encode(data).decode("ascii")
 
 

@@ -209,7 +209,8 @@ class Player:
         )
 
     def live(self) -> Any:
-        """The same player with a kernel behind it: a setting is rendered when it is chosen. Never store its output.
+        """Show the same player with a kernel behind it: a setting is rendered when it is chosen. Never store its
+        output.
 
         Uses only what ipywidgets 7.7 and 8 have in common. There is no limit on the number of settings.
         """

@@ -18,12 +18,12 @@ POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-s
 
 
 def source(name: str) -> str:
-    """A style sheet or script that lies beside this file."""
+    """Read a style sheet or script that lies beside this file."""
     return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
 def document(*, title: str, style: str, body: str, script: str) -> str:
-    """The whole HTML of a frame; its policy forbids every request but pictures written into it."""
+    """Write the whole HTML of a frame; its policy forbids every request but pictures written into it."""
     return (
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
@@ -54,7 +54,7 @@ def embed(inner: str, *, title: str, heights: Mapping[int, str], max_width: int,
 
 
 def script_data(value: object) -> str:
-    """JSON that may stand inside a script element: no text in it can close the element.
+    """Write JSON that may stand inside a script element: no text in it can close the element.
 
     >>> script_data("</script>")
     '"\\\\u003c/script>"'
@@ -63,7 +63,7 @@ def script_data(value: object) -> str:
 
 
 def text_height(text: str, width: float, *, character: float = 7.8, line: float = 21.0) -> int:
-    """Height in pixels that is enough for a text set at the frame's size in a column of this width."""
+    """Estimate the height in pixels that is enough for a text set at the frame's size in a column of this width."""
     length = character * sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
     ragged = 30.0  # what a line loses at its end, where a word does not fit
     return ceil(line * (1 if length <= width else ceil(length / max(width - ragged, 40.0))))
