@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from course_lib import files, provenance
+from course_lib import files, provenance, randomness
 
 
 class Resumable:
@@ -30,6 +30,7 @@ class Resumable:
     random_state: Tensor
     history: Any
     done: int
+    seed: int
     arguments: str              # the identity of what the training was asked for
     device: torch.device
     precision: torch.dtype
@@ -49,7 +50,7 @@ class Resumable:
                         tensors[f"optimiser.{which}.{parameter}.{name}"] = value
                     else:
                         scalars.setdefault(f"{which}.{parameter}", {})[name] = value
-        numbers = {"done": self.done, "history": asdict(self.history), "scalars": scalars,
+        numbers = {"device": self.device.type, "done": self.done, "history": asdict(self.history), "scalars": scalars,
                    "best_score": self.best_score if self.best is not None else None}
         return {name: value.detach().contiguous().cpu() for name, value in tensors.items()}, numbers
 
@@ -72,7 +73,10 @@ class Resumable:
                 if key.startswith(f"{which}."):
                     state.setdefault(int(key.partition(".")[2]), {}).update(value)
             optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
-        self.generator.set_state(tensors["random.batches"])
+        if numbers["device"] == self.device.type:
+            self.generator.set_state(tensors["random.batches"])
+        else:   # the generator of another kind of device has another state: go on with batches of its own
+            self.generator = randomness.generator(self.seed, "batches", f"from {numbers['done']}", device=self.device)
         self.random_state = tensors["random.layers"]
         self.done, self.history = numbers["done"], type(self.history)(**numbers["history"])
 
@@ -85,7 +89,7 @@ def save(run: Resumable, path: Path) -> None:
 
     tensors, numbers = run.state_dict()
     about = {**numbers, "arguments": run.arguments, "content": provenance.identity(dict(sorted(tensors.items()))),
-             "threads": torch.get_num_threads(), "precision": str(run.precision), "device": run.device.type}
+             "threads": torch.get_num_threads(), "precision": str(run.precision)}
     stored = pack(tensors, metadata={"course_lib.fit": json.dumps(about)})
     with files.atomic(path) as stream:
         stream.write(stored)
@@ -110,5 +114,5 @@ def load(run: Resumable, path: Path) -> None:
                          "checkpoint file, or delete that one.")
     now = {"threads": torch.get_num_threads(), "precision": str(run.precision), "device": run.device.type}
     if others := [f"{name} {value} instead of {about[name]}" for name, value in now.items() if about[name] != value]:
-        print(f"resuming with {', '.join(others)}: the last bits of the result may differ.")
+        print(f"resuming with {', '.join(others)}: the result may differ.")
     run.load_state_dict(tensors, about)

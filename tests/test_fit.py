@@ -164,6 +164,18 @@ def test_a_killed_training_ends_with_bitwise_the_same_weights(tmp_path, same_arg
     assert (history.steps, history.terms, history.validated) == (expected.steps, expected.terms, expected.validated)
 
 
+def rewrite(path, change):
+    """Change the tensors of a checkpoint and what it says of them, and store it again."""
+    from safetensors.torch import save_file
+
+    with safe_open(path, framework="pt") as stored:
+        tensors = {name: stored.get_tensor(name) for name in stored.keys()}
+        about = json.loads(stored.metadata()["course_lib.fit"])
+    change(tensors, about)
+    about["content"] = fitting.provenance.identity(dict(sorted(tensors.items())))
+    save_file(tensors, path, metadata={"course_lib.fit": json.dumps(about)})
+
+
 @pytest.mark.parametrize("forgotten", ["random.batches", "random.layers", "optimiser.0", "average."])
 def test_a_checkpoint_that_forgets_a_state_would_be_noticed(tmp_path, same_arguments, forgotten, monkeypatch):
     undisturbed = small_network()
@@ -171,18 +183,14 @@ def test_a_checkpoint_that_forgets_a_state_would_be_noticed(tmp_path, same_argum
     path = tmp_path / "training.safetensors"
     with pytest.raises(Killed):
         fit(small_network(), pictures, killed_at(21), **RESUMABLE, checkpoint=path)
-    from safetensors.torch import save_file
 
-    with safe_open(path, framework="pt") as stored:
-        tensors = {name: stored.get_tensor(name) for name in stored.keys()}
-        metadata = stored.metadata()
-    for name, value in tensors.items():
-        if name.startswith(forgotten):
-            fresh = torch.Generator().manual_seed(1).get_state() if name.startswith("random") else value * 0.5
-            tensors[name] = fresh.to(value.dtype)
-    about = json.loads(metadata["course_lib.fit"])
-    about["content"] = fitting.provenance.identity(dict(sorted(tensors.items())))
-    save_file(tensors, path, metadata={"course_lib.fit": json.dumps(about)})
+    def forget(tensors, about):
+        for name, value in tensors.items():
+            if name.startswith(forgotten):
+                fresh = torch.Generator().manual_seed(1).get_state() if name.startswith("random") else value * 0.5
+                tensors[name] = fresh.to(value.dtype)
+
+    rewrite(path, forget)
     resumed = small_network()
     fit(resumed, pictures, brightness, **RESUMABLE, checkpoint=path)
     expected = weights(undisturbed)
@@ -213,7 +221,31 @@ def test_another_precision_resumes_and_says_so(tmp_path, monkeypatch, capsys):
     fit(linear(), source, step, budget=Budget(10, 4), seed=0, checkpoint=path)
     monkeypatch.setenv("COURSE_PRECISION", "bf16")
     fit(linear(), source, step, budget=Budget(10, 4), seed=0, checkpoint=path)
-    assert "resuming with precision torch.bfloat16 instead of torch.float32: the last bits" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "resuming with precision torch.bfloat16 instead of torch.float32: the result may differ." in said
+
+
+def test_on_another_device_it_goes_on_with_batches_of_its_own_and_says_so(tmp_path, same_arguments, capsys):
+    seen, path = [], tmp_path / "t.safetensors"
+
+    def recording(batch, generator):
+        seen.append(pictures(batch, generator))
+        return seen[-1]
+
+    recording.__qualname__ = pictures.__qualname__
+    with pytest.raises(Killed):
+        fit(small_network(), recording, killed_at(21), **RESUMABLE, checkpoint=path)
+    before = len(seen)
+
+    def from_cuda(tensors, about):
+        tensors["random.batches"] = torch.zeros(16, dtype=torch.uint8)      # as much as a generator of CUDA has
+        about["device"] = "cuda"
+
+    rewrite(path, from_cuda)
+    history = fit(small_network(), recording, brightness, **RESUMABLE, checkpoint=path)
+    assert history.steps[-1] == 40
+    assert "resuming with device cpu instead of cuda: the result may differ." in capsys.readouterr().out
+    assert not any(torch.equal(one, other) for one in seen[:before] for other in seen[before:])
 
 
 def test_resuming_with_other_data_is_refused(tmp_path):
