@@ -304,10 +304,10 @@ def _grammar() -> argparse.ArgumentParser:
     claims = _group(commands, "claims", "the ledger: what the course claims and what was measured",
                     "course claims report", "course claims run dncnn-ablation --profile smoke")
     listing = _add(claims, "list", "the claims and their experiments", _claims_list, "course claims list dncnn")
-    measure = _add(claims, "run", "measure experiments and store the figures", _claims_run,
+    measure = _add(claims, "run", "measure experiments and store the metrics", _claims_run,
                    "course claims run dncnn --profile smoke", "course claims run dncnn-ablation --seed 0 1",
                    "course claims run dncnn-ablation --report   (once, at the end)")
-    show = _add(claims, "report", "judge the claims by the stored figures; measures nothing", _claims_report,
+    show = _add(claims, "report", "judge the claims by the stored metrics; measures nothing", _claims_report,
                 "course claims report", "course claims report dncnn --profile full --json")
     for parser in (listing, measure, show):
         parser.add_argument("ids", metavar="ID", nargs="*", help="a claim, an experiment or a method (default: all)")
@@ -328,7 +328,7 @@ def _grammar() -> argparse.ArgumentParser:
     prove.add_argument("--base", metavar="COMMIT",
                        help="a commit whose results were fresh (default: the one of origin/main that this tree left)")
     prove.add_argument("--renamed", metavar="OLD=NEW", type=_renaming, nargs="+", default=[],
-                       help="new names of parameters, attributes, figures or experiments")
+                       help="new names of parameters, attributes, metrics or experiments")
     show.add_argument("--development", action="store_true", help="judge on seeds 0, 1, ... instead of 100, 101, ...")
     show.add_argument("--strict", action="store_true", help="a stale claim is a failure, too")
 

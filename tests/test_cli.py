@@ -360,13 +360,13 @@ def test_a_stale_claim_is_shown_and_fails_only_when_strict(ledger: Path, course:
     assert course("claims", "report", "toy-true", "--strict")[0] == 1
 
 
-def test_the_json_of_the_ledger_has_the_figures_and_the_verdict(ledger: Path, course: Course) -> None:
+def test_the_json_of_the_ledger_has_the_metrics_and_the_verdict(ledger: Path, course: Course) -> None:
     course("claims", "run", "--report")
     code, out, err = course("claims", "report", "--json")
     true, false = json.loads(out)
     assert (code, err) == (1, "")
     assert (true["state"], true["holds"], true["stale"], true["seeds"]) == ("holds", True, False, [100, 101])
-    assert true["figures"]["nlm"] == {"n": 2, "mean": 27.0, "std": 0.0, "low": 27.0, "high": 27.0}
+    assert true["metrics"]["nlm"] == {"n": 2, "mean": 27.0, "std": 0.0, "low": 27.0, "high": 27.0}
     assert false["state"] == "fails" and "= 2.05 (" in false["because"] and true["paper"] == {"dncnn": 29.5}
     assert [claim["id"] for claim in json.loads(course("claims", "list", "--json")[1])] == ["toy-true", "toy-false"]
 
@@ -378,7 +378,7 @@ def test_one_broken_experiment_does_not_stop_the_others(ledger: Path, course: Co
     monkeypatch.setattr(claims, "discover", lambda: (bad, *good))
     code, out, err = course("claims", "run")
     assert code == 1 and Measured.seeds == [0, 1]
-    assert "the figure 'psnr' is nan" in err and "MISSING  bad-a" in out and "HOLDS  toy-true" in out
+    assert "the metric 'psnr' is nan" in err and "MISSING  bad-a" in out and "HOLDS  toy-true" in out
 
 
 def test_a_corrupt_file_of_results_is_one_line(ledger: Path, course: Course) -> None:

@@ -161,10 +161,10 @@ def configuration(course: Course, config: Path, *, mathjax: str) -> str:
 
 def ledger_page(statuses: Sequence[Status]) -> str:
     """Every empirical sentence of the lectures beside what was measured, what the paper says, and whether it holds."""
-    by_experiment = {status.claim.experiment.id: status for status in statuses if status.figures}
-    figures = [_figures(status) for status in by_experiment.values()]
+    by_experiment = {status.claim.experiment.id: status for status in statuses if status.metrics}
+    metrics = [_metrics(status) for status in by_experiment.values()]
     return "\n\n".join([LEDGER_HEAD, tally(statuses) + ".", *(_claim(status) for status in statuses),
-                        *(["## All measured figures", *figures] if figures else [])]) + "\n"
+                        *(["## All measured metrics", *metrics] if metrics else [])]) + "\n"
 
 
 def _claim(status: Status) -> str:
@@ -172,18 +172,18 @@ def _claim(status: Status) -> str:
     claim, state = status.claim, status.state
     verdict = {"holds": "**Holds.**", "fails": "**Fails.**", "missing": "**Not measured yet.**",
                "stale": "**Stale:** measured with earlier code or data."}[state]
-    table = [f"| figure | the paper's value | {_measured(status)} |", "|---|--:|--:|"]
+    table = [f"| metric | the paper's value | {_measured(status)} |", "|---|--:|--:|"]
     for name, value in claim.paper.items():
-        table.append(f"| {name} | {number(value)} | {status.figures.get(name, '–')} |")
+        table.append(f"| {name} | {number(value)} | {status.metrics.get(name, '–')} |")
     origin = f"Source: {claim.source}. Claim `{claim.id}`, experiment `{claim.experiment.id}`."
     return "\n\n".join([f":::{{div}} claim {state}", f"({claim.id})=\n**{claim.sentence}**",
                         f"{verdict} {status.because}", *(["\n".join(table)] if claim.paper else []), origin, ":::"])
 
 
-def _figures(status: Status) -> str:
+def _metrics(status: Status) -> str:
     """Everything an experiment measured."""
-    table = [f"| figure | {_measured(status)} | lowest to highest |", "|---|--:|--:|"]
-    for name, found in status.figures.items():
+    table = [f"| metric | {_measured(status)} | lowest to highest |", "|---|--:|--:|"]
+    for name, found in status.metrics.items():
         table.append(f"| {name} | {found} | {f'{number(found.low)} to {number(found.high)}' if found.n > 1 else ''} |")
     return f"### {status.claim.experiment.id}\n\n" + "\n".join(table)
 

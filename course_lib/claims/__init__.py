@@ -1,4 +1,4 @@
-"""The ledger: each empirical sentence of the course, with the experiment behind it and the verdict of its figures.
+"""The ledger: each empirical sentence of the course, with the experiment behind it and the verdict of its metrics.
 
 Beside the ledger itself (`ledger`, `criteria`, `report`) and the protocols that several methods are measured by
 (`denoising`, `unseen`), each module of this package is named after a method and has a tuple `CLAIMS`. `discover` finds

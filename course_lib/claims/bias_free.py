@@ -55,33 +55,33 @@ def measure_levels(profile: Profile, seed: int) -> dict[str, float]:
         (kind, high): bias_free.train(images, sigma=(0.0, high / 255), budget=budget(), seed=seed,
                                       network=network(seed, biased=kind == "twin")).model
         for high in RANGES for kind in ("free", "twin")}
-    figures = {f"{kind}_{high}_at_{level}": mean_psnr(model, pictures, level / 255)
+    metrics = {f"{kind}_{high}_at_{level}": mean_psnr(model, pictures, level / 255)
                for (kind, high), model in models.items() for level in LEVELS}
-    figures |= {f"noisy_at_{level}": mean_psnr(lambda z, sigma=None: z, pictures, level / 255) for level in LEVELS}
-    figures |= {f"bsd68_{kind}_at_{level}": mean_psnr(models[kind, 10], scored("BSD68"), level / 255)
+    metrics |= {f"noisy_at_{level}": mean_psnr(lambda z, sigma=None: z, pictures, level / 255) for level in LEVELS}
+    metrics |= {f"bsd68_{kind}_at_{level}": mean_psnr(models[kind, 10], scored("BSD68"), level / 255)
                 for kind in ("free", "twin") for level in TABLE}
 
     def scaled(z: Tensor, *, sigma: float | Tensor | None = None) -> Tensor:
         twin = models["twin", 10]
         return 5 * twin(z.to(next(twin.parameters()).device) / 5).cpu()      # noise of 50 arrives as noise of 10
 
-    figures["twin_10_scaled_at_50"] = mean_psnr(scaled, pictures, 50 / 255)
-    return figures | constants({kind: models[kind, 10] for kind in ("free", "twin")}) | linear_view(models["free", 55])
+    metrics["twin_10_scaled_at_50"] = mean_psnr(scaled, pictures, 50 / 255)
+    return metrics | constants({kind: models[kind, 10] for kind in ("free", "twin")}) | linear_view(models["free", 55])
 
 
 def constants(models: dict[str, nn.Module]) -> dict[str, float]:
     """Measure what additive constants do: the largest homogeneity error, and the net bias in gray levels of 255."""
-    figures = {}
+    metrics = {}
     for kind, model in models.items():
         device = next(model.parameters()).device
         for level in (5, 50):
             pairs = data.fixed_pairs(scored("photographs"), Gaussian(level / 255), seed=0)
             crops = [z[..., :160, :160].to(device) for z, _ in pairs]
             squares = [bias_free.net_bias(model, z).square().mean() for z in crops]
-            figures[f"net_bias_{kind}_at_{level}"] = 255 * math.sqrt(sum(map(float, squares)) / len(squares))
-            figures[f"homogeneity_{kind}_at_{level}"] = max(
+            metrics[f"net_bias_{kind}_at_{level}"] = 255 * math.sqrt(sum(map(float, squares)) / len(squares))
+            metrics[f"homogeneity_{kind}_at_{level}"] = max(
                 bias_free.homogeneity_error(model, z, factor=factor) for z in crops for factor in FACTORS)
-    return figures
+    return metrics
 
 
 def linear_view(model: nn.Module) -> dict[str, float]:
@@ -89,7 +89,7 @@ def linear_view(model: nn.Module) -> dict[str, float]:
     and its filters' widths."""
     device, inner = next(model.parameters()).device, range(8, PATCH - 8)
     picture = to_float(data.photographs("test")["camera"])
-    figures: dict[str, float] = {}
+    metrics: dict[str, float] = {}
     for level in VIEWED:
         found: dict[str, list[float]] = {}
         for place, (top, left) in enumerate(PLACES):
@@ -104,8 +104,8 @@ def linear_view(model: nn.Module) -> dict[str, float]:
                                    for row in inner for column in inner) / len(inner) ** 2}
             for name, value in values.items():
                 found.setdefault(name, []).append(value)
-        figures |= {f"{name}_at_{level}": sum(several) / len(several) for name, several in found.items()}
-    return figures
+        metrics |= {f"{name}_at_{level}": sum(several) / len(several) for name, several in found.items()}
+    return metrics
 
 
 EXPERIMENT = Experiment("bias_free-levels", measure_levels, (read,), ("photographs", "BSD68"))

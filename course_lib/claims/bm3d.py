@@ -55,8 +55,8 @@ def scores(denoiser: Denoiser, pictures: Mapping[str, Tensor], *, seed: int, tru
 def measure_told(profile: Profile, seed: int) -> dict[str, float]:
     """Denoise pictures of noise level 25, gray and in colour, with a filter that is given other levels."""
     gray, colour = middles(1, side=160), middles(3, side=160)
-    figures = {f"gray_told_{told}": scores(BM3D(), gray, seed=seed, told=told) for told in LEVELS}
-    return figures | {f"colour_told_{told}": scores(BM3D(), colour, seed=seed, told=told) for told in LEVELS}
+    metrics = {f"gray_told_{told}": scores(BM3D(), gray, seed=seed, told=told) for told in LEVELS}
+    return metrics | {f"colour_told_{told}": scores(BM3D(), colour, seed=seed, told=told) for told in LEVELS}
 
 
 def measure_benchmark(profile: Profile, seed: int) -> dict[str, float]:
@@ -64,9 +64,9 @@ def measure_benchmark(profile: Profile, seed: int) -> dict[str, float]:
     gray, colour = {"photographs": middles(1, side=160), "bsd68": some("BSD68")}, some("CBSD68", lecture=8)
     peers: dict[str, Denoiser] = {"wavelet": Wavelet(), "nlm": NonLocalMeans(), "first_stage": BM3D(stages=1),
                                   "bm3d": BM3D()}
-    figures = {f"{name}_{peer}": scores(denoiser, pictures, seed=seed)
+    metrics = {f"{name}_{peer}": scores(denoiser, pictures, seed=seed)
                for name, pictures in gray.items() for peer, denoiser in peers.items()}
-    return figures | {"bsd68_images": float(len(gray["bsd68"])), "cbsd68_images": float(len(colour)),
+    return metrics | {"bsd68_images": float(len(gray["bsd68"])), "cbsd68_images": float(len(colour)),
                       "cbsd68_together": scores(BM3D(), colour, seed=seed),
                       "cbsd68_alone": scores(each_channel, colour, seed=seed)}
 
@@ -81,12 +81,12 @@ def measure_wnnm(profile: Profile, seed: int) -> dict[str, float]:
     """Compare WNNM, at its own settings, with BM3D, image by image of Set12; below full profile on their middles."""
     wnnm = choose(smoke=WNNM(iterations=1, stride=9), lecture=WNNM(), full=WNNM())
     half = choose(smoke=16, lecture=64, full=10_000)
-    figures: dict[str, float] = {}
+    metrics: dict[str, float] = {}
     for name, picture in some("Set12").items():
         rows, columns = (slice(max(0, length // 2 - half), length // 2 + half) for length in picture.shape[1:])
         middle = {name: picture[:, rows, columns]}
-        figures |= {f"bm3d_{name}": scores(BM3D(), middle, seed=seed), f"wnnm_{name}": scores(wnnm, middle, seed=seed)}
-    return figures
+        metrics |= {f"bm3d_{name}": scores(BM3D(), middle, seed=seed), f"wnnm_{name}": scores(wnnm, middle, seed=seed)}
+    return metrics
 
 
 TOLD = Experiment("bm3d-told", measure_told, (read,), ("photographs",))

@@ -87,11 +87,11 @@ def measure_real(profile: Profile, seed: int) -> dict[str, float]:
     models = {name: cbdnet.train(images, degrade=degrade, budget=budget(2000), seed=seed, network=network(seed)).model
               for name, degrade in kinds.items()}
     made = [(z, y) for z, _, y in taken(seed=0)]
-    figures = {}
+    metrics = {}
     everyone: dict[str, Any] = {"noisy": unchanged, **models}
     for name, denoiser in everyone.items():
-        figures[f"real_{name}"] = mean_psnr(denoiser, as_floats(pairs))
-        figures[f"made_{name}"] = mean_psnr(denoiser, made)
+        metrics[f"real_{name}"] = mean_psnr(denoiser, as_floats(pairs))
+        metrics[f"made_{name}"] = mean_psnr(denoiser, made)
     share = choose(smoke=2, lecture=SETTLED, full=SETTLED)
     known, others = dict(list(pairs.items())[:share]), dict(list(pairs.items())[share:])
     tuned = cbdnet.train(images, pairs=known, budget=budget(300, full_steps=20_000), seed=seed + 1,
@@ -100,32 +100,32 @@ def measure_real(profile: Profile, seed: int) -> dict[str, float]:
                           network=copy.deepcopy(models["camera"])).model
     everyone |= {"longer": longer, "tuned": tuned}
     for name, denoiser in everyone.items():
-        figures[f"others_{name}"] = mean_psnr(denoiser, as_floats(others))
-    return figures
+        metrics[f"others_{name}"] = mean_psnr(denoiser, as_floats(others))
+    return metrics
 
 
 def measure_level(profile: Profile, seed: int) -> dict[str, float]:
     """Train with the asymmetric loss, a symmetric one, and exchanged weights, and measure how often the level is too
     low, how far it is off, and what the estimate is worth when the map is scaled; also one network for white noise."""
-    images, figures = data.photographs("train", channels=3), {}
+    images, metrics = data.photographs("train", channels=3), {}
     for name, alpha in (("asymmetric", 0.3), ("symmetric", 0.5), ("exchanged", 0.7)):
         model: Any = cbdnet.train(images, alpha=alpha, budget=budget(600), seed=seed, network=network(seed)).model
         device = next(model.parameters()).device
         found = taken(seed=0)
         with torch.inference_mode():
             levels = [(model.noise_level(z.to(device)).cpu(), s) for z, s, _ in found]
-        figures[f"{name}_too_low"] = float(torch.stack([(level < s).double().mean() for level, s in levels]).mean())
-        figures[f"{name}_ratio"] = float(torch.stack([level.mean() / s.mean() for level, s in levels]).mean())
+        metrics[f"{name}_too_low"] = float(torch.stack([(level < s).double().mean() for level, s in levels]).mean())
+        metrics[f"{name}_ratio"] = float(torch.stack([level.mean() / s.mean() for level, s in levels]).mean())
         if name == "asymmetric":
             for knob in KNOBS:
                 def turned(z: Tensor, *, sigma: float | Tensor | None = None, knob: float = knob,
                            model: Any = model) -> Tensor:
                     return model.denoise(z, level=knob * model.noise_level(z))
 
-                figures[f"knob_{knob:g}"] = mean_psnr(turned, [(z.to(device), y.to(device)) for z, _, y in found])
-            figures |= {f"camera_{strength:g}": found_level(model, camera(strength)) for strength in STRENGTHS}
+                metrics[f"knob_{knob:g}"] = mean_psnr(turned, [(z.to(device), y.to(device)) for z, _, y in found])
+            metrics |= {f"camera_{strength:g}": found_level(model, camera(strength)) for strength in STRENGTHS}
     model = cbdnet.train(images, degrade=WIDE, budget=budget(600), seed=seed, network=network(seed)).model
-    return figures | {f"white_{level}": found_level(model, Gaussian(level / 255)) for level in LEVELS}
+    return metrics | {f"white_{level}": found_level(model, Gaussian(level / 255)) for level in LEVELS}
 
 
 def camera(strength: float) -> Camera:

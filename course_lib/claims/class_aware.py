@@ -71,9 +71,9 @@ def measure(noise: Noise, seed: int) -> dict[str, float]:
         return class_aware.train(pictures, noise=noise, budget=more, seed=seed + 1, network=copy.deepcopy(base)).model
 
     models = {"agnostic": further(everything)} | {kind: further(pictures) for kind, pictures in train.items()}
-    figures = {f"{name}_on_{kind}": mean_psnr(model, pictures, noise)
+    metrics = {f"{name}_on_{kind}": mean_psnr(model, pictures, noise)
                for name, model in models.items() for kind, pictures in test.items()}
-    figures |= {f"noisy_on_{kind}": mean_psnr(lambda z, sigma=None: z, pictures, noise)
+    metrics |= {f"noisy_on_{kind}": mean_psnr(lambda z, sigma=None: z, pictures, noise)
                 for kind, pictures in test.items()}
     classifier = class_aware.train_classifier(
         train, noise=noise, budget=choose(smoke=Budget(4, 6, 24), lecture=Budget(300, 12, 64),
@@ -83,8 +83,8 @@ def measure(noise: Noise, seed: int) -> dict[str, float]:
     with torch.inference_mode():
         right = [chooser.choose(z.to(device)) == [kind] for kind, pictures in test.items()
                  for z, _ in data.fixed_pairs(pictures, noise, seed=0)]
-    figures |= {f"chooser_on_{kind}": mean_psnr(chooser, pictures, noise) for kind, pictures in test.items()}
-    return figures | {"chosen_right": sum(right) / len(right)}
+    metrics |= {f"chooser_on_{kind}": mean_psnr(chooser, pictures, noise) for kind, pictures in test.items()}
+    return metrics | {"chosen_right": sum(right) / len(right)}
 
 
 def measure_gaussian(profile: Profile, seed: int) -> dict[str, float]:
@@ -137,9 +137,9 @@ def measure_gradual(profile: Profile, seed: int) -> dict[str, float]:
         errors["edges"].append(inner[:, edge].mean(dim=1))
         errors["all"].append(squares.mean(dim=(1, 2)))
     mean = {name: torch.stack(values).mean(dim=0).double() for name, values in errors.items()}
-    figures = {f"{name}_after_{d}": float(-10 * torch.log10(error[d])) for name, error in mean.items()
+    metrics = {f"{name}_after_{d}": float(-10 * torch.log10(error[d])) for name, error in mean.items()
                for d in range(len(error))}
-    return figures | {f"{name}_depth": near_the_end(error) for name, error in mean.items()} | {"exact": float(exact)}
+    return metrics | {f"{name}_depth": near_the_end(error) for name, error in mean.items()} | {"exact": float(exact)}
 
 
 def near_the_end(errors: Tensor, *, within: float = 1.0) -> float:

@@ -4,7 +4,7 @@ The base is a clean commit whose own report calls the row fresh. A row or a card
 
 1. *The same code.* The canonical forms of both trees are equal, under the renamings that are given. Nothing is run.
 2. *The same at smoke.* All of these are equal in both trees:
-   - the figures (but times) and every trained network, bitwise, at two seeds of smoke on one thread;
+   - the metrics (but times) and every trained network, bitwise, at two seeds of smoke on one thread;
    - how often each literal and each default value stands in the code that is reached;
    - the arguments of every call of `choose` (all profiles), `Budget`, `generator` and `fit`;
    and every statement that differs, and does more than raise, was executed: today's in today's tree, the base's there.
@@ -36,7 +36,7 @@ from course_lib.claims.ledger import Experiment, LedgerError
 from course_lib.recipes import RECIPES
 
 SAME_CODE = "the canonical forms are equal"
-SAME_AT_SMOKE = ("figures and weights at two seeds of smoke, literals, defaults, and the arguments of choose, Budget, "
+SAME_AT_SMOKE = ("metrics and weights at two seeds of smoke, literals, defaults, and the arguments of choose, Budget, "
                  "generator and fit are equal; every changed statement was executed")
 
 
@@ -78,7 +78,7 @@ def confirm(experiment: Experiment, *, base: str | None = None,
             renamed: Mapping[str, str] | None = None) -> Confirmed | Refused:
     """Compare an experiment in a base commit with the same in the present tree, and renew its rows if it is the same.
 
-    `base` is the merge base with origin/main unless it is named. `renamed` gives the new names of figures, parameters,
+    `base` is the merge base with origin/main unless it is named. `renamed` gives the new names of metrics, parameters,
     attributes or of the experiment itself: {"watch": "validate"}.
 
     Raises LedgerError where the base is no commit.
@@ -193,7 +193,8 @@ def _both(trees: Sequence[Tree], requests: Sequence[dict[str, Any]]) -> list[dic
             process.kill()
     for tree, process, (_, complaint) in zip(trees, processes, answers, strict=True):
         if process.returncode:
-            raise LedgerError(f"the tree {tree.commit} could not be run: {complaint.strip().splitlines()[-1]}")
+            last = complaint.strip().rpartition("\n")[2] or f"it ended with {process.returncode}"
+            raise LedgerError(f"the tree {tree.commit} could not be run: {last}")
     return [json.loads(answer) for answer, _ in answers]
 
 
@@ -246,7 +247,7 @@ def _taken(names: Mapping[str, str], closure: set[Definition], plain: Code) -> s
 
 
 def _is_data(names: Mapping[str, str], closure: set[Definition], plain: Code) -> bool:
-    """Whether a renamed word is a whole string in the base: it may be a random stream or a figure, so it has to run."""
+    """Whether a renamed word is a whole string in the base: it may be a random stream or a metric, so it has to run."""
     strings = {f'constant str "{name}"' for name in names}
     return any(word in strings for one in closure for word in plain.words(one))
 
@@ -264,7 +265,7 @@ def _lines(changes: Iterable[list[tuple[Path, range]]]) -> dict[str, list[int]]:
 
 
 def _times(old: dict[str, Any], new: dict[str, Any], names: Mapping[str, str]) -> set[str]:
-    """The figures that both trees declare to be times."""
+    """The metrics that both trees declare to be times."""
     return {names.get(name, name) for name in old["times"]} & set(new["times"])
 
 
@@ -275,12 +276,12 @@ def _judged_by_run(ran: Sequence[dict[str, Any]], changed: Changes, trees: Seque
     for answer, where in zip(ran, wheres, strict=True):
         if "error" in answer:
             return Refused(f"at smoke it fails in {where}: {answer['error']}")
-    figures = [[{names.get(name, name): value for name, value in row.items()} for row in answer["figures"]]
+    metrics = [[{names.get(name, name): value for name, value in row.items()} for row in answer["metrics"]]
                for answer in ran]
-    for seed, (before, after) in enumerate(zip(*figures, strict=True)):
+    for seed, (before, after) in enumerate(zip(*metrics, strict=True)):
         for name in sorted((before.keys() | after.keys()) - times):
             if before.get(name) != after.get(name):
-                return Refused(f"the figure {name} at smoke, seed {seed}, was {_float(before.get(name))} and is"
+                return Refused(f"the metric {name} at smoke, seed {seed}, was {_float(before.get(name))} and is"
                                f" {_float(after.get(name))}")
     was, now = ran
     if was["weights"] != now["weights"]:
@@ -333,7 +334,7 @@ def _renew(subject: str, was: str, verdict: Confirmed, old: Tree, new: Tree, nam
     def renewed(row: ledger.Result) -> ledger.Result:
         if row.fingerprint != before or before == today:
             return row
-        figures = {names.get(key, key): value for key, value in row.figures.items()}
-        return replace(row, figures=figures, fingerprint=today, confirmed=how)
+        metrics = {names.get(key, key): value for key, value in row.metrics.items()}
+        return replace(row, metrics=metrics, fingerprint=today, confirmed=how)
 
     ledger.rewrite(was.partition(":")[2], name, change=renewed, root=new.folder)

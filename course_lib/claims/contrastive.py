@@ -53,12 +53,12 @@ def measure_people(profile: Profile, seed: int) -> dict[str, float]:
     """Measure equal error rates, and the mean distance of impostor pairs, on people not trained on."""
     known, unknown = crowd(seed)
     genuine, impostor = pair_distances(pixels(unknown.images), unknown.labels)
-    figures = {"pixels": equal_error_rate(genuine, impostor)}
+    metrics = {"pixels": equal_error_rate(genuine, impostor)}
 
     def note(name: str, network: nn.Module, of: Labelled) -> None:
         genuine, impostor = pair_distances(embed(network, of.images), of.labels)
-        figures[name] = equal_error_rate(genuine, impostor)
-        figures[f"{name}_apart"] = float(impostor.mean())
+        metrics[name] = equal_error_rate(genuine, impostor)
+        metrics[f"{name}_apart"] = float(impostor.mean())
 
     variants: dict[str, dict[str, Any]] = {
         "slide": {}, "hadsell": {"loss": hadsell_loss}, "one_mean": {"balanced": False},
@@ -70,7 +70,7 @@ def measure_people(profile: Profile, seed: int) -> dict[str, float]:
         network = trained(few, seed=seed)
         note(f"people_{count}", network, unknown)
         note(f"people_{count}_own", network, few)
-    return figures
+    return metrics
 
 
 PEOPLE = Experiment("contrastive-people", measure_people, (trained,))

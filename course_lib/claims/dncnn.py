@@ -49,9 +49,9 @@ def measure_benchmark(profile: Profile, seed: int) -> dict[str, float]:
     trained = dncnn.train(training_images(), sigma=SIGMA, budget=budget(2200), seed=seed, network=network(seed))
     peers: dict[str, Denoiser] = {"noisy": lambda z, sigma=None: z, "wavelet": classical.Wavelet(),
                                   "nlm": classical.NonLocalMeans(), "dncnn": trained.model}
-    figures = {f"{name.lower()}_{peer}": mean_psnr(denoiser, scored(name), SIGMA)
+    metrics = {f"{name.lower()}_{peer}": mean_psnr(denoiser, scored(name), SIGMA)
                for name in ("photographs", "Set12", "BSD68") for peer, denoiser in peers.items()}
-    return figures | border_losses(trained.model)
+    return metrics | border_losses(trained.model)
 
 
 def border_losses(model: nn.Module, *, size: int = 96) -> dict[str, float]:
@@ -84,14 +84,14 @@ def border_losses(model: nn.Module, *, size: int = 96) -> dict[str, float]:
 
 def measure_ablation(profile: Profile, seed: int) -> dict[str, float]:
     """Train with and without residual learning, with and without batch normalisation, at one short budget."""
-    figures = {}
+    metrics = {}
     for residual in (True, False):
         for batch_norm in (True, False):
             trained = dncnn.train(training_images(), sigma=SIGMA, budget=budget(800), seed=seed,
                                   network=network(seed, residual=residual, batch_norm=batch_norm))
             name = f"{'residual' if residual else 'direct'}_{'bn' if batch_norm else 'plain'}"
-            figures[name] = mean_psnr(trained.model, scored("photographs"), SIGMA)
-    return figures
+            metrics[name] = mean_psnr(trained.model, scored("photographs"), SIGMA)
+    return metrics
 
 
 def measure_blind(profile: Profile, seed: int) -> dict[str, float]:
@@ -99,15 +99,15 @@ def measure_blind(profile: Profile, seed: int) -> dict[str, float]:
     images, pictures = training_images(), scored("photographs")
     steps = budget(1500, full=Budget(150_000, 128, 50))
     blind = dncnn.train(images, sigma=dncnn.BLIND, budget=steps, seed=seed, network=network(seed, deep=True)).model
-    figures = {f"blind_at_{level}": mean_psnr(blind, pictures, level / 255) for level in LEVELS}
+    metrics = {f"blind_at_{level}": mean_psnr(blind, pictures, level / 255) for level in LEVELS}
     for level in (15, 25, 50):
         specific = dncnn.train(images, sigma=level / 255, budget=steps, seed=seed,
                                network=network(seed, deep=True)).model
-        figures[f"specific_at_{level}"] = mean_psnr(specific, pictures, level / 255)
+        metrics[f"specific_at_{level}"] = mean_psnr(specific, pictures, level / 255)
         if level == 25:
-            figures |= {f"s25_at_{other}": mean_psnr(specific, pictures, other / 255) for other in LEVELS}
+            metrics |= {f"s25_at_{other}": mean_psnr(specific, pictures, other / 255) for other in LEVELS}
     filters: dict[str, Denoiser] = {"wavelet": classical.Wavelet(), "nlm": classical.NonLocalMeans()}
-    return figures | {f"{name}_at_{level}": mean_psnr(filter_, pictures, level / 255)
+    return metrics | {f"{name}_at_{level}": mean_psnr(filter_, pictures, level / 255)
                       for name, filter_ in filters.items() for level in LEVELS}
 
 
@@ -116,10 +116,10 @@ def measure_three_tasks(profile: Profile, seed: int) -> dict[str, float]:
     model = dncnn.train_three_tasks(training_images(), budget=budget(3000, full=Budget(400_000, 128, 48)), seed=seed,
                                     network=network(seed, deep=True)).model
     device, pictures = next(model.parameters()).device, scored("Set12")
-    figures = {}
+    metrics = {}
     for level in (15, 25, 50):
-        figures[f"noise_{level}"] = mean_psnr(model, pictures, level / 255)
-        figures[f"noise_{level}_given"] = mean_psnr(lambda z, sigma=None: z, pictures, level / 255)
+        metrics[f"noise_{level}"] = mean_psnr(model, pictures, level / 255)
+        metrics[f"noise_{level}_given"] = mean_psnr(lambda z, sigma=None: z, pictures, level / 255)
     clean = [to_float(picture) for picture in pictures.values()]
 
     def gain(name: str, degraded: list[Tensor]) -> None:
@@ -128,13 +128,13 @@ def measure_three_tasks(profile: Profile, seed: int) -> dict[str, float]:
             restored = [model(z.to(device)).cpu() for z in degraded]
         for key, estimates in ((name, restored), (f"{name}_given", degraded)):
             scores = [psnr(estimate, y) for estimate, y in zip(estimates, wanted, strict=True)]
-            figures[key] = float(torch.cat(scores).mean())
+            metrics[key] = float(torch.cat(scores).mean())
 
     for scale in dncnn.SCALES:
         gain(f"scale_{scale}", [bicubic_loss(y, scale=scale) for y in clean])
     for quality in JPEG_QUALITIES:
         gain(f"jpeg_{quality}", [dncnn.jpeg(y, quality=quality) for y in clean])
-    return figures
+    return metrics
 
 
 def measure_images(profile: Profile, seed: int) -> dict[str, float]:

@@ -72,17 +72,17 @@ def measure_ten_crops(profile: Profile, seed: int) -> dict[str, float]:
     budget = choose(smoke=Budget(20, 4, 24), lecture=fast.MINUTE, full=fast.MINUTE)
     trained = fast.train(data.load("Train400"), sigma=SIGMA, budget=budget, seed=seed, network=network(seed))
     crops = ten_crops()
-    figures = {"seconds": trained.history.seconds}
+    metrics = {"seconds": trained.history.seconds}
     for name in ("", "BSD68", "Set12"):
         some = {key: crop for key, crop in crops.items() if key.startswith(name)}
         end = f"_{name.lower()}" if name else ""
-        figures |= {f"fast{end}": mean_psnr(trained.model, some, SIGMA),
+        metrics |= {f"fast{end}": mean_psnr(trained.model, some, SIGMA),
                     f"noisy{end}": mean_psnr(lambda z, sigma=None: z, some, SIGMA)}
         if not name:
-            setting, figures["nlm"] = best_nlm(some, SIGMA)
+            setting, metrics["nlm"] = best_nlm(some, SIGMA)
         else:
-            figures[f"nlm{end}"] = mean_psnr(setting, some, SIGMA)
-    return figures
+            metrics[f"nlm{end}"] = mean_psnr(setting, some, SIGMA)
+    return metrics
 
 
 PHOTOGRAPHS = Experiment("fast-photographs", measure_photographs, (read,), ("photographs",))

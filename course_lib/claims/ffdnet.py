@@ -84,19 +84,19 @@ def measure_maps(profile: Profile, seed: int) -> dict[str, float]:
     images, pictures = photographs("train"), scored("photographs")
     model = ffdnet.train(images, budget=budget(), seed=seed, network=network(seed)).model
     varied = ffdnet.train(images, budget=budget(), seed=seed, network=network(seed), maps="variant").model
-    figures = {f"right_at_{level}": mean_psnr(model, pictures, level / 255) for level in LEVELS}
-    figures |= {f"varied_at_{level}": mean_psnr(varied, pictures, level / 255) for level in LEVELS}
-    figures |= {f"nlm_at_{level}": mean_psnr(classical.NonLocalMeans(), pictures, level / 255) for level in LEVELS}
-    figures |= {f"noisy_at_{level}": mean_psnr(lambda z, sigma=None: z, pictures, level / 255) for level in LEVELS}
+    metrics = {f"right_at_{level}": mean_psnr(model, pictures, level / 255) for level in LEVELS}
+    metrics |= {f"varied_at_{level}": mean_psnr(varied, pictures, level / 255) for level in LEVELS}
+    metrics |= {f"nlm_at_{level}": mean_psnr(classical.NonLocalMeans(), pictures, level / 255) for level in LEVELS}
+    metrics |= {f"noisy_at_{level}": mean_psnr(lambda z, sigma=None: z, pictures, level / 255) for level in LEVELS}
     for true, told in WRONG:
         def misinformed(z: Tensor, *, sigma: float | Tensor | None = None, told: int = told) -> Tensor:
             return model(z.to(next(model.parameters()).device), sigma=told / 255).cpu()
 
-        figures[f"true_{true}_told_{told}"] = mean_psnr(misinformed, pictures, true / 255)
-    figures |= variant_scores({"uniform": model, "varied": varied}, prefix="")
+        metrics[f"true_{true}_told_{told}"] = mean_psnr(misinformed, pictures, true / 255)
+    metrics |= variant_scores({"uniform": model, "varied": varied}, prefix="")
     for name in ("Set12", "BSD68"):
-        figures |= {f"{name.lower()}_{level}": mean_psnr(model, scored(name), level / 255) for level in TABLE}
-    return figures
+        metrics |= {f"{name.lower()}_{level}": mean_psnr(model, scored(name), level / 255) for level in TABLE}
+    return metrics
 
 
 @torch.inference_mode()

@@ -83,14 +83,14 @@ def measure_spaces(profile: Profile, seed: int) -> dict[str, float]:
     for count in choose(smoke=(4, 6, 12), lecture=TRAINED_ON, full=TRAINED_ON):
         model = classifier(split(train, count)[0], steps=800, seed=seed)
         spaces[f"latent_{count}"] = embed(model.latent, test.images)
-    figures: dict[str, float] = {}
+    metrics: dict[str, float] = {}
     for space, f in spaces.items():
-        figures |= {f"{space}_{many}": named_rightly(f, test, templates=count) for many, count in TEMPLATES.items()}
-        figures[f"{space}_eer"] = equal_error_rate(*pair_distances(f, test.labels))
+        metrics |= {f"{space}_{many}": named_rightly(f, test, templates=count) for many, count in TEMPLATES.items()}
+        metrics[f"{space}_eer"] = equal_error_rate(*pair_distances(f, test.labels))
     best = spaces[f"latent_{len(train.names)}"]
-    figures |= {f"minimum_{many}": named_rightly(best, test, templates=count, rule="minimum")
+    metrics |= {f"minimum_{many}": named_rightly(best, test, templates=count, rule="minimum")
                 for many, count in TEMPLATES.items()}
-    return figures | growing(embed(model.latent, test.images), test, embed(model.latent, validation.images))
+    return metrics | growing(embed(model.latent, test.images), test, embed(model.latent, validation.images))
 
 
 def growing(f: Tensor, faces: Labelled, strangers: Tensor) -> dict[str, float]:
@@ -119,7 +119,7 @@ def measure_newcomer(profile: Profile, seed: int) -> dict[str, float]:
     again = classifier(staff[0], steps=400, seed=seed + 1000)                  # the same people, drawn otherwise
     old, new, lot = (embed(model, queries).argmax(dim=1) for model in (before, after, again))
     strangers = embed(before, test.images[test.labels > count]).softmax(dim=1).amax(dim=1)
-    figures = {"classifier_right": float((old == answers).double().mean()),
+    metrics = {"classifier_right": float((old == answers).double().mean()),
                "classifier_changed": float((old != new).double().mean()),
                "classifier_changed_by_lot": float((old != lot).double().mean()),
                "strangers_sure": float((strangers > 0.5).double().mean()),
@@ -132,7 +132,7 @@ def measure_newcomer(profile: Profile, seed: int) -> dict[str, float]:
     made.enrol(test.names[count], known[staff[1].labels == count])
     second, nearer = made.identify(f), made.scores(f)[:, -1] < score
     changed = torch.tensor([a != b for a, b in zip(first, second, strict=True)])
-    return figures | {"gallery_right": sum(name == test.names[i] for name, i in zip(first, answers, strict=True))
+    return metrics | {"gallery_right": sum(name == test.names[i] for name, i in zip(first, answers, strict=True))
                       / len(answers), "gallery_changed": float(changed.double().mean()),
                       "gallery_changed_without_cause": float((changed & ~nearer).double().mean())}
 
@@ -150,12 +150,12 @@ def measure_orl(profile: Profile, seed: int) -> dict[str, float]:
     moved = jitter(shift=4, brightness=0.3, mirror=True)(clean, randomness.generator(seed, "queries"))
     first = torch.arange(len(clean)) % 10 < 3                                    # templates stay as they were
     images = {"clean": clean, "moved": torch.where(first[:, None, None, None], clean, moved)}
-    figures = {}
+    metrics = {}
     for name, some in images.items():
         for space, f in {"pixels": pixels(some), "latent": embed(model.latent, some)}.items():
-            figures[f"{space}_{name}"] = named_rightly(f, test, templates=3)
+            metrics[f"{space}_{name}"] = named_rightly(f, test, templates=3)
     everybody = pixels(faces.images)
-    return figures | {f"pixels_all_{count}": named_rightly(everybody, faces, templates=count, rule="minimum")
+    return metrics | {f"pixels_all_{count}": named_rightly(everybody, faces, templates=count, rule="minimum")
                       for count in (1, 5)}
 
 

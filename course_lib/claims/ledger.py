@@ -1,12 +1,12 @@
 """Write down what an experiment measured, and judge sentences by what is written down.
 
-An `Experiment` is expensive and returns named figures for one profile and one seed. A `Claim` is a sentence of the
-course with a criterion over those figures. `run` measures and stores; `status` judges what is stored and never
+An `Experiment` is expensive and returns named metrics for one profile and one seed. A `Claim` is a sentence of the
+course with a criterion over those metrics. `run` measures and stores; `status` judges what is stored and never
 measures, so that the ledger can be read anywhere.
 
 Results live in `results/<experiment>/<profile>.json`, a list of {seed, figures, fingerprint, stamp}. A result whose
 fingerprint is not the one of today's code and data is stale. Seeds below 100 are for developing; the reporting seeds,
-from 100 on, are measured only on request, so that nobody tunes a method on the figures that the pages show.
+from 100 on, are measured only on request, so that nobody tunes a method on the metrics that the pages show.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ REPORTING = 100  # the first reporting seed
 _NAME = re.compile(r"[a-z0-9_]+(-[a-z0-9_]+)*")
 _PACKAGED = Path(__file__).resolve().parent.parent / "_results"  # where the wheel carries results/
 
-Figures = Mapping[str, float]
+Metrics = Mapping[str, float]
 State = Literal["holds", "fails", "stale", "missing"]
 
 
@@ -47,9 +47,9 @@ class Verdict:
 class Experiment:
     """One expensive measurement that feeds several claims.
 
-    `measure(profile, seed)` returns named, finite figures and depends on nothing else; the profile is also in force.
-    `uses` are the functions and classes whose change makes the figures stale (`measure` itself is always among them),
-    `data` the names of the data sets it reads, `weights` those of the trained weights. `times` are the figures that
+    `measure(profile, seed)` returns named, finite metrics and depends on nothing else; the profile is also in force.
+    `uses` are the functions and classes whose change makes the metrics stale (`measure` itself is always among them),
+    `data` the names of the data sets it reads, `weights` those of the trained weights. `times` are the metrics that
     say how long something took, which no two runs agree on.
     """
 
@@ -64,16 +64,16 @@ class Experiment:
         _check_name("experiment", self.id)
 
     def fingerprint(self) -> str:
-        """Hash the code, data and weights that the figures depend on."""
+        """Hash the code, data and weights that the metrics depend on."""
         return provenance.fingerprint(self.measure, *self.uses, data=self.data, weights=self.weights)
 
 
 @dataclass(frozen=True, eq=False)
 class Claim:
-    """A sentence of the course and the criterion by which stored figures decide it.
+    """A sentence of the course and the criterion by which stored metrics decide it.
 
-    `holds` gets one dictionary of figures per seed, in the order of the seeds. `paper` has the source's own values
-    under the names of the figures they belong to; they are shown beside the measured ones and never judged.
+    `holds` gets one dictionary of metrics per seed, in the order of the seeds. `paper` has the source's own values
+    under the names of the metrics they belong to; they are shown beside the measured ones and never judged.
     """
 
     id: str
@@ -97,7 +97,7 @@ class Result:
     """What one run of an experiment left behind."""
 
     seed: int
-    figures: dict[str, float]
+    metrics: dict[str, float]
     fingerprint: str
     stamp: dict[str, object]
     confirmed: dict[str, object] | None = None  # how a later tree was shown to give the same (`confirm`)
@@ -105,7 +105,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Summary:
-    """A figure over several seeds: mean, standard deviation (n - 1; zero for one seed), lowest and highest value."""
+    """A metric over several seeds: mean, standard deviation (n - 1; zero for one seed), lowest and highest value."""
 
     n: int
     mean: float
@@ -120,12 +120,12 @@ class Summary:
 
 @dataclass(frozen=True, eq=False)
 class Status:
-    """Where a claim stands: its verdict on the stored figures, and whether these are fresh."""
+    """Where a claim stands: its verdict on the stored metrics, and whether these are fresh."""
 
     claim: Claim
     profile: str
     seeds: tuple[int, ...]  # the seeds it was judged on
-    figures: dict[str, Summary]
+    metrics: dict[str, Summary]
     verdict: Verdict | None  # None: results are missing
     stale: bool
     because: str
@@ -185,9 +185,9 @@ def run(
         result = kept.get(seed)
         if result is None:
             with profiles.using(profile):
-                figures = experiment.measure(profile, seed)
+                metrics = experiment.measure(profile, seed)
                 stamp = asdict(provenance.stamp())
-            result = Result(seed, _finite(figures, experiment.id, seed), today, stamp)
+            result = Result(seed, _finite(metrics, experiment.id, seed), today, stamp)
             _write(path, [old for old in _read(path) if old.seed != seed] + [result])
         done.append(result)
         if on_seed is not None:
@@ -219,11 +219,11 @@ def rewrite(experiment_id: str, new_id: str, *, change: Callable[[Result], Resul
 def measured(
     experiment_id: str, profile: Profile = "lecture", *, report: bool = True, root: Path | None = None
 ) -> list[dict[str, float]]:
-    """Read the stored figures of an experiment, one dictionary per reporting seed: what a lecture cites.
+    """Read the stored metrics of an experiment, one dictionary per reporting seed: what a lecture cites.
 
     With `report=False` those of the development seeds.
     """
-    stored = [r.figures for r in results(experiment_id, profile, root=root) if (r.seed >= REPORTING) == report]
+    stored = [r.metrics for r in results(experiment_id, profile, root=root) if (r.seed >= REPORTING) == report]
     if not stored:
         kind = " --report" if report else ""
         raise LedgerError(
@@ -245,12 +245,12 @@ def status(
     missing = [seed for seed in wanted if seed not in stored]
     found = [stored[seed] for seed in wanted if seed in stored]
     today = claim.experiment.fingerprint() if found else ""
-    figures = [dict(r.figures) for r in found]
+    metrics = [dict(r.metrics) for r in found]
     base = Status(
         claim,
         profile,
         tuple(r.seed for r in found),
-        summarise(figures),
+        summarise(metrics),
         None,
         any(r.fingerprint != today for r in found),
         "",
@@ -260,21 +260,21 @@ def status(
         command += " --report" if all(seed >= REPORTING for seed in wanted) else ""
         return replace(base, because=f"{len(found)} of {len(wanted)} seeds are stored: `{command}`")
     try:
-        verdict = claim.holds(figures)
+        verdict = claim.holds(metrics)
     except KeyError as error:
-        known = ", ".join(sorted(figures[0]))
-        verdict = Verdict(False, f"the claim asks for the figure {error}, the stored results have {known}")
+        known = ", ".join(sorted(metrics[0]))
+        verdict = Verdict(False, f"the claim asks for the metric {error}, the stored results have {known}")
     return replace(base, verdict=verdict, because=verdict.because)
 
 
-def summarise(figures: Sequence[Figures]) -> dict[str, Summary]:
-    """Compute the mean and the spread of every figure that all seeds have.
+def summarise(metrics: Sequence[Metrics]) -> dict[str, Summary]:
+    """Compute the mean and the spread of every metric that all seeds have.
 
     >>> summarise([{"psnr": 29.0}, {"psnr": 31.0}])["psnr"].mean
     30.0
     """
-    names = [name for name in (figures[0] if figures else {}) if all(name in row for row in figures)]
-    return {name: _summary([row[name] for row in figures]) for name in names}
+    names = [name for name in (metrics[0] if metrics else {}) if all(name in row for row in metrics)]
+    return {name: _summary([row[name] for row in metrics]) for name in names}
 
 
 def number(value: float) -> str:
@@ -298,20 +298,20 @@ def _check_name(kind: str, name: str) -> None:
         )
 
 
-def _finite(figures: object, experiment_id: str, seed: int) -> dict[str, float]:
-    """The figures as plain floats in the order of their names; refuses everything else."""
+def _finite(metrics: object, experiment_id: str, seed: int) -> dict[str, float]:
+    """The metrics as plain floats in the order of their names; refuses everything else."""
     where = f"experiment {experiment_id!r}, seed {seed}"
-    if not isinstance(figures, Mapping) or not figures:
-        raise LedgerError(f"{where}: measure must return a dictionary of named figures, it returned {figures!r:.60}")
+    if not isinstance(metrics, Mapping) or not metrics:
+        raise LedgerError(f"{where}: measure must return a dictionary of named metrics, it returned {metrics!r:.60}")
     plain = {}
-    for name, value in figures.items():
+    for name, value in metrics.items():
         try:
             plain[str(name)] = float(value)
         except (TypeError, ValueError):
-            raise LedgerError(f"{where}: the figure {name!r} must be a number, it is {value!r:.60}") from None
+            raise LedgerError(f"{where}: the metric {name!r} must be a number, it is {value!r:.60}") from None
     if bad := [name for name, value in plain.items() if not math.isfinite(value)]:
         raise LedgerError(
-            f"{where}: the figure {bad[0]!r} is {plain[bad[0]]} and is not stored. Usual causes: a training that"
+            f"{where}: the metric {bad[0]!r} is {plain[bad[0]]} and is not stored. Usual causes: a training that"
             " diverged (lower the learning rate), a mean over no images, the PSNR of two equal images"
         )
     return dict(sorted(plain.items()))
@@ -360,5 +360,7 @@ def _read(path: Path) -> list[Result]:
 
 def _write(path: Path, rows: Iterable[Result]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
+    names = {"metrics": "figures"}      # what the files call them
     plain = [asdict(row) for row in sorted(rows, key=lambda row: row.seed)]
-    files.write_json(path, [{key: value for key, value in row.items() if value is not None} for row in plain])
+    files.write_json(path, [{names.get(key, key): value for key, value in row.items() if value is not None}
+                            for row in plain])

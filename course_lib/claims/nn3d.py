@@ -85,7 +85,7 @@ def measure_gain(profile: Profile, seed: int) -> dict[str, float]:
     """Score both networks alone, within NN3D, and in its iterations without the filter; on sets the means of their
     images."""
     sets = {name: scored(name) for name in choose(smoke=("Set12",), lecture=("Set12",), full=("Set12", "BSD68"))}
-    figures: dict[str, float] = {}
+    metrics: dict[str, float] = {}
     for net, denoiser in denoisers(seed).items():
         for name, pictures in {**sets, "photographs": scored("photographs")}.items():
             for level in choose(smoke=(50,), lecture=(50,), full=(30, 50, 75)):
@@ -98,8 +98,8 @@ def measure_gain(profile: Profile, seed: int) -> dict[str, float]:
                         if level == 50 and (name == "photographs" or (name == "Set12" and key in NAMED))}
                 rows[f"{name.lower()}_{level}"] = {kind: sum(row[kind] for row in found.values()) / len(found)
                                                    for kind in ("alone", "nn3d", "ungrouped")}
-                figures |= {f"{net}_{key}_{kind}": value for key, row in rows.items() for kind, value in row.items()}
-    return figures
+                metrics |= {f"{net}_{key}_{kind}": value for key, row in rows.items() for kind, value in row.items()}
+    return metrics
 
 
 def measure_parts(profile: Profile, seed: int) -> dict[str, float]:
@@ -143,7 +143,7 @@ def measure_scaling(profile: Profile, seed: int) -> dict[str, float]:
     nets: dict[str, nn.Module] = {
         "biased": trained_at(50, seed=seed), "free": trained_at(50, seed=seed, bias_free=True),
         "own_25": trained_at(25, seed=seed), "own_75": trained_at(75, seed=seed)}
-    figures: dict[str, float] = {}
+    metrics: dict[str, float] = {}
     for level in LEVELS:
         found: dict[str, list[Tensor]] = {}
         for _, z, y in pairs(scored("photographs"), level):
@@ -154,8 +154,8 @@ def measure_scaling(profile: Profile, seed: int) -> dict[str, float]:
                         found.setdefault(f"{name}_scaled", []).append(psnr(Scaled(net, SIGMA)(z, sigma=level / 255), y))
                     elif name == f"own_{level}":
                         found.setdefault("own", []).append(psnr(net(z), y))
-        figures |= {f"{name}_at_{level}": float(torch.cat(values).mean()) for name, values in found.items()}
-    return figures
+        metrics |= {f"{name}_at_{level}": float(torch.cat(values).mean()) for name, values in found.items()}
+    return metrics
 
 
 GAIN = Experiment("nn3d-gain", measure_gain, (read,), ("photographs", "Set12", "BSD68"))

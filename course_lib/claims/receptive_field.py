@@ -52,18 +52,18 @@ def slope(x: Sequence[float], y: Sequence[float]) -> float:
 def measure_depth(profile: Profile, seed: int) -> dict[str, float]:
     """Measure the effective field of untrained stacks of 5 to 40 layers, over many initialisations."""
     count, channels = choose(smoke=(4, 4), lecture=(64, 16), full=(256, 32))
-    figures: dict[str, float] = {}
+    metrics: dict[str, float] = {}
     for kind, how in KINDS.items():
         for depth in DEPTHS:
             side = 2 * depth + 1
             field = energy(many_gradients(
                 [Stack(depth=depth, width=channels, seed=10_000 * seed + k, **how) for k in range(count)],
                 torch.randn(count, 1, side, side, generator=randomness.generator(seed, "field", kind, str(depth)))))
-            figures[f"width_{kind}_{depth}"] = receptive_field.width(field)
-            figures[f"share_{kind}_{depth}"] = receptive_field.diameter(field) / side
-            figures[f"misfit_{kind}_{depth}"] = receptive_field.misfit(field)
-        figures[f"slope_{kind}"] = slope(DEPTHS, [figures[f"width_{kind}_{depth}"] for depth in DEPTHS])
-    return figures
+            metrics[f"width_{kind}_{depth}"] = receptive_field.width(field)
+            metrics[f"share_{kind}_{depth}"] = receptive_field.diameter(field) / side
+            metrics[f"misfit_{kind}_{depth}"] = receptive_field.misfit(field)
+        metrics[f"slope_{kind}"] = slope(DEPTHS, [metrics[f"width_{kind}_{depth}"] for depth in DEPTHS])
+    return metrics
 
 
 def network(task: str, kind: str, start: str, seed: int) -> nn.Module:
@@ -95,7 +95,7 @@ def field_of(model: nn.Module, x: Tensor) -> Tensor:
 def measure_training(profile: Profile, seed: int) -> dict[str, float]:
     """Measure the field before and after training, on two tasks, with and without skip connections, from both
     starts."""
-    figures: dict[str, float] = {}
+    metrics: dict[str, float] = {}
     for task in TASKS:
         draw, batch = source(task), {"classes": 32, "mosaics": 8}[task]
         budget = choose(smoke=Budget(4, batch), lecture=Budget(600, batch), full=Budget(20_000, 4 * batch))
@@ -103,13 +103,13 @@ def measure_training(profile: Profile, seed: int) -> dict[str, float]:
         histories: dict[str, History] = {}
         for kind, start in (("residual", "usual"), ("residual", "diffused"), ("plain", "usual")):
             model, name = network(task, kind, start, seed), f"{task}_{kind}_{start}"
-            figures[f"before_{name}"] = receptive_field.width(field_of(model, x))
+            metrics[f"before_{name}"] = receptive_field.width(field_of(model, x))
             trained = classification.train(draw, budget=budget, seed=seed, network=model)
-            figures[f"after_{name}"] = receptive_field.width(field_of(trained.model, x))
-            figures[f"loss_{name}"] = smooth(trained.history.terms["loss"])[-1]
+            metrics[f"after_{name}"] = receptive_field.width(field_of(trained.model, x))
+            metrics[f"loss_{name}"] = smooth(trained.history.terms["loss"])[-1]
             histories[f"{kind}_{start}"] = trained.history
-        figures[f"saved_{task}"] = steps_saved(histories["residual_usual"], histories["residual_diffused"])
-    return figures
+        metrics[f"saved_{task}"] = steps_saved(histories["residual_usual"], histories["residual_diffused"])
+    return metrics
 
 
 def smooth(losses: Sequence[float], *, share: float = 0.1) -> list[float]:
@@ -141,19 +141,19 @@ def measure_denoisers(profile: Profile, seed: int) -> dict[str, float]:
             top, left = (int(torch.randint(side - CROP + 1, (), generator=draw)) for side in y.shape[2:])
             crops.append(y[..., top : top + CROP, left : left + CROP])
     y = torch.cat(crops)
-    figures: dict[str, float] = {}
+    metrics: dict[str, float] = {}
     for level in DENOISERS:
         model = zoo.load(DnCNN, f"dncnn-s{level}-w32")
         z = Gaussian(level / 255)(y, generator=randomness.generator(seed, "noise", str(level)))
         gradients = input_gradients(model, z)
         field = energy(gradients)
-        figures |= {f"width_{level}": receptive_field.width(field),
+        metrics |= {f"width_{level}": receptive_field.width(field),
                     f"diameter_{level}": receptive_field.diameter(field),
                     f"square_95_{level}": receptive_field.square(field),
                     f"square_99_{level}": receptive_field.square(field, share=0.99),
                     f"theoretical_{level}": receptive_field.theoretical_field(model),
                     f"sum_{level}": float(gradients.sum((1, 2, 3)).mean())}
-    return figures
+    return metrics
 
 
 DEPTH = Experiment("receptive_field-depth", measure_depth)

@@ -5,7 +5,7 @@
     PYTHONPATH=<tree> python -P replay.py <tree> < request.json > answer.json
 
 So it may use nothing of the course but its doors: `claims.discover`, `recipes.RECIPES`, `choose`, `Budget`,
-`generator`, `fit`. It describes what it is asked for (`describe`) or runs it on one thread (`run`): the figures as
+`generator`, `fit`. It describes what it is asked for (`describe`) or runs it on one thread (`run`): the metrics as
 hexadecimal floats, a hash of every trained network, the arguments of every call of the doors in all three profiles, and
 which of the lines that it was told to watch were executed.
 """
@@ -85,17 +85,17 @@ def ran(kind: str, one: Any, lines: Lines) -> dict[str, Any]:
     CALLS.clear()
     WEIGHTS.clear()
     lines.of_functions.clear()
-    figures: list[dict[str, str]] = []
+    metrics: list[dict[str, str]] = []
     try:
         for seed in SEEDS:
             if kind == "experiment":
-                figures.append({name: float(value).hex() for name, value in one.measure("smoke", seed).items()})
+                metrics.append({name: float(value).hex() for name, value in one.measure("smoke", seed).items()})
             else:
                 one.learn(budget=Budget(STEPS, one.budget.batch, one.budget.patch), seed=seed)
     except Exception as error:
         return {"error": f"{type(error).__name__}: {error}"}
     executed = sorted([*lines.of_functions, *lines.of_modules])
-    return {"figures": figures, "weights": list(WEIGHTS), "calls": sorted(CALLS), "executed": executed}
+    return {"metrics": metrics, "weights": list(WEIGHTS), "calls": sorted(CALLS), "executed": executed}
 
 
 # What is written down ----------------------------------------------------------------------------------------------

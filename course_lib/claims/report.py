@@ -42,7 +42,7 @@ def as_data(statuses: Sequence[Status]) -> list[dict[str, object]]:
             "stale": status.stale,
             "because": status.because,
             "paper": status.claim.paper,
-            "figures": {name: asdict(summary) for name, summary in status.figures.items()},
+            "metrics": {name: asdict(summary) for name, summary in status.metrics.items()},
         }
         for status in statuses
     ]
@@ -55,10 +55,10 @@ def _block(status: Status, width: int) -> str:
     lines += _wrapped("", claim.sentence, width) + _wrapped("source: ", claim.source, width)
     if claim.paper:
         seeds = f"measured ({status.profile}, {len(status.seeds)} seed{'s' * (len(status.seeds) != 1)})"
-        wide = max(len(name) for name in (*claim.paper, "figure"))
-        lines.append(f"  {'figure':<{wide}}  {'paper':>9}  {seeds}")
+        wide = max(len(name) for name in (*claim.paper, "metric"))
+        lines.append(f"  {'metric':<{wide}}  {'paper':>9}  {seeds}")
         for name, value in claim.paper.items():
-            found = status.figures.get(name)
+            found = status.metrics.get(name)
             span = f"   {number(found.low)} .. {number(found.high)}" if found and found.n > 1 else ""
             lines.append(f"  {name:<{wide}}  {number(value):>9}  {found or '-'}{span}")
     return "\n".join(lines + _wrapped("because: ", status.because, width))

@@ -4,7 +4,7 @@ At lecture profile the encoder is the network of part A, trained for 1250 steps 
 minute and a half on one core. Views crop a quarter of a picture or more, since a twelfth of 32 pixels shows nothing,
 and jitter colours with the strength that the paper takes for CIFAR-10. At full profile the encoder is wider, the
 training is twenty times as long, and CIFAR-10 is used as a whole. Probes train on all the labels of the training
-pictures and are asked about other pictures; shares are of one. Figures named after views or crops are about the
+pictures and are asked about other pictures; shares are of one. Metrics named after views or crops are about the
 features h, "head" is about z, "original" about pairs of a view and the picture itself. For "told" a probe has to find
 in h or z what a view changes: which colour a picture has most of.
 """
@@ -109,16 +109,16 @@ def pushes_on_own_kind(model: nn.Module, asked: Labelled, view: Views) -> float:
 
 def compare(known: Labelled, asked: Labelled, seed: int) -> dict[str, float]:
     """Compare an untrained network with those that learnt from all augmentations and from crops alone."""
-    figures: dict[str, float] = {}
+    metrics: dict[str, float] = {}
 
     def note(name: str, of: dict[str, float]) -> None:
-        figures.update({f"{name}_{kind}": value for kind, value in of.items()})
+        metrics.update({f"{name}_{kind}": value for kind, value in of.items()})
 
     start = untrained(seed, known.images)
     before = geometry(start, asked.images, VIEWS["views"])
-    figures.update({f"{kind}_before": value for kind, value in before.items()})
+    metrics.update({f"{kind}_before": value for kind, value in before.items()})
     note("random", probed(start.encoder, known, asked))
-    figures["random_own_kind"] = pushes_on_own_kind(start, asked, VIEWS["views"])
+    metrics["random_own_kind"] = pushes_on_own_kind(start, asked, VIEWS["views"])
     trainings: dict[str, dict[str, Any]] = {name: dict(view=view) for name, view in VIEWS.items()}
     trainings |= {"original": dict(view=VIEWS["views"], both=False)}
     for name, how in trainings.items():
@@ -126,15 +126,15 @@ def compare(known: Labelled, asked: Labelled, seed: int) -> dict[str, float]:
         losses = simclr.train(known, budget=budget(), seed=seed, network=model, temperature=TEMPERATURE,
                               **how).history.terms["loss"]
         if name in VIEWS:
-            figures[f"{name}_loss"] = statistics.fmean(losses[-max(1, len(losses) // 10):])
+            metrics[f"{name}_loss"] = statistics.fmean(losses[-max(1, len(losses) // 10):])
         note(name, probed(model.encoder, known, asked))
         if name == "views":
             after = geometry(model, asked.images, VIEWS[name])
-            figures.update({f"{kind}_after": value for kind, value in after.items()})
+            metrics.update({f"{kind}_after": value for kind, value in after.items()})
             note("head", probed(model, known, asked))
-            figures.update(told_h=colour_told(model.encoder, known, asked), told_z=colour_told(model, known, asked))
-            figures["views_own_kind"] = pushes_on_own_kind(model, asked, VIEWS[name])
-    return figures
+            metrics.update(told_h=colour_told(model.encoder, known, asked), told_z=colour_told(model, known, asked))
+            metrics["views_own_kind"] = pushes_on_own_kind(model, asked, VIEWS[name])
+    return metrics
 
 
 def measure_shapes(profile: Profile, seed: int) -> dict[str, float]:

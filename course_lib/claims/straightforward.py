@@ -28,13 +28,13 @@ def measure_forward_models(profile: Profile, seed: int) -> dict[str, float]:
         pictures = {name: picture[:, 60:140, 60:140] for name, picture in list(pictures.items())[:2]}
     pairs = {name: data.fixed_pairs(pictures, forward, seed=0) for name, forward in FORWARD.items()}
     budget = choose(smoke=Budget(20, 4, 24), lecture=Budget(600, 16, 36), full=Budget(20_000, 64, 48))
-    figures = {f"given_{name}": float(score(lambda z, sigma=None: z, pairs[name]).mean()) for name in FORWARD}
+    metrics = {f"given_{name}": float(score(lambda z, sigma=None: z, pairs[name]).mean()) for name in FORWARD}
     for peer, filter_ in (("wavelet", classical.Wavelet()), ("nlm", classical.NonLocalMeans())):
-        figures[f"{peer}_on_noise"] = float(score(filter_, pairs["noise"], sigma=SIGMA).mean())
+        metrics[f"{peer}_on_noise"] = float(score(filter_, pairs["noise"], sigma=SIGMA).mean())
     for name, forward in FORWARD.items():
         model = straightforward.train(images, forward=forward, budget=budget, seed=seed).model
-        figures |= {f"{name}_on_{other}": float(score(model, pairs[other]).mean()) for other in FORWARD}
-    return figures
+        metrics |= {f"{name}_on_{other}": float(score(model, pairs[other]).mean()) for other in FORWARD}
+    return metrics
 
 
 FORWARD_MODELS = Experiment("straightforward-forward-models", measure_forward_models, (read,), ("photographs",))

@@ -141,9 +141,9 @@ def scores(f: Tensor, trial: Trial, *, seed: int) -> dict[str, float]:
 def compare(trial: Trial, seed: int) -> tuple[dict[str, float], dict[str, Embed]]:
     """Compare all five distances on the unseen people of a trial; return their scores and the distances."""
     distances = learnt(trial, seed=seed)
-    figures = {f"{name}_{figure}": value for name, f in distances.items()
+    metrics = {f"{name}_{figure}": value for name, f in distances.items()
                for figure, value in scores(f(trial.unseen.images), trial, seed=seed).items()}
-    return figures, distances
+    return metrics, distances
 
 
 def measure_people(profile: Profile, seed: int) -> dict[str, float]:
@@ -158,13 +158,13 @@ def measure_orl(profile: Profile, seed: int) -> dict[str, float]:
 
 def measure_omniglot(profile: Profile, seed: int) -> dict[str, float]:
     """Compare five distances on unseen alphabets, and in the one-shot runs."""
-    figures, distances = compare(omniglot(seed), seed)
+    metrics, distances = compare(omniglot(seed), seed)
     runs = data.one_shot_runs()[:choose(smoke=2, lecture=20, full=20)]
 
     def of_drawings(f: Embed) -> Embed:
         return lambda images: f(drawings(images))
 
-    return figures | {f"{name}_one_shot": 1 - one_shot_error(runs, nearest_in(of_drawings(f)))
+    return metrics | {f"{name}_one_shot": 1 - one_shot_error(runs, nearest_in(of_drawings(f)))
                       for name, f in distances.items()}
 
 
@@ -193,10 +193,10 @@ FEW = Experiment("triplet-few", measure_few)
 # Claims --------------------------------------------------------------------------------------------------------------
 
 
-def gains(figures: Sequence[dict[str, float]], other: str) -> dict[str, list[float]]:
+def gains(metrics: Sequence[dict[str, float]], other: str) -> dict[str, list[float]]:
     """Compute by how much the triplet's distance is ahead of another one, at each seed."""
-    return {"eer": [row[f"{other}_eer"] - row["triplet_eer"] for row in figures],
-            "dir": [row["triplet_dir"] - row[f"{other}_dir"] for row in figures]}
+    return {"eer": [row[f"{other}_eer"] - row["triplet_eer"] for row in metrics],
+            "dir": [row["triplet_dir"] - row[f"{other}_dir"] for row in metrics]}
 
 
 FAR_AHEAD = together(exceeds("pixels_eer", "triplet_eer", by=0.15), exceeds("triplet_dir", "pixels_dir", by=0.15))

@@ -3,7 +3,7 @@
 The one-shot runs of Omniglot are an end-to-end check: its modified Hausdorff baseline has no free choice, so its error
 tells whether drawings, runs and protocol are right. The siamese network of these experiments learns on both small
 background sets, whose characters the runs do not use, by batch-hard triplets; turned copies are further characters.
-All figures are shares in [0, 1].
+All metrics are shares in [0, 1].
 """
 
 from __future__ import annotations
@@ -72,12 +72,12 @@ def measure_aligned(profile: Profile, seed: int) -> dict[str, float]:
     faces = smaller(data.labelled("orl_faces"), 2)
     views = {"aligned": jitter(shift=0, brightness=0.0), "shifted": jitter(shift=4, brightness=0.0),
              "moved": jitter(shift=4, brightness=0.3, mirror=True)}
-    figures: dict[str, float] = {}
+    metrics: dict[str, float] = {}
     for name, view in views.items():
         f = pixels(seen_through(view, faces, seed).images)
-        figures |= {f"{name}_recall": recall_at(f, faces.labels, (1,))[1],
+        metrics |= {f"{name}_recall": recall_at(f, faces.labels, (1,))[1],
                     f"{name}_eer": equal_error_rate(*pair_distances(f, faces.labels))}
-    return figures
+    return metrics
 
 
 HAUSDORFF = Experiment("verification-hausdorff", measure_hausdorff, (read,), ("omniglot",))

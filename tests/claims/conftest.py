@@ -25,8 +25,8 @@ def good(profile: str, seed: int) -> dict[str, float]:
     return {"dncnn": 29.0 + 0.1 * (seed % 100), "nlm": 27.0}
 
 
-def above(figures: list[dict[str, float]]) -> Verdict:
-    gaps = [row["dncnn"] - row["nlm"] for row in figures]
+def above(metrics: list[dict[str, float]]) -> Verdict:
+    gaps = [row["dncnn"] - row["nlm"] for row in metrics]
     return Verdict(min(gaps) > 1, f"smallest gap {min(gaps):.2f} dB")
 
 

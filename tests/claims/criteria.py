@@ -1,4 +1,4 @@
-"""What is tried of all claims: a criterion says yes to figures made up for a yes, and no where one is spoilt."""
+"""What is tried of all claims: a criterion says yes to metrics made up for a yes, and no where one is spoilt."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def each_experiment(claims: Iterable[Claim]) -> pytest.MarkDecorator:
 def measured(experiment: Experiment, claims: Iterable[Claim]) -> Figures:
     """What an experiment measures at smoke; its claims find in it whatever they ask for."""
     with profiles.using("smoke"):
-        figures = experiment.measure("smoke", 0)
+        metrics = experiment.measure("smoke", 0)
     for claim in claims:
         if claim.experiment is experiment:
-            assert claim.holds([figures] * 2).because                   # KeyError where a figure is missing
-    return figures
+            assert claim.holds([metrics] * 2).because                   # KeyError where a metric is missing
+    return metrics
 
 
 def criteria(claims: Iterable[Claim], good: Figures, spoilt: Mapping[str, Figures | list[Figures]]) -> type:
     """The tests as a class, for pytest to find: TestCriteria = criteria(CLAIMS, GOOD, SPOILT).
 
-    good: figures of one seed to which every claim says yes; spoilt: for each claim by its id the changes of which each
+    good: metrics of one seed to which every claim says yes; spoilt: for each claim by its id the changes of which each
     alone, at the second of its seeds, makes it say no.
     """
     by_id = {claim.id: claim for claim in claims}
@@ -39,7 +39,7 @@ def criteria(claims: Iterable[Claim], good: Figures, spoilt: Mapping[str, Figure
 
     class TestCriteria:
         @pytest.mark.parametrize("name", by_id)
-        def test_a_claim_holds_on_figures_that_say_so(self, name: str) -> None:
+        def test_a_claim_holds_on_metrics_that_say_so(self, name: str) -> None:
             verdict = by_id[name].holds([dict(good)] * by_id[name].seeds)
             assert verdict.holds, verdict.because
             assert any(character.isdigit() for character in verdict.because)
@@ -52,7 +52,7 @@ def criteria(claims: Iterable[Claim], good: Figures, spoilt: Mapping[str, Figure
             assert not verdict.holds, verdict.because
             assert verdict.because
 
-        def test_every_claim_has_figures_that_fail_it_and_they_are_read(self) -> None:
+        def test_every_claim_has_metrics_that_fail_it_and_they_are_read(self) -> None:
             assert by_id.keys() == listed.keys() and all(listed.values())
             assert not {key for changes in listed.values() for change in changes for key in change} - set(good)
 

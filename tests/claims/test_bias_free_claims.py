@@ -1,4 +1,4 @@
-"""The claims of lecture 11 on bias-free networks hold on figures that say so, fail on others, and are measured so."""
+"""The claims of lecture 11 on bias-free networks hold on metrics that say so, fail on others, and are measured so."""
 
 import pytest
 from criteria import criteria
@@ -39,10 +39,10 @@ TestCriteria = criteria(CLAIMS, GOOD, BAD)
 
 
 @pytest.mark.slow
-def test_every_figure_that_a_claim_asks_for_is_measured(course_data):
+def test_every_metric_that_a_claim_asks_for_is_measured(course_data):
     with profiles.using("smoke"):
-        figures = bias_free.EXPERIMENT.measure("smoke", 0)
-    assert figures.keys() == GOOD.keys()
+        metrics = bias_free.EXPERIMENT.measure("smoke", 0)
+    assert metrics.keys() == GOOD.keys()
 
 
 def test_the_full_profile_has_the_papers_sizes_and_both_twins_are_trained_alike():

@@ -15,7 +15,7 @@ WNNM = {"bm3d_a": 30.0, "wnnm_a": 30.2, "bm3d_b": 28.0, "wnnm_b": 28.3, "bm3d_c"
 NAMED = {claim.id.removeprefix("bm3d-"): claim for claim in CLAIMS}
 
 
-@pytest.mark.parametrize(("name", "figures", "spoilt"), [
+@pytest.mark.parametrize(("name", "metrics", "spoilt"), [
     ("too-low", TOLD, {"gray_told_5": 22.5}), ("too-low", TOLD, {"colour_told_15": 30.0}),
     ("too-high", TOLD, {"colour_told_50": 25.0}), ("too-high", TOLD, {"gray_told_75": 31.5}),
     ("asymmetric", TOLD, {"gray_told_40": 26.0}), ("asymmetric", TOLD, {"colour_told_10": 31.0}),
@@ -23,10 +23,10 @@ NAMED = {claim.id.removeprefix("bm3d-"): claim for claim in CLAIMS}
     ("two-stages", TABLE, {"bsd68_first_stage": 28.7}), ("as-published", TABLE, {"bsd68_bm3d": 28.3}),
     ("as-published", TABLE, {"bsd68_images": 8.0}),
     ("colours-together", TABLE, {"cbsd68_alone": 29.9}), ("below-wnnm", WNNM, {"wnnm_b": 27.9})])
-def test_a_criterion_tells_yes_from_no(name, figures, spoilt):
+def test_a_criterion_tells_yes_from_no(name, metrics, spoilt):
     holds = NAMED[name].holds
-    assert holds([figures, figures]).holds
-    assert not holds([figures, figures | spoilt]).holds    # one seed of two is enough to fail
+    assert holds([metrics, metrics]).holds
+    assert not holds([metrics, metrics | spoilt]).holds    # one seed of two is enough to fail
 
 
 def test_every_claim_is_tried():

@@ -1,4 +1,4 @@
-"""The claims on CBDNet say yes to figures made up for a yes, no to each one spoilt, and are measured as they say."""
+"""The claims on CBDNet say yes to metrics made up for a yes, no to each one spoilt, and are measured as they say."""
 
 import pytest
 import torch

@@ -29,7 +29,7 @@ def store(root: Path, experiment: str = "toy-ablation", rows: list[dict[str, flo
 
 
 def verdict(holds: bool) -> Callable[[list[dict[str, float]]], Verdict]:
-    return lambda figures: Verdict(holds, f"{len(figures)} seeds")
+    return lambda metrics: Verdict(holds, f"{len(metrics)} seeds")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The claims on class-aware denoising say yes to figures made up for a yes, no to each one spoilt, and are measured."""
+"""The claims on class-aware denoising say yes to metrics made up for a yes, no to each one spoilt, and are measured."""
 
 import pytest
 import torch

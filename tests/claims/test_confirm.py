@@ -118,7 +118,7 @@ CASES = {  # name: what becomes what in today's tree, and what the verdict says
     "a handler": ([("except ArithmeticError", "except LookupError")], EXECUTED),
     "a stream": ([('"noise"', '"noise 2"')], 'its literals are not the same: gone are constant str "noise"'),
     "another order": ([("seed=seed, checkpoint=checkpoint)", "checkpoint=checkpoint, seed=seed)")], SAME_AT_SMOKE),
-    "other numbers": ([("images[0].sum()", "images[0].max()")], "the figure error at smoke, seed 0, was"),
+    "other numbers": ([("images[0].sum()", "images[0].max()")], "the metric error at smoke, seed 0, was"),
     "other weights": ([("batch).square().mean()", "batch).abs().mean()")],
                       "the networks that it trains are other ones"),
     "a helper taken out": ([("    error = float(images[0].sum())\n", "    error = total(images)\n"),
@@ -132,7 +132,7 @@ CASES = {  # name: what becomes what in today's tree, and what the verdict says
     "a move": ([(BASE[BASE.index("def noise"):BASE.index("def measure")], ""), ("noise(seed)", "chances(seed)"),
                 ("Budget, choose\n", "Budget, choose\nfrom course_lib.denoise.moved import noise as chances\n")],
                SAME_CODE),
-    "a renamed parameter and figure": ([("scale", "factor"), ('"chance":', '"luck":')], SAME_AT_SMOKE),
+    "a renamed parameter and metric": ([("scale", "factor"), ('"chance":', '"luck":')], SAME_AT_SMOKE),
 }
 CLAIMS = '''
 from course_lib.claims import Claim, Experiment, Verdict
@@ -242,7 +242,7 @@ def test_fresh_rows_are_renewed_and_say_how_stale_ones_stay(verdicts: dict, cour
     assert fresh["confirmed"]["compared"] == SAME_AT_SMOKE
     assert fresh["confirmed"]["dirty"] and len(fresh["confirmed"]["base"]) == 12 and "confirmed" not in stale
     assert "confirmed" not in rows("a constant")[0]
-    assert rows("a renamed parameter and figure")[0]["figures"] == {"error": 1.0, "luck": 2.0}
+    assert rows("a renamed parameter and metric")[0]["figures"] == {"error": 1.0, "luck": 2.0}
 
 
 def test_weights_are_confirmed_by_twenty_steps_of_their_recipe(verdicts: dict, course: Path) -> None:

@@ -1,4 +1,4 @@
-"""The claims about the contrastive loss hold on figures that say so, fail on others, and are measured as they say."""
+"""The claims about the contrastive loss hold on metrics that say so, fail on others, and are measured as they say."""
 
 import pytest
 import torch
@@ -25,7 +25,7 @@ TestCriteria = criteria(CLAIMS, GOOD, BAD)
 
 
 @pytest.mark.slow
-def test_every_figure_that_a_claim_asks_for_is_measured():
+def test_every_metric_that_a_claim_asks_for_is_measured():
     with profiles.using("smoke"):
         assert PEOPLE.measure("smoke", 0).keys() == GOOD.keys()
 
@@ -36,8 +36,8 @@ def test_nobody_is_learnt_from_and_measured_on():
     assert not set(known.names) & set(unknown.names) and contrastive.first(known, 5).names == known.names[:5]
 
 
-def test_what_is_measured_are_people_not_trained_on_but_for_the_figures_that_say_own(monkeypatch):
-    """Who each network learnt from and how, and on whose pictures each figure is: an error rate is its number here."""
+def test_what_is_measured_are_people_not_trained_on_but_for_the_metrics_that_say_own(monkeypatch):
+    """Who each network learnt from and how, and on whose pictures each metric is: an error rate is its number here."""
     measured = []
     monkeypatch.setattr(contrastive, "trained", lambda images, *, seed, **how: (images.names, seed, how))
     monkeypatch.setattr(contrastive, "embed", lambda network, images: (network, images))
@@ -46,13 +46,13 @@ def test_what_is_measured_are_people_not_trained_on_but_for_the_figures_that_say
         len(measured) - 1, torch.zeros(1)))
     monkeypatch.setattr(contrastive, "equal_error_rate", lambda number, _: number)
     with profiles.using("smoke"):
-        figures = contrastive.measure_people("smoke", 1)
+        metrics = contrastive.measure_people("smoke", 1)
         known, unknown = contrastive.crowd(1)
         few = contrastive.first(known, 5)
-    assert figures.keys() == GOOD.keys()
+    assert metrics.keys() == GOOD.keys()
     for name, on in {name: {"people_5_own": few, "people_20_own": known}.get(name, unknown)
                      for name in GOOD if not name.endswith("_apart")}.items():
-        network, images, labels = measured[figures[name]]
+        network, images, labels = measured[metrics[name]]
         assert torch.equal(images, on.images) and torch.equal(labels, on.labels), name
         how = {"hadsell": {"loss": hadsell_loss}, "one_mean": {"balanced": False}, "margin_1": {"margin": 1.0},
                "margin_16": {"margin": 16.0}}.get(name, {})

@@ -1,4 +1,4 @@
-"""The claims of lecture 09 hold on figures that say so, fail on figures that do not, and are measured as they say."""
+"""The claims of lecture 09 hold on metrics that say so, fail on metrics that do not, and are measured as they say."""
 
 import pytest
 from criteria import criteria, each_experiment, measured
@@ -37,8 +37,8 @@ TestCriteria = criteria(CLAIMS, GOOD, BAD)
 
 @pytest.mark.slow
 @each_experiment(CLAIMS)
-def test_every_figure_that_a_claim_asks_for_is_measured(experiment, course_data):
-    figures = measured(experiment, CLAIMS)
+def test_every_metric_that_a_claim_asks_for_is_measured(experiment, course_data):
+    metrics = measured(experiment, CLAIMS)
     asked = {
         "dncnn-benchmark": ("photographs_", "set12_", "bsd68_", "border_"), "dncnn-ablation": ("residual_", "direct_"),
         "dncnn-blind": ("blind_", "specific_", "wavelet_", "nlm_", "s25_"), "dncnn-images": ("images_",),
@@ -47,7 +47,7 @@ def test_every_figure_that_a_claim_asks_for_is_measured(experiment, course_data)
     needed = {name for name in GOOD if name.startswith(asked)}
     if experiment.id == "dncnn-blind":
         needed -= {f"specific_at_{level}" for level in LEVELS if level not in (15, 25, 50)}
-    assert needed <= figures.keys()
+    assert needed <= metrics.keys()
 
 
 def test_the_full_profile_has_the_papers_sizes_and_patches_that_every_task_divides():

@@ -1,4 +1,4 @@
-"""The claims of lecture 10 say yes to figures made up for a yes, and no to each one spoilt."""
+"""The claims of lecture 10 say yes to metrics made up for a yes, and no to each one spoilt."""
 
 import pytest
 import torch
@@ -26,7 +26,7 @@ SPOILT = {
 TestCriteria = criteria(CLAIMS.values(), YES, SPOILT)
 
 
-def test_the_right_level_is_the_same_figure_wherever_it_appears():
+def test_the_right_level_is_the_same_metric_wherever_it_appears():
     assert all(YES[f"true_{true}_told_{true}"] == YES[f"right_at_{true}"] for true in (15, 25, 50))
 
 
@@ -45,8 +45,8 @@ def test_the_best_setting_of_non_local_means_is_the_best_of_those_tried(monkeypa
 
 
 def test_the_speed_is_a_ratio_of_what_was_timed():
-    figures = ffdnet.measure_speed("smoke", 0)
-    assert figures["times_faster"] == pytest.approx(figures["dncnn_ms"] / figures["ffdnet_ms"])
+    metrics = ffdnet.measure_speed("smoke", 0)
+    assert metrics["times_faster"] == pytest.approx(metrics["dncnn_ms"] / metrics["ffdnet_ms"])
 
 
 def test_the_ten_crops_are_six_and_four_of_the_right_size(course_data, monkeypatch):

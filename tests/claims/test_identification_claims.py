@@ -1,4 +1,4 @@
-"""The claims of lecture 01 say yes to figures made up for a yes, and no to each one spoilt."""
+"""The claims of lecture 01 say yes to metrics made up for a yes, and no to each one spoilt."""
 
 import pytest
 import torch
@@ -101,8 +101,8 @@ def test_the_untrained_network_has_the_first_weights_and_has_seen_the_pictures()
 @pytest.mark.slow
 def test_the_experiments_give_what_the_claims_read():
     with profiles.using("smoke"):
-        figures = identification.measure_newcomer("smoke", 0)
+        metrics = identification.measure_newcomer("smoke", 0)
         spaces = identification.measure_spaces("smoke", 0)
-    assert "classifier_changed_by_lot" in figures and figures["gallery_changed_without_cause"] == 0
+    assert "classifier_changed_by_lot" in metrics and metrics["gallery_changed_without_cause"] == 0
     assert {"pixels_one", "random_eer", "minimum_six", "strangers_named_20"} <= set(spaces)
-    assert all(0 <= value <= 1 for value in (figures | spaces).values())
+    assert all(0 <= value <= 1 for value in (metrics | spaces).values())

@@ -22,9 +22,9 @@ Make = Callable[..., Claim]
 class Counting:
     """A measurement that remembers for which seeds it was asked."""
 
-    def __init__(self, figures: Callable[[int], dict[str, float]] = lambda seed: {"psnr": float(seed)}) -> None:
+    def __init__(self, metrics: Callable[[int], dict[str, float]] = lambda seed: {"psnr": float(seed)}) -> None:
         self._seeds: list[int] = []     # no part of the experiment's identity
-        self.figures = figures
+        self.metrics = metrics
 
     @property
     def seeds(self) -> list[int]:
@@ -33,7 +33,7 @@ class Counting:
     def experiment(self) -> Experiment:
         def measure(profile: str, seed: int) -> dict[str, float]:
             self._seeds.append(seed)
-            return self.figures(seed)
+            return self.metrics(seed)
 
         return Experiment("toy-count", measure)
 
@@ -105,12 +105,12 @@ def test_results_of_other_code_are_replaced_and_nothing_else_is(course: Path, fr
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, RuntimeError, MemoryError])
 def test_an_interruption_loses_only_the_seed_in_progress(course: Path, stop: type[BaseException]) -> None:
-    def figures(seed: int) -> dict[str, float]:
+    def metrics(seed: int) -> dict[str, float]:
         if seed == 2 and len(counting.seeds) < 4:
             raise stop
         return {"psnr": 1.0}
 
-    counting = Counting(figures)
+    counting = Counting(metrics)
     experiment = counting.experiment()
     with pytest.raises(stop):
         run(experiment)
@@ -121,16 +121,16 @@ def test_an_interruption_loses_only_the_seed_in_progress(course: Path, stop: typ
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_figures_that_are_not_finite_are_refused_by_name(course: Path, value: float) -> None:
-    with pytest.raises(LedgerError, match=r"'toy-count', seed 1: the figure 'psnr' is (nan|inf|-inf)"):
+def test_metrics_that_are_not_finite_are_refused_by_name(course: Path, value: float) -> None:
+    with pytest.raises(LedgerError, match=r"'toy-count', seed 1: the metric 'psnr' is (nan|inf|-inf)"):
         run(Counting(lambda seed: {"ok": 1.0, "psnr": value if seed == 1 else 2.0}).experiment())
     assert [r.seed for r in claims.results("toy-count", "smoke")] == [0]
 
 
-@pytest.mark.parametrize("figures", [{}, None, [1.0], {"psnr": "high"}, {"psnr": None}])
-def test_a_measurement_must_return_named_numbers(course: Path, figures: object) -> None:
+@pytest.mark.parametrize("metrics", [{}, None, [1.0], {"psnr": "high"}, {"psnr": None}])
+def test_a_measurement_must_return_named_numbers(course: Path, metrics: object) -> None:
     with pytest.raises(LedgerError, match=r"must (return a dictionary|be a number)"):
-        run(Counting(lambda seed: figures).experiment())
+        run(Counting(lambda seed: metrics).experiment())
     assert not (course / "results").exists()
 
 
@@ -138,7 +138,7 @@ def test_tensors_and_integers_are_stored_as_plain_numbers(course: Path) -> None:
     import torch
 
     run(Counting(lambda seed: {"b": torch.tensor(2.5), "a": 554112}).experiment(), 0)
-    assert claims.results("toy-count", "smoke")[0].figures == {"a": 554112.0, "b": 2.5}
+    assert claims.results("toy-count", "smoke")[0].metrics == {"a": 554112.0, "b": 2.5}
 
 
 def test_a_full_disk_keeps_what_was_there(course: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,16 +249,16 @@ def _bad(profile: str, seed: int) -> dict[str, float]:
 
 
 def test_a_criterion_sees_the_seeds_in_order_and_cannot_change_what_is_stored(course: Path, make: Make) -> None:
-    def spoil(figures: list[dict[str, float]]) -> Verdict:
-        seen.append([row["dncnn"] for row in figures])
-        figures[0].clear()
+    def spoil(metrics: list[dict[str, float]]) -> Verdict:
+        seen.append([row["dncnn"] for row in metrics])
+        metrics[0].clear()
         return Verdict(True, "")
 
     seen: list[list[float]] = []
     claim = make(holds=spoil)
     run(claim.experiment, 102, 100, 101, report=True)
     for _ in range(2):
-        assert claims.status(claim, "smoke").figures["dncnn"].n == 3
+        assert claims.status(claim, "smoke").metrics["dncnn"].n == 3
     assert seen == [[29.0, 29.1, 29.2]] * 2
 
 
@@ -268,8 +268,8 @@ def test_development_results_judge_nothing_that_is_reported(course: Path, make: 
     assert claims.status(make(), "smoke", seeds=(0, 1)).state == "holds"
 
 
-def test_a_claim_that_asks_for_a_figure_nobody_measured_fails_and_says_so(course: Path, make: Make) -> None:
-    claim = make(holds=lambda figures: Verdict(figures[0]["bm3d"] > 0, ""))
+def test_a_claim_that_asks_for_a_metric_nobody_measured_fails_and_says_so(course: Path, make: Make) -> None:
+    claim = make(holds=lambda metrics: Verdict(metrics[0]["bm3d"] > 0, ""))
     run(claim.experiment, 100, 101, 102, report=True)
     found = claims.status(claim, "smoke")
     assert found.state == "fails" and "'bm3d'" in found.because and "dncnn, nlm" in found.because
@@ -316,7 +316,7 @@ def test_a_changed_function_makes_results_stale_and_a_changed_comment_does_not(
 
     def state(**parts: object) -> str:
         experiment = Experiment("toy-code", _load(path, **parts).measure)
-        claim = make(experiment=experiment, holds=lambda figures: Verdict(True, ""), seeds=1)
+        claim = make(experiment=experiment, holds=lambda metrics: Verdict(True, ""), seeds=1)
         if not claims.results("toy-code", "smoke"):
             run(experiment, 100, report=True)
         return claims.status(claim, "smoke").state
@@ -331,7 +331,7 @@ def test_other_data_make_results_stale() -> None:
     assert one != two
 
 
-# --- figures ----------------------------------------------------------------------------------------------------------
+# --- metrics ----------------------------------------------------------------------------------------------------------
 
 
 def test_summaries_are_mean_sample_deviation_and_range() -> None:
@@ -343,7 +343,7 @@ def test_summaries_are_mean_sample_deviation_and_range() -> None:
     assert (summary.n, summary.low, summary.high) == (3, 28.5, 30.5)
 
 
-def test_a_figure_that_one_seed_lacks_is_not_summarised() -> None:
+def test_a_metric_that_one_seed_lacks_is_not_summarised() -> None:
     assert list(claims.summarise([{"a": 1.0, "b": 1.0}, {"b": 2.0}])) == ["b"]
     assert claims.summarise([]) == {}
 

@@ -1,4 +1,4 @@
-"""The claims of lecture 13 hold on figures that say so, fail on figures that do not, and are measured as they say."""
+"""The claims of lecture 13 hold on metrics that say so, fail on metrics that do not, and are measured as they say."""
 
 import pytest
 import torch
@@ -42,13 +42,13 @@ TestCriteria = criteria(CLAIMS, GOOD, BAD)
 
 @pytest.mark.slow
 @each_experiment(CLAIMS)
-def test_every_figure_that_a_claim_asks_for_is_measured(experiment, course_data, monkeypatch):
+def test_every_metric_that_a_claim_asks_for_is_measured(experiment, course_data, monkeypatch):
     monkeypatch.setattr(nn3d, "scored", whole_few)
-    figures = measured(experiment, CLAIMS)
+    metrics = measured(experiment, CLAIMS)
     asked = {"nn3d-gain": ("dncnn_", "ffdnet_"), "nn3d-parts": PHOTOGRAPHS, "nn3d-scaling": ("biased", "free")}
     needed = {name for name in GOOD if name.startswith(asked[experiment.id])}
     needed |= {"own_at_25", "own_at_75"} if experiment.id == "nn3d-scaling" else set()
-    assert needed <= figures.keys()
+    assert needed <= metrics.keys()
 
 
 def whole_few(name):

@@ -1,4 +1,4 @@
-"""The claims of lecture 12 say yes to figures made up for a yes, and no to each one spoilt."""
+"""The claims of lecture 12 say yes to metrics made up for a yes, and no to each one spoilt."""
 
 import math
 
@@ -43,14 +43,14 @@ def seeds(*changes):
 
 
 @pytest.mark.parametrize("name", BY_ID)
-def test_a_claim_holds_for_good_figures_and_fails_where_one_seed_is_bad(name):
+def test_a_claim_holds_for_good_metrics_and_fails_where_one_seed_is_bad(name):
     good = BY_ID[name].holds(seeds())
     assert good.holds and any(character.isdigit() for character in good.because)
     bad = BY_ID[name].holds(seeds(SPOILT[name]))
     assert not bad.holds and bad.because
 
 
-def test_every_claim_has_figures_that_fail_it():
+def test_every_claim_has_metrics_that_fail_it():
     assert SPOILT.keys() == BY_ID.keys()
 
 
@@ -84,6 +84,6 @@ def test_both_kinds_of_network_see_as_far_and_have_a_score_for_each_class(profil
 
 
 @pytest.mark.slow
-def test_every_figure_that_a_claim_asks_for_is_measured(course_data):
-    figures = [measured(experiment, CLAIMS) for experiment in {claim.experiment for claim in CLAIMS}]
-    assert YES.keys() <= set().union(*figures)
+def test_every_metric_that_a_claim_asks_for_is_measured(course_data):
+    metrics = [measured(experiment, CLAIMS) for experiment in {claim.experiment for claim in CLAIMS}]
+    assert YES.keys() <= set().union(*metrics)

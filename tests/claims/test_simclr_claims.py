@@ -1,4 +1,4 @@
-"""The claims of lecture 03 hold on figures that say so, fail on figures that do not, and are measured as they say."""
+"""The claims of lecture 03 hold on metrics that say so, fail on metrics that do not, and are measured as they say."""
 
 import math
 
@@ -44,7 +44,7 @@ BAD = {
 TestCriteria = criteria(CLAIMS, GOOD, BAD)
 
 
-def test_every_figure_that_a_claim_asks_for_is_measured_on_shapes():
+def test_every_metric_that_a_claim_asks_for_is_measured_on_shapes():
     with profiles.using("smoke"):
         assert simclr.SHAPE_SET.measure("smoke", 0).keys() == GOOD.keys()
 
@@ -59,7 +59,7 @@ def test_one_of_the_trainings_has_the_pictures_themselves_beside_their_views(mon
     assert {(how["seed"], how["temperature"], how["budget"].steps) for how in asked} == {(4, simclr.TEMPERATURE, 3)}
 
 
-def test_every_figure_that_a_claim_asks_for_is_measured_on_photographs(course_data):
+def test_every_metric_that_a_claim_asks_for_is_measured_on_photographs(course_data):
     with profiles.using("smoke"):
         assert simclr.CIFAR.measure("smoke", 0).keys() == GOOD.keys()
 

@@ -1,4 +1,4 @@
-"""The claims of lecture 08, on figures that hold and figures that fail."""
+"""The claims of lecture 08, on metrics that hold and metrics that fail."""
 
 import pytest
 
@@ -15,6 +15,6 @@ def test_each_claim_can_be_true_and_can_be_false(claim):
     assert not claim.holds([ROW, reversed_row]).holds
 
 
-def test_the_experiment_gives_the_figures_that_the_claims_read():
-    figures = claims.FORWARD_MODELS.measure("smoke", 0)
-    assert figures.keys() == ROW.keys()
+def test_the_experiment_gives_the_metrics_that_the_claims_read():
+    metrics = claims.FORWARD_MODELS.measure("smoke", 0)
+    assert metrics.keys() == ROW.keys()

@@ -1,4 +1,4 @@
-"""The claims on triplets hold on figures that say so, fail on figures that do not, and are measured as they say."""
+"""The claims on triplets hold on metrics that say so, fail on metrics that do not, and are measured as they say."""
 
 import math
 
@@ -19,10 +19,10 @@ from course_lib.metric.verification import OpenSet
 SETS = ("people", "orl", "omniglot")
 BY_ID = {claim.id: claim for claim in CLAIMS}
 GOOD = {
-    **{f"{name}_{figure}": value for name, eer, dir_ in
+    **{f"{name}_{metric}": value for name, eer, dir_ in
        (("pixels", 0.45, 0.01), ("classifier", 0.15, 0.3), (triplet.USUAL, 0.15, 0.3), ("slide", 0.14, 0.2),
         ("hadsell", 0.16, 0.2), ("triplet", 0.12, 0.4))
-       for figure, value in {"eer": eer, "dir": dir_, "fpir": 0.1, "confused": 0.05, "auc": 0.9,
+       for metric, value in {"eer": eer, "dir": dir_, "fpir": 0.1, "confused": 0.05, "auc": 0.9,
                              "recall": 0.6}.items()},
     "triplet_seen": 0.01, "triplet_unseen": 0.3, "pixels_seen": 0.2, "pixels_unseen": 0.21,
 }
@@ -79,10 +79,10 @@ def test_what_is_scored_are_the_unseen(monkeypatch):
     monkeypatch.setattr(triplet, "scores", lambda f, trial, *, seed: scored.append((*f, trial, seed)) or {"eer": 0.5})
     with profiles.using("smoke"):
         trial = triplet.drawn_people(0)
-    figures, distances = triplet.compare(trial, 7)
+    metrics, distances = triplet.compare(trial, 7)
     (images, learnt_from, seed, *scored_on), = scored
     assert images is trial.unseen.images and learnt_from is scored_on[0] is trial and seed == scored_on[1] == 7
-    assert figures == {"pixels_eer": 0.5} and list(distances) == ["pixels"]
+    assert metrics == {"pixels_eer": 0.5} and list(distances) == ["pixels"]
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -93,8 +93,8 @@ def test_an_experiment_compares_on_the_trial_of_its_own_name_and_seed(name, monk
     monkeypatch.setattr(triplet, "compare", lambda *which: compared.append(which) or ({"pixels_eer": 0.5}, {}))
     monkeypatch.setattr(triplet.data, "one_shot_runs", tuple)
     with profiles.using("smoke"):
-        figures = getattr(triplet, f"measure_{name}")("smoke", 7)
-    assert compared == [(("drawn_people" if name == "people" else name, 7), 7)] and figures == {"pixels_eer": 0.5}
+        metrics = getattr(triplet, f"measure_{name}")("smoke", 7)
+    assert compared == [(("drawn_people" if name == "people" else name, 7), 7)] and metrics == {"pixels_eer": 0.5}
 
 
 def test_the_digits_learnt_from_are_0_to_4_and_each_half_is_scored_by_itself(monkeypatch):
@@ -107,11 +107,11 @@ def test_the_digits_learnt_from_are_0_to_4_and_each_half_is_scored_by_itself(mon
     monkeypatch.setattr(triplet, "pair_distances", lambda f, labels: (len(f), len(labels)))
     monkeypatch.setattr(triplet, "equal_error_rate", lambda pictures, labels: (pictures, labels))
     with profiles.using("smoke"):
-        figures = triplet.measure_few("smoke", 0)
+        metrics = triplet.measure_few("smoke", 0)
     low = int((load_digits().target < 5).sum())
     high = len(load_digits().target) - low
     assert [images.names for images in learnt_from] == [tuple("01234")] and len(learnt_from[0].images) == low != high
-    assert figures == {"pixels_seen": (low, low), "triplet_seen": (low, low),
+    assert metrics == {"pixels_seen": (low, low), "triplet_seen": (low, low),
                        "pixels_unseen": (high, high), "triplet_unseen": (high, high)}
 
 
@@ -162,10 +162,10 @@ def test_a_perfect_distance_scores_so_and_a_blind_one_by_chance():
 
 @pytest.mark.slow
 @each_experiment(CLAIMS)
-def test_every_figure_that_a_claim_asks_for_is_measured(experiment, course_data):
-    figures = measured(experiment, CLAIMS)
+def test_every_metric_that_a_claim_asks_for_is_measured(experiment, course_data):
+    metrics = measured(experiment, CLAIMS)
     asked = {name for name in GOOD if name.endswith("seen") == (experiment.id == "triplet-few")}
-    assert asked <= figures.keys() and all(math.isfinite(value) for value in figures.values())
+    assert asked <= metrics.keys() and all(math.isfinite(value) for value in metrics.values())
 
 
 def test_the_unseen_of_orl_are_moved_once_and_the_same_for_all(course_data):

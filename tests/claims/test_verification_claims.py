@@ -1,4 +1,4 @@
-"""The claims on verification hold on figures that say so, fail on figures that do not, and are measured as they say."""
+"""The claims on verification hold on metrics that say so, fail on metrics that do not, and are measured as they say."""
 
 import pytest
 from criteria import criteria, each_experiment, measured
@@ -22,7 +22,7 @@ TestCriteria = criteria(CLAIMS, GOOD, BAD)
 
 @pytest.mark.slow
 @each_experiment(CLAIMS)
-def test_every_figure_that_a_claim_asks_for_is_measured(experiment, course_data):
+def test_every_metric_that_a_claim_asks_for_is_measured(experiment, course_data):
     assert measured(experiment, CLAIMS).keys() <= GOOD.keys()
 
 
