@@ -528,7 +528,7 @@ figures.table(
             "dimensions here": bias_free.effective_dimensionality(matrix),
             "mean row sum": float(matrix.sum(dim=1).mean()),
             "asymmetry |A − Aᵀ| / |A|": float((matrix - matrix.mT).norm() / matrix.norm()),
-            "dimensions, ledger": stored[f"dimensions_at_{level}"],
+            "dimensions, stored": stored[f"dimensions_at_{level}"],
             "of 900, authors' example": figures.Paper(paper),
         }
         for (level, matrix), paper in zip(
