@@ -108,7 +108,7 @@ rows = {
         anew: "classifier_changed",
         below: "gallery_changed",
     },
-    "... when nobody is added, and the training is repeated from other first weights (%)": {
+    "... when no person is added, and the training is repeated from other first weights (%)": {
         anew: "classifier_changed_by_lot"
     },
     "... when one is added, and the newcomer is not nearer (%)": {

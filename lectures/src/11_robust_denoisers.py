@@ -797,7 +797,7 @@ names = {
     "trained on cameras": "camera",
 }
 figures.table(
-    real.rows(names, {"25 real pairs": "real", "made-up cameras": "made"}, "{1}_{0}"),
+    real.rows(names, {"25 real pairs": "real", "simulated cameras": "made"}, "{1}_{0}"),
     best="max",
     caption="PSNR in dB, mean of three seeds. The levels of the simulated cameras were chosen on the first twelve of the "
     "pairs.",
