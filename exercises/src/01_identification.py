@@ -313,8 +313,8 @@ score, if that score is **strictly below** the threshold $\gamma$; otherwise the
 $$\hat\imath_n = \operatorname*{argmin}_u s_{nu} \ \text{ if }\ \min_u s_{nu} < \gamma, \qquad \text{else } -1 .$$
 
 The number of a user is that of the column, from 0. Of users with equal scores take the one with the lowest number.
-Return a tensor of whole numbers `(N,)`, $-1$ meaning "no identification". `gamma` may be 0, which identifies no visitor,
-or infinite, which identifies every visitor.
+Return a tensor of whole numbers `(N,)`, $-1$ meaning "no identification". `gamma` may be 0, which identifies
+no visitor, or infinite, which identifies every visitor.
 """
 
 STUB_DECISION = '''

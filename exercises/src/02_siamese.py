@@ -172,10 +172,12 @@ BATCH_LOSS = Problem(
                "are pulled. With `eps=0`, or with `torch.linalg.vector_norm`, the gradient is zero there."),
         Mutant(lambda f, labels, *, margin: _groups(f, labels, lambda d: d, lambda d: (margin - d).clamp(min=0) / 2),
                "the pull without its half",
-               "The loss of your genuine pairs is their whole distance. Both parts of the formula have a factor of one half."),
+               "The loss of your genuine pairs is their whole distance. Both parts of the formula have a factor of one "
+               "half."),
         Mutant(lambda f, labels, *, margin: _groups(f, labels, lambda d: d / 2, lambda d: (margin - d).clamp(min=0)),
                "the push without its half",
-               "The loss of your impostor pairs is the whole hinge. Both parts of the formula have a factor of one half."),
+               "The loss of your impostor pairs is the whole hinge. Both parts of the formula have a factor of one "
+               "half."),
         Mutant(lambda f, labels, *, margin: batch_loss(f, labels, margin=margin).item(), "a plain number",
                "You return a number through which no gradient can flow. Keep the loss a tensor: leave out `.item()`, "
                "`float(...)`, `.detach()` and `torch.tensor(...)`."),
@@ -427,7 +429,8 @@ BATCH_HARD = Problem(
 STATEMENT_DOOR = r"""
 A door has $U$ users. `known` $(N, U)$ are the scores of $N$ visitors who are enrolled, for each user, small if alike;
 `answers` $(N,)$ says which column is right. `validation` $(M, U)$ are the scores of $M$ strangers, people who
-are not enrolled, on whom $\gamma$ is chosen. Somebody is let in as $\hat\imath = \arg\min_u s_u$ if $\min_u s_u < \gamma$.
+are not enrolled, on whom $\gamma$ is chosen. A visitor is let in as $\hat\imath = \arg\min_u s_u$ if
+$\min_u s_u < \gamma$.
 
 Choose $\gamma$ such that exactly $k = \lfloor \text{rate} \cdot M \rfloor$ of the validation strangers are let in: it
 is the $(k + 1)$-th smallest of their scores $\min_u s_u$. Then return the tensor $(\gamma,\ \text{DIR})$, where DIR is

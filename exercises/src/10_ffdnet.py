@@ -245,8 +245,8 @@ NETWORK_INPUT = Problem(
                "You cut the map into sub-images too and have 8 channels. It is an idea, but not FFDNet's: one channel "
                "with the average of each block."),
         Mutant(lambda z, level: network_input(z, level / 255), "divided by 255 again",
-               "Your map is 255 times too small: it is in the unit of the image already. With this map the network would "
-               "leave all the noise in the image."),
+               "Your map is 255 times too small: it is in the unit of the image already. With this map the network "
+               "would leave all the noise in the image."),
         Mutant(lambda z, level: network_input(z, level**2), "squared levels",
                "Your map holds squares. The network was trained with standard deviations: average them as they are."),
         Mutant(lambda z, level: network_input(z, level.mean(dim=(2, 3), keepdim=True).expand_as(level)),

@@ -306,7 +306,7 @@ general, history = identification.train(
 figures.history(
     history,
     labels={"loss": "cross-entropy"},
-    caption=f"A classifier of {len(others.names)} people. None of them works in our office.",
+    caption=f"Training loss of a classifier of {len(others.names)} people. None of them works in our office.",
 )
 
 # %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "The random network is the control: does the architecture help, or what was learnt? Take bets on it."}
@@ -404,7 +404,7 @@ Player(
         Axis(
             "person",
             choose(smoke=(0, 1), lecture=tuple(range(10)), full=tuple(range(10))),
-            "Who stands at the door (number in the office)",
+            "Person at the door (number in the office)",
         ),
         Axis("space", tuple(spaces), "Nearest in"),
     ),
@@ -442,7 +442,7 @@ beside = [100 * recall_at(places, office.labels[few], (1,))[1] for places in map
 figures.images(
     {name: atlas(places, office.images[few]) for name, places in maps.items()},
     columns=2,
-    alt="Two maps made of small drawn faces. The face next to one is of the same person "
+    alt="Two maps made of small drawn faces. The nearest face on the map is of the same person "
     f"in {beside[0]:.0f} per cent of the cases on the first, and in {beside[1]:.0f} on the second",
     caption="t-SNE of some people's pictures. Left: by pixels; the nearest on the map shows the same person in "
     f"{beside[0]:.0f} % of the cases. Right: by penultimate activations; {beside[1]:.0f} %.",
@@ -597,8 +597,8 @@ figures.bars(
     found.row(sizes, "strangers_named_{}", times=100),
     xlabel="strangers that get a name (%)",
     digits=1,
-    caption="γ was chosen once, for ten people, such that a tenth of the validation strangers came in; these are other strangers. Mean of three "
-    "seeds.",
+    caption="γ was chosen once, for ten people, such that a tenth of the validation strangers came in; these are "
+    "other strangers. Mean of three seeds.",
     note=found.about("identification-gallery"),
 )
 

@@ -139,7 +139,7 @@ print(
     "two images in one batch, or one after the other:",
     torch.allclose(together, one_by_one, atol=1e-4),
 )
-siamese.train()  # batch normalisation now uses the statistics of the batch
+siamese.train()  # normalisation now uses the statistics of what comes at once
 together, one_by_one = siamese(torch.cat([a, b])), torch.cat([siamese(a), siamese(b)])
 print("the same while training:", torch.allclose(together, one_by_one, atol=1e-2))
 
@@ -242,8 +242,8 @@ figures.lines(
     },
     xlabel="step",
     ylabel="mean loss",
-    caption="The contrastive loss with plain norms, m = 4. A collapsed network has its impostor loss on the third line and no loss for "
-    "genuine pairs.",
+    caption="The contrastive loss with plain norms, m = 4. A collapsed network has its impostor loss on the "
+    "third line and no loss for genuine pairs.",
 )
 
 
@@ -457,7 +457,7 @@ figures.lines(
     },
     xlabel="step",
     ylabel="triplets in the wrong order (%)",
-    caption="Share of triplets in the wrong order, of new people, for three ways to choose what is trained on.",
+    caption="Share of triplets in the wrong order, of new people, for three ways to choose the triplets.",
 )
 
 # %% slideshow={"slide_type": "subslide", "minutes": 2}
@@ -861,7 +861,7 @@ figures.table(
         }
         for one, label in shown.items()
     },
-    caption="Means of three trainings. DIR with γ chosen for 10 % FPIR on validation strangers; on others came out "
+    caption="Means of three trainings. DIR with γ chosen for 10 % FPIR on validation strangers; on the others FPIR is "
     f"{100 * min(reached):.0f} to {100 * max(reached):.0f} %. All begin with small weights in their last layer, the second "
     "classifier with the usual ones.",
     note=list(found.values()),

@@ -3,7 +3,7 @@
 #
 # DnCNN is trained for one noise level; another level needs another network. A camera has many levels: the noise
 # changes with the exposure, and within one picture with the light and with the place on the sensor. Here is a
-# photograph whose noise grows from left to right, from $\sigma = 5/255$ to $50/255$, and what two DnCNNs make of it:
+# photograph whose noise grows from left to right, from $\sigma = 5/255$ to $50/255$, and the results of two DnCNNs:
 # one trained at 25, which is about the average here, and a blind one, trained on all levels up to 55.
 
 # %% slideshow={"slide_type": "-"}
@@ -445,7 +445,7 @@ Player(
     ),
     alt=lambda left, right: (
         f"A map with level {left} in its left half and {right} in its right half, the noisy "
-        "photograph, whose right half is noisier, and what FFDNet makes of it with this map"
+        "photograph, whose right half is noisier, and the result of FFDNet with this map"
     ),
     caption="Paint the map. The photograph has noise of level 15 in its left half and 50 in its right; black is 0, "
     "white is 75. Each half follows its own slider.",
