@@ -64,9 +64,7 @@ same = test.labels[:, None] == test.labels[None]
 latent = apart["classifier"]
 farthest = latent.masked_fill(~same, 0).max(dim=1)
 nearest = latent.masked_fill(same, math.inf).min(dim=1)
-worst = int(
-    (farthest.values / nearest.values).argmax()
-)  # the picture with the worst error
+worst = int((farthest.values / nearest.values).argmax())  # the picture with the worst error
 shown = {
     "the visitor": worst,
     "A": int(nearest.indices[worst]),
