@@ -283,7 +283,7 @@ print(
 # ## A space where distance means something
 #
 # Look again at the classifier. Before its last layer it turns an image into a vector $f(I)$, its **penultimate
-# activations**, in which a single matrix suffices to tell its people apart. The light, and the position of the face in
+# activations**, in which a single matrix suffices to distinguish its people. The light, and the position of the face in
 # the image, were of no use for that. This should help with people it has never seen, too: the features of a
 # network are typically more general than the classification on top of them, and transfer learning relies on it.
 # So keep $f$, forget the last layer, and measure there:
@@ -419,8 +419,8 @@ Player(
 # ## A map of the space
 #
 # **t-SNE** (van der Maaten 2008) puts points from many dimensions on a plane so that neighbours stay neighbours. Here are
-# ten people with twelve pictures each, once by their pixels, once by their latent vectors. Each picture stands as near to
-# its point as there is room. **Expect:** what will lie together on the first map, what on the second?
+# ten people with twelve pictures each, once by their pixels, once by their latent vectors. Each picture is placed as near to
+# its point as there is room. **Predict:** what will lie together on the first map, and what on the second?
 
 
 # %% slideshow={"slide_type": "-"}
@@ -484,7 +484,7 @@ print(
 gallery.remove(office.names[newcomer])
 print("after the removal all decisions are back:", gallery.identify(visits) == before)
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Do T = {0, 4}, x = 2 at the board, and ask for all three numbers. The centroid rule looks like the mean rule and is another one."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Do T = {0, 4}, x = 2 at the board, and ask for all three numbers. The centroid rule looks like the mean rule, but it is a different one."}
 # ## Several templates: the mean rule and the minimum rule
 #
 # With $\# T_u$ templates of each user, the score of a user is the **mean distance** to them:

@@ -198,11 +198,11 @@ figures.lines(
     caption="Both forms, for m = 3. The slope is the force.",
 )
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "Let them compute the two numbers. Then ask what a mean over all pairs would care about."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "Let them compute the two numbers. Then ask which pairs would dominate a mean over all pairs."}
 # ## All pairs of a batch
 #
-# If images are sampled at random from 160 people, a batch hardly contains two images of the same person. So a batch holds $P$ people with
-# $K$ images each, and all its pairs are compared. How many are genuine, with $P = 10$ and $K = 4$?
+# If images are sampled at random from 160 people, a batch rarely contains two images of the same
+# person. So a batch holds $P$ people with $K$ images each, and all its pairs are compared. How many are genuine, with $P = 10$ and $K = 4$?
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
 P, K = 10, 4
@@ -321,8 +321,8 @@ figures.table(
 # ## Play: feel the forces
 #
 # Nine pictures of three people, as points in the plane. **Try:** drag an orange square into the blue circles, and see which
-# points are moved. Let it run. Then change to Hadsell's loss; try the triplets after you have read about them. When you choose a point, a dashed ring shows how far its impostors have to
-# be. *Squeeze together* nearly collapses everything into one point: which losses get out of it, and how fast?
+# points are moved. Let it run. Then change to Hadsell's loss; try the triplets after you have read about them. When you choose a point,
+# a dashed ring shows how far its impostors have to be. *Squeeze together* nearly collapses everything into one point: which losses get out of it, and how fast?
 
 # %% slideshow={"slide_type": "-"}
 Forces(
@@ -345,7 +345,8 @@ Forces(
 # ## The triplet loss
 #
 # The contrastive loss asks for more than we want. It pulls *every* genuine pair to distance zero, and wants *every* impostor
-# beyond one and the same $m$. The door only needs an order: a picture should be nearer to those of its person than to others. So we compare three images:
+# beyond one and the same $m$. The door only needs an order: a picture should be nearer to those of its person
+# than to others. So we compare three images:
 #
 # $$\mathcal L = \max\bigl(0,\; m + \lVert f(I) - f(P) \rVert_2 - \lVert f(I) - f(N) \rVert_2 \bigr) .$$
 #
@@ -609,7 +610,7 @@ print("squared:", equal_error_rate(genuine**2, impostor**2), auc(genuine**2, imp
 # ## Experiment 3: three distances on new people
 #
 # All pairs of pictures of people that no network has seen; pixels, the latent space of the classifier, the distance
-# learnt from triplets. **Predict:** which curve is the diagonal, nearly?
+# learnt from triplets. **Predict:** which curve is close to the diagonal?
 
 # %% slideshow={"slide_type": "-"}
 three = {name: spaces[name] for name in ("pixels", "classifier", "triplet")}
@@ -826,7 +827,7 @@ Player(
 # Look at the left and the right plot together. A threshold that looks strict among pairs is generous at a door:
 # a stranger is compared with everybody enrolled, and the smallest of many distances is small.
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "This is the table of the lecture. Read the interval aloud: three trainings do not say much, and it says so."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "This is the table of the lecture. Read the interval aloud: three trainings do not say much, and the interval shows it."}
 # ## Experiment 4: is it worth learning to compare?
 #
 # The question that lecture 01 ended with: can we do better than the latent space of a classifier, which was never
@@ -972,8 +973,8 @@ figures.bars(
 )
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
-# **Too few identities.** A network learns to distinguish the identities that it is shown. Train it on the digits 0 to 4, and ask it about 0 to 4,
-# then about 5 to 9:
+# **Too few identities.** A network learns to distinguish the identities that it is shown. Train it on the digits 0 to 4, and test it
+# on 0 to 4, then on 5 to 9:
 
 # %% slideshow={"slide_type": "-"}
 few = cite("triplet-few")
@@ -995,7 +996,7 @@ figures.table(
 #
 # - If you need a distance, train a distance, for its use: here, to put the right person first. A siamese network is one
 #   network, applied to each image.
-# - The contrastive loss pulls genuine pairs together and pushes impostors up to a margin. The margin is a scale.
+# - The contrastive loss pulls genuine pairs together and pushes impostors up to a margin. The margin only sets a scale.
 #   Test advice on how to weigh the two kinds of pairs before you follow it.
 # - The triplet loss asks for an order only. What it learns depends on which triplets it sees: most random ones teach nothing.
 # - Know the loss of the constant solution: $m/2$, $m^2/2$, $m$, $\ln 2$. Monitor the spread of $f$.

@@ -172,8 +172,8 @@ figures.lines(
 # ## The network, and a head that is thrown away
 #
 # The features $h$ are the activations of the last block of convolutions, averaged over the picture, as in the paper; the
-# projection comes from two linear layers on top, with a ReLU between them. After the training the head is taken off. That looks like waste: the loss
-# was computed on $z$, not on $h$. But the loss also removes from $z$ everything that a view changes. $h$ may still contain
+# projection comes from two linear layers on top, with a ReLU between them. After the training the head is removed. That looks
+# like waste: the loss was computed on $z$, not on $h$. But the loss also removes from $z$ everything that a view changes. $h$ may still contain
 # it, since the head can drop it. So $h$ should be the more useful of the two, if you do not know yet what you
 # will need. On ImageNet the paper measures more than ten points between the two, with 2048 numbers in $h$ and 128 in $z$.
 # Ours have 64 each, so there is less to drop. The tables below show both.
@@ -193,7 +193,7 @@ figures.code(SimCLR)
 #
 # a term for each ($z''$ is the projection of another picture). We train with $\tau = 0.2$, on views that show a quarter of the
 # picture or more and change its colours half as strongly as the paper does for photographs. The training uses no labels. Labels
-# are used for *validation* only: the five nearest of these pictures, in the features $h$, vote on the shape of a new one. How
+# are used for *evaluation* only: the five nearest of these pictures, in the features $h$, vote on the shape of a new one. How
 # often are they right? **Predict** the curves.
 
 # %% slideshow={"slide_type": "-"}
@@ -252,8 +252,8 @@ figures.history(
 # %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "The untrained network is the right baseline: random convolutions are features, too. Always report it."}
 # ## How good are features?
 #
-# A **linear probe** freezes $f$ and trains one linear layer on $h$, now with labels. It can only use what the features contain. The
-# baseline is an untrained network of the same kind: random convolutions are features, too, and not bad ones.
+# A **linear probe** freezes $f$ and trains one linear layer on $h$, now with labels. It can only use what the features
+# contain. The baseline is an untrained network of the same kind: random convolutions are features, too, and not bad ones.
 
 # %% slideshow={"slide_type": "-"}
 longer = zoo.load(Encoder, "simclr-shapes")
@@ -419,7 +419,8 @@ for name, network in {"crops alone": fooled, "crops and colours": trained}.items
 
 # %% [markdown] slideshow={"slide_type": "subslide", "minutes": 4, "notes": "This test needs no labels. Most tests for shortcuts have this form: keep what should count, change what should not, and see where the features go."}
 # Crops of one picture have the same two colours, and no other picture of the batch has them, so the **colour histogram
-# answers the question** (Chen et al. 2020, section 3.1). The network found the easiest answer, and the loss gave it no reason to learn more.
+# answers the question** (Chen et al. 2020, section 3.1). The network found the easiest answer,
+# and the loss gave it no reason to learn more.
 #
 # **The probe** that reveals it needs no labels. It keeps what should count, changes what should not, and looks where the
 # features go: is a picture nearer to *itself in other colours*, changed twice as strongly as in our views, or to *another
@@ -647,7 +648,7 @@ leave out?
 #
 # 1. Train with colours changed but no crops, `Views(area=(1, 1), strength=0.5)`. Which of the two augmentations does more?
 # 2. Give `train` a temperature of 0.05, and one of 1. What happens to uniformity, what to the neighbours?
-# 3. Add kinds: copy `shapes` and give it 30 of them. What becomes of the pushes on the own kind?
+# 3. Add kinds: copy `shapes` and give it 30 of them. How does the share of the pushes on the own kind change?
 #
 # ## Further reading
 #
