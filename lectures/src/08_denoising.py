@@ -1,7 +1,7 @@
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "Ask for the obvious method first; somebody says averaging. Let them choose the width, then show that no width is right."}
 # ## No width is right
 #
-# A photograph was taken in poor light, and every pixel is off by a random amount. The obvious cure is averaging: over
+# A photograph was taken in poor light, and every pixel has a random error. The obvious remedy is averaging: over
 # $n$ pixels, independent errors of variance $\sigma^2$ shrink to $\sigma^2/n$. So we replace each pixel by the mean of
 # the square around it. **Before you run it:** which width would you choose?
 
@@ -68,7 +68,7 @@ figures.images(
 #
 # | letter | is |
 # |---|---|
-# | $z : X \to \mathbb R$ | the noisy image that we hold |
+# | $z : X \to \mathbb R$ | the noisy image that we have |
 # | $y : X \to \mathbb R$ | the clean image, unknown |
 # | $\eta : X \to \mathbb R$ | the noise; to begin with independent at each pixel, $\eta(x) \sim \mathcal N(0, \sigma^2)$ |
 # | $\hat y$ | an estimate of $y$: what a denoiser returns |
@@ -93,7 +93,7 @@ figures.images(
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Ten decibels are a factor of ten in the mean squared error. Let them compute the PSNR of the noise alone: 20 log10(255/25) = 20.17."}
 # ## How good is an estimate?
 #
-# With a clean image beside us we can measure the error. Its usual form is the *peak signal-to-noise ratio*,
+# If we have the clean image, we can measure the error. Its usual form is the *peak signal-to-noise ratio*,
 #
 # $$\text{PSNR}(\hat y, y) = 10 \log_{10} \frac{1}{\text{MSE}} \text{ dB}, \qquad
 # \text{MSE} = \frac{1}{|X|} \sum_{x \in X} \bigl(\hat y(x) - y(x)\bigr)^2 ,$$
@@ -390,7 +390,7 @@ Player(
 # **BM3D: both** (Dabov, Foi, Katkovnik, Egiazarian 2007). Stack similar patches into a block and transform the block in
 # three dimensions: what the patches share becomes a handful of large coefficients. First threshold them; then, with
 # that first result as a guide, shrink each coefficient $c$ by $|c_1|^2 / (|c_1|^2 + \sigma^2)$, where $c_1$ is the
-# guide's.
+# same coefficient of the guide.
 
 # %% slideshow={"slide_type": "-"}
 figures.code(Wavelet.__call__)
@@ -639,7 +639,7 @@ Player(
 # | one may say | because | but |
 # |---|---|---|
 # | *supervised* | the loss compares with the right answer $y$, pixel by pixel, as in any regression | no labels were made by hand |
-# | *unsupervised* | no annotation was needed, only a heap of images | there is a target, and it is not the input |
+# | *unsupervised* | no annotation was needed, only many images | there is a target, and it is not the input |
 # | *self-supervised* | the pairs were made by the data and a random number generator, as in a pretext task | a pretext task is thrown away; here the task *is* the goal |
 #
 # The loss is the supervised one, and the targets need no work. The word matters less than the assumptions behind it:
@@ -666,7 +666,7 @@ derainer, _ = trained(rain)
 enhancer, _ = trained(dark)
 
 # %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "Also compare with the obvious remedy: multiplying the dark picture by five. It multiplies the noise by five too."}
-# **Expect:** which of the two is harder? And would it not be enough to multiply the dark picture by five?
+# **Predict:** which of the two is harder? And would it not be enough to multiply the dark picture by five?
 
 # %% slideshow={"slide_type": "-"}
 face = to_float(data.photographs("test")["chelsea"])[..., 40:280, 90:330]
@@ -829,7 +829,7 @@ blotches in the shadows. Most likely …
 #
 # To explore on your own:
 #
-# 1. Give `trained` a `noise.TextOverlay(0.15)`. The noise is not centred. Does it matter when clean images are there?
+# 1. Give `trained` a `noise.TextOverlay(0.15)`. The noise is not centred. Does it matter if there are clean images?
 # 2. Train on `Gaussian((0, 50 / 255))`, a random level for each patch, and repeat experiment 2's curve with the
 #    level of the noise on the horizontal axis.
 # 3. Take ten pictures of a gray wall with your phone and plot variance against mean. Which row of the table is your

@@ -630,8 +630,8 @@ You remove noise from a photograph and see outlines of a house in z − ŷ. That
 # ## Exercises
 #
 # Three graded problems are in the [exercise notebook](../exercises/student/09_dncnn.ipynb): the loss of residual
-# learning, the network from its layers, and the noise of a batch for blind training. Each is checked at once, and the message for a
-# wrong answer says what was mixed up.
+# learning, the network from its layers, and the noise of a batch for blind training. Each is checked at once,
+# and the message for a wrong answer says what was mixed up.
 #
 # To explore on your own:
 #

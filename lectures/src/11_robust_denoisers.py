@@ -100,7 +100,7 @@ figures.images(
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Ask why the variance may stay centred: dividing is no addition. In eval mode it is a constant factor. In training mode the layer is not homogeneous, and need not be."}
 # ## Normalising without a constant
 #
-# Batch normalisation subtracts a mean $\mu$ and adds a shift $\beta$. Both go; the division stays:
+# Batch normalisation subtracts a mean $\mu$ and adds a shift $\beta$. Both are removed; the division stays:
 #
 # $$x \;\mapsto\; \gamma\, \frac{x - \mu}{\sqrt{v + \epsilon}} + \beta \qquad \text{becomes} \qquad
 # x \;\mapsto\; \gamma\, \frac{x}{\sqrt{v} + \epsilon} .$$
@@ -146,7 +146,7 @@ print(
 # ## Experiment 1: the same training, with and without
 #
 # Two small networks begin with the same weights and see the same batches, with noise from 0 to 10 only. One has its
-# constants. **Draw before you look:** the score of both at levels from 5 to 100, and where the two curves part.
+# constants. **Draw before you look:** the score of both at levels from 5 to 100, and where the two curves separate.
 
 # %% slideshow={"slide_type": "-"}
 size = choose(
@@ -204,7 +204,7 @@ figures.lines(
 #
 # The stored results have the same comparison for networks of seven layers of 32 channels: mean and range over three seeds,
 # for two ranges of training, up to 10 and up to 55. The network with constants is called the **twin** of the bias-free one.
-# **Expect** that it fails at a higher level when its range is wider. Does the bias-free network gain from the wider range?
+# We expect that it fails at a higher level when its range is wider. Does the bias-free network gain from the wider range?
 
 # %% slideshow={"slide_type": "-"}
 stored = cite("bias_free-levels")
@@ -317,7 +317,8 @@ figures.table(
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "A denoiser that is a black box in lecture 09 becomes one filter for each pixel. Ask which row sums they expect."}
 # ## Looking inside: every pixel has its filter
 #
-# Leaving out the constants has a second advantage. With $b_z = 0$, equation (2) says that the estimate at pixel $p$ is a weighted sum of noisy pixels,
+# Leaving out the constants has a second advantage. With $b_z = 0$, equation (2) says that the estimate at pixel
+# $p$ is a weighted sum of noisy pixels,
 #
 # $$\hat y_p = \langle w_p, z \rangle, \qquad w_p = \frac{\partial f(z)_p}{\partial z}, \tag{3}$$
 #
@@ -413,8 +414,8 @@ figures.images(
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # In the sky the network averages over everything it can see. At an edge it takes few pixels, on one side of the edge and
 # along it. On the cord it uses the pixel itself while the noise is faint, and the neighbours when it is strong.
-# Some weights are negative: no filter of lecture 08 has those. It was given neither the edges nor the level of the noise: it
-# finds both from $z$, and switches its ReLUs accordingly.
+# Some weights are negative: no filter of lecture 08 has those. The network was given neither the edges nor the level of the
+# noise: it finds both from $z$, and switches its ReLUs accordingly.
 
 # %% [markdown] slideshow={"slide_type": "subslide", "minutes": 4, "notes": "Let someone look for a pixel whose filter is hard to explain."}
 # ### Play: choose a pixel, see its filter
@@ -481,8 +482,8 @@ Player(
 # ## Experiment 5: how many dimensions are left?
 #
 # All filters together are the matrix $A_z$, and $A_z = \sum_i s_i\, u_i v_i^\top$ says what it does: it measures how much
-# of the picture $v_i$ there is in $z$, multiplies this by $s_i$, and writes it as $u_i$. If all $s_i$ were 0 or 1 and $u_i = v_i$, it would be a projection onto a subspace
-# of clean patches. White noise of variance $\sigma^2$ comes out with energy
+# of the picture $v_i$ there is in $z$, multiplies this by $s_i$, and writes it as $u_i$. If all $s_i$ were 0 or
+# 1 and $u_i = v_i$, it would be a projection onto a subspace of clean patches. White noise of variance $\sigma^2$ comes out with energy
 #
 # $$\mathbb E \lVert A_z \eta \rVert^2 = \sigma^2 \sum_i s_i^2 =: \sigma^2 d ,$$
 #
@@ -591,8 +592,8 @@ figures.table(
 # ## Break it: noise that was clipped
 #
 # Equation (1) is about the *strength* of the noise. We store the noisy picture as usual, with 8 bits: what is
-# below 0 becomes 0, what is above 1 becomes 1. The network trained up to 55 was trained on this level. **Predict:** where will its estimate
-# be wrong, and in which direction?
+# below 0 becomes 0, what is above 1 becomes 1. The network trained up to 55 was trained on this level.
+# **Predict:** where will its estimate be wrong, and in which direction?
 
 # %% slideshow={"slide_type": "-"}
 clipped = strong.clamp(0, 1)

@@ -382,7 +382,7 @@ figures.code(shrink_along)
 # %% slideshow={"slide_type": "-"}
 figures.code(filter_groups)
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "Draw it as a loop with three boxes: mix, network, groups. The network is a plug; so is the filter."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "Draw it as a loop with three boxes: mix, network, groups. The network can be exchanged; so can the filter."}
 # ## NN3D: network and filter take turns
 #
 # Network and filter each do what the other cannot. NN3D (Cruz, Foi, Katkovnik, Egiazarian 2018) lets them alternate. With
@@ -520,7 +520,7 @@ figures.table(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# The gain is larger here than in the paper because our networks are smaller: the more noise a network leaves, the more the
+# The gain is larger here than in the paper, probably because our networks are smaller: the more noise a network leaves, the more the
 # filter can remove. You see the same in the paper's own table. Where images repeat, as the facades of Urban100 do, the
 # gain is several tenths; on BSD68, landscapes and animals, a good FFDNet gains nothing.
 
@@ -566,7 +566,7 @@ figures.lines(
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # With one patch in a group there is nothing to share: each pixel is shrunk by itself, which darkens what is dark already.
-# From there on more is better, ever more slowly. The paper's strength is a compromise: for the wall, where patches really are
+# With more patches the gain grows, but more and more slowly. The paper's strength is a compromise: for the wall, where patches really are
 # equal, a stronger filter is better. And nearly all of the gain comes in the first iteration. In later ones the share of the
 # noisy image, and of its details, is smaller, and the network is scaled far from the level of its training: see below.
 
@@ -610,13 +610,13 @@ Player(
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "This is a trick that fits on one line and saves a training. Ask what is wrong with it before the last paragraph."}
 # ## Scaling: a network for one level at another
 #
-# One row of the paper's table is in italics there: WDnCNN at $\sigma = 75$. Its authors had a network for 50 and none for
+# One row of the paper's table is in italics: WDnCNN at $\sigma = 75$. Its authors had a network for 50 and none for
 # 75. So they scaled the noisy image:
 #
 # $$z = y + \eta \quad\Longrightarrow\quad a z = a y + a \eta, \qquad a = \frac{50}{75},$$
 #
-# has noise of level $a \cdot 75 = 50$. Denoise it, and scale back: $\hat y = D(a z; 50)/a$. The result was better than FFDNet's, which had been
-# trained on levels up to 75.
+# has noise of level $a \cdot 75 = 50$. Denoise it, and scale back: $\hat y = D(a z; 50)/a$. The result was better than
+# that of FFDNet, which had been trained on levels up to 75.
 
 # %% slideshow={"slide_type": "-"}
 figures.code(Scaled.__call__)
@@ -738,7 +738,7 @@ figures.table(
 # ## Break it
 #
 # Non-local filters assume that what looks nearly alike *is* alike. Quality control photographs a thousand equal parts to
-# find the one that is not. So here is a sheet of equal tiles with a faint scratch across some of them, and three methods:
+# find the one that differs. So here is a sheet of equal tiles with a faint scratch across some of them, and three methods:
 # the local network, BM3D, and NN3D around BM3D with a filter twice as strong, the least local of all. **What** do you expect?
 
 # %% slideshow={"slide_type": "-"}
@@ -824,7 +824,7 @@ figures.images(
 # - Along a group, what is shared is one large coefficient; the network's mistakes are spread over all of them.
 # - NN3D alternates network and groups and feeds part of the noisy image back. The groups make the difference, and the more
 #   an image repeats, the larger it is.
-# - A network for one level serves another by scaling. A network without biases does so by itself.
+# - A network for one level works at another with scaling. A network without biases needs no scaling.
 # - A non-local filter takes what occurs only once for a mistake. Look at $z - \hat y$ before you believe that it was one.
 
 # %% slideshow={"slide_type": "slide", "minutes": 5, "notes": "Let everyone answer alone first."}
