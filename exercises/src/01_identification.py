@@ -112,7 +112,7 @@ EQUALLY_FAR = Problem(
         Mutant(lambda a, b, *, d: equally_far(a, b, d=d) - a, "the change alone",
                "You return the change, of length d. The image is a plus the change."),
         Mutant(lambda a, b, *, d: equally_far(a, b, d=d).clamp(0, 1), "clipped",
-               "You clip to [0, 1]. A clipped image is nearer than d. Whoever shows it may clip it, for showing."),
+               "You clip to [0, 1]. A clipped image is nearer than d. Clip only to show it."),
         Mutant(lambda a, b, *, d: 2 * a - equally_far(a, b, d=d), "away from b",
                "Your images are at distance d, on the wrong side: the direction is b - a."),
         Mutant(lambda a, b, *, d: _scaled(a, b, d / (b - a).norm(dim=1, keepdim=True)), "a norm for each pixel",
@@ -187,7 +187,7 @@ def _by_user(f, templates, users, one):
 
 @mutant("distance to the mean template",
         "You average the templates first and then measure one distance. The rule averages the distances. With "
-        "templates 0 and 4 and a visitor at 2 these are 0 and 2: the mean of the templates may be nobody.")
+        "templates 0 and 4 and a visitor at 2 these are 0 and 2: the mean of the templates may be like no person.")
 def centroid(f, templates, users, *, minimum):
     if minimum:
         return scores(f, templates, users, minimum=True)
@@ -195,8 +195,8 @@ def centroid(f, templates, users, *, minimum):
 
 
 @mutant("squared distances",
-        "Your distances are squared: the root is missing. One far template then weighs much more than the rule wants, "
-        "and gamma would mean something else.")
+        "Your distances are squared: the root is missing. One far template then weighs much more than by the rule, "
+        "and the threshold would mean something else.")
 def squared(f, templates, users, *, minimum):
     pick = (lambda d: d.amin(dim=1)) if minimum else (lambda d: d.mean(dim=1))
     return _by_user(f, templates, users, lambda g, t: pick(_distances(g, t).square()))
@@ -211,8 +211,8 @@ def root_of_mean_square(f, templates, users, *, minimum):
 
 
 @mutant("the sum",
-        "You add the distances of a user's templates and do not divide by how many there are. Whoever enrols more "
-        "pictures would then never be found.")
+        "You add the distances of a user's templates and do not divide by how many there are. A user with more "
+        "templates would then never be found.")
 def not_divided(f, templates, users, *, minimum):
     if minimum:
         return scores(f, templates, users, minimum=True)
@@ -307,14 +307,14 @@ SCORES = Problem(
 # --- identification.decision ----------------------------------------------------------------------------------------
 
 STATEMENT_DECISION = r"""
-The scores `s` `(N, U)` say how far each visitor is from each user. Decide who comes in: the user with the lowest score,
-if that score is **strictly below** the threshold, and otherwise nobody:
+The scores `s` `(N, U)` say how far each visitor is from each user. Identify each visitor as the user with the lowest
+score, if that score is **strictly below** the threshold $\gamma$; otherwise there is no identification:
 
 $$\hat\imath_n = \operatorname*{argmin}_u s_{nu} \ \text{ if }\ \min_u s_{nu} < \gamma, \qquad \text{else } -1 .$$
 
-The number of a user is that of the column, from 0. Of users with equal scores the one with the lowest number wins.
-Return a tensor of whole numbers `(N,)`, $-1$ meaning "no identification". `gamma` may be 0, which lets nobody in, or
-infinite, which lets everybody in.
+The number of a user is that of the column, from 0. Of users with equal scores take the one with the lowest number.
+Return a tensor of whole numbers `(N,)`, $-1$ meaning "no identification". `gamma` may be 0, which identifies
+no visitor, or infinite, which identifies every visitor.
 """
 
 STUB_DECISION = '''
@@ -369,8 +369,8 @@ DECISION = Problem(
     alternates=(decision_by_loops, decision_by_sorting),
     mutants=(
         Mutant(lambda s, *, gamma: torch.where(s.amin(dim=1) <= gamma, s.argmin(dim=1), -1), "at the threshold",
-               "You let in who is exactly at the threshold. The score must be strictly below it: with gamma = 0 nobody "
-               "comes in, not even with a copy of a template."),
+               "You accept a score that is exactly at the threshold. It must be strictly below: with gamma = 0 no "
+               "visitor is accepted, not even with a copy of a template."),
         Mutant(lambda s, *, gamma: torch.where(s.amax(dim=1) < gamma, s.argmax(dim=1), -1), "the largest score",
                "You take the user with the largest score. Scores are distances here: the lowest is the nearest."),
         Mutant(lambda s, *, gamma: torch.where(s.amin(dim=1) > gamma, s.argmin(dim=1), -1), "above the threshold",

@@ -25,7 +25,7 @@ $$\mathcal L_{ij} = \frac{1 - y}{2}\, d + \frac{y}{2} \max(0,\, m - d) .$$
 
 Return the mean over the genuine pairs **plus** the mean over the impostor pairs, as one tensor `()` through which
 gradients can flow back. Every batch here has pairs of both kinds. Two embeddings may be equal; then $d = 0$ exactly,
-and its gradient must be zero: a pair that is in one place pulls nobody.
+and its gradient must be zero: two equal embeddings do not pull each other.
 """
 
 STUB_PAIRS = '''
@@ -172,10 +172,12 @@ BATCH_LOSS = Problem(
                "are pulled. With `eps=0`, or with `torch.linalg.vector_norm`, the gradient is zero there."),
         Mutant(lambda f, labels, *, margin: _groups(f, labels, lambda d: d, lambda d: (margin - d).clamp(min=0) / 2),
                "the pull without its half",
-               "Your genuine pairs pay their whole distance. Both parts of the formula have a factor of one half."),
+               "The loss of your genuine pairs is their whole distance. Both parts of the formula have a factor of one "
+               "half."),
         Mutant(lambda f, labels, *, margin: _groups(f, labels, lambda d: d / 2, lambda d: (margin - d).clamp(min=0)),
                "the push without its half",
-               "Your impostors pay all that the margin lacks. Both parts of the formula have a factor of one half."),
+               "The loss of your impostor pairs is the whole hinge. Both parts of the formula have a factor of one "
+               "half."),
         Mutant(lambda f, labels, *, margin: batch_loss(f, labels, margin=margin).item(), "a plain number",
                "You return a number through which no gradient can flow. Keep the loss a tensor: leave out `.item()`, "
                "`float(...)`, `.detach()` and `torch.tensor(...)`."),
@@ -399,8 +401,8 @@ BATCH_HARD = Problem(
                "person."),
         Mutant(lambda f, labels, *, margin: hinge_missing.solution(f, labels, margin=margin).clamp(min=0),
                "the hinge after the mean",
-               "You take the mean first and the hinge afterwards. Each anchor has its own hinge, or satisfied ones "
-               "would pay for the others."),
+               "You take the mean first and the hinge afterwards. Each anchor has its own hinge; otherwise "
+               "satisfied ones would make up for the others."),
         Mutant(lambda f, labels, *, margin: margin + _hinges(f, labels, 0.0).mean(), "the margin outside the hinge",
                "Your margin stands outside of max(0, ...). Then it changes nothing but the number: it has no gradient, "
                "and no anchor is asked to keep a distance."),
@@ -426,8 +428,9 @@ BATCH_HARD = Problem(
 
 STATEMENT_DOOR = r"""
 A door has $U$ users. `known` $(N, U)$ are the scores of $N$ visitors who are enrolled, for each user, small if alike;
-`answers` $(N,)$ says which column is right. `validation` $(M, U)$ are the scores of $M$ strangers whom we keep to
-choose $\gamma$. Somebody is let in as $\hat\imath = \arg\min_u s_u$ if $\min_u s_u < \gamma$.
+`answers` $(N,)$ says which column is right. `validation` $(M, U)$ are the scores of $M$ strangers, people who
+are not enrolled, on whom $\gamma$ is chosen. A visitor is let in as $\hat\imath = \arg\min_u s_u$ if
+$\min_u s_u < \gamma$.
 
 Choose $\gamma$ such that exactly $k = \lfloor \text{rate} \cdot M \rfloor$ of the validation strangers are let in: it
 is the $(k + 1)$-th smallest of their scores $\min_u s_u$. Then return the tensor $(\gamma,\ \text{DIR})$, where DIR is
@@ -487,7 +490,7 @@ def name_ignored(known, answers, validation, *, rate):
 
 @mutant("the right user's score alone",
         "You compare the score of the right user with gamma, as if the others did not exist. The door does not know "
-        "who is right: it takes the smallest score.")
+        "the right user: it takes the smallest score.")
 def own_score_only(known, answers, validation, *, rate):
     gamma = _gamma(validation.amin(dim=1), rate)
     return torch.stack([gamma, (known.gather(1, answers[:, None])[:, 0] < gamma).float().mean()])
@@ -546,8 +549,8 @@ OPEN_SET = Problem(
                "`validation`."),
         Mutant(lambda known, answers, validation, *, rate: _dir(known, answers, _gamma(validation.flatten(), rate)),
                "every score for itself",
-               "You take each score of a stranger for itself. A stranger knocks once and is compared with all "
-               "users: what counts is the smallest of the row."),
+               "You take each score of a stranger by itself. A stranger is compared with all users, and only "
+               "the smallest score of the row counts."),
         Mutant(lambda known, answers, validation, *, rate: _dir(known, answers, _gamma(validation.mean(dim=1), rate)),
                "the mean over the users",
                "You average a stranger's scores over the users. The door looks at the nearest user only: the minimum."),

@@ -305,8 +305,8 @@ CONTRAST = Problem(
     alternates=(contrast_in_a_loop, contrast_by_lerp),
     mutants=(
         Mutant(lambda batch, factor: contrast(batch, factor[:1].expand(len(batch))), "the first factor for all",
-               "All images get the factor of the first one. Views of a batch that change together leave a trace by "
-               "which they can be told from another batch, but not from each other."),
+               "All images get the factor of the first one. Views of a batch that change together can be "
+               "distinguished from those of another batch, but not from each other."),
         Mutant(lambda batch, factor: contrast(batch, factor.mean().expand(len(batch))), "the mean factor for all",
                "All images get the same factor, the mean of the given ones. Give each its own: `factor[:, None, None, "
                "None]` stands beside the images."),

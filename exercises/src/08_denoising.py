@@ -148,7 +148,7 @@ $$z = a K + \sigma n, \qquad K \sim \text{Poisson}(y / a), \qquad n \sim \mathca
 
 independently for each pixel. The mean and the variance of a Poisson number are both its rate, here $y / a$.
 
-A denoiser for white noise wants to be told **one** level for the image: the deviation that the noise has on average
+A denoiser for white noise needs **one** level for the image: the deviation that the noise has on average
 over its pixels, $\sqrt{\text{mean of } \text{Var}[z]}$. The function returns two maps of the shape of `y`, stacked
 along a new first axis: the *standard deviation* of $z$ at each pixel, and the one level of its image, everywhere.
 """

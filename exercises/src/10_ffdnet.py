@@ -234,19 +234,19 @@ NETWORK_INPUT = Problem(
                "the last row and the last column instead; `F.pad` has a mode for it."),
         Mutant(lambda z, level: network_input(even(z), even(level, "constant")), "the map is padded with zeros",
                "The image is right, but the missing row or column of the map is zero, so along that border the "
-               "network is told half of the noise. Repeat the map's last row and column too."),
+               "network gets half of the level. Repeat the map's last row and column too."),
         padded_before, cut_to_even,
         Mutant(lambda z, level: torch.cat([F.pixel_unshuffle(even(z), 2), even(level)[..., ::2, ::2]], dim=1),
                "the map is subsampled",
                "Your map keeps one pixel of four. Each position of the sub-images stands for four pixels of z, and the "
-               "map should speak for all of them: average the block."),
+               "map should stand for all of them: average the block."),
         Mutant(lambda z, level: torch.cat([F.pixel_unshuffle(even(z), 2), F.pixel_unshuffle(even(level), 2)], dim=1),
                "four maps",
                "You cut the map into sub-images too and have 8 channels. It is an idea, but not FFDNet's: one channel "
                "with the average of each block."),
         Mutant(lambda z, level: network_input(z, level / 255), "divided by 255 again",
-               "Your map is 255 times too small: it is in the unit of the image already. A network told so would leave "
-               "all the noise where it is."),
+               "Your map is 255 times too small: it is in the unit of the image already. With this map the network "
+               "would leave all the noise in the image."),
         Mutant(lambda z, level: network_input(z, level**2), "squared levels",
                "Your map holds squares. The network was trained with standard deviations: average them as they are."),
         Mutant(lambda z, level: network_input(z, level.mean(dim=(2, 3), keepdim=True).expand_as(level)),
@@ -254,8 +254,8 @@ NETWORK_INPUT = Problem(
                "You average the map over the whole image. Then it could no longer say where the noise is: average only "
                "within each block of 2 x 2 pixels."),
         Mutant(lambda z, level: F.pixel_unshuffle(even(z), 2) + F.avg_pool2d(even(level), 2), "the map is added",
-               "You add the map to the sub-images; it should be a channel of its own. Added, the network could not "
-               "tell a noisy dark place from a quiet bright one."),
+               "You add the map to the sub-images; it should be a channel of its own. If it is added, the network "
+               "cannot distinguish a noisy dark place from a bright one with little noise."),
     ),
     cases=cases_input,
     probe=probes.result,
@@ -374,7 +374,7 @@ SENSOR_MAP = Problem(
         proportional,
         Mutant(lambda z, *, gain, read: torch.sqrt(gain * z.clamp(min=0) + read**2), "the noisy pixel itself",
                "You use each noisy pixel as its own brightness. Then the map is noisy too, and pixels that noise has "
-               "brightened are told to be noisier: average over 3 x 3 first."),
+               "brightened get a higher level: average over 3 x 3 first."),
         Mutant(lambda z, *, gain, read: torch.sqrt(gain * local_mean(z.clamp(min=0)) + read**2),
                "clipped before averaging",
                "You cut negative pixels off before averaging. In the dark that leaves only the positive half of the "

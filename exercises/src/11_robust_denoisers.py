@@ -1,4 +1,4 @@
-"""Exercises of lecture 11: normalising without a constant, a lopsided loss, and the image after each layer.
+"""Exercises of lecture 11: normalising without a constant, an asymmetric loss, and the image after each layer.
 
 For staff: it holds the solutions. `python -m tools.exercises` makes the student's notebook and the stored cases of it.
 """
@@ -71,7 +71,7 @@ def cases_normalise(variant: Variant, seed: int) -> list[Case]:
                            "eps": np.array(eps)}, letters={"result": "N C H W"},
                     tolerances={"result": Tolerance(1e-3, 1e-4)})
 
-    # as many channels as columns, so that gains of shape (C,) broadcast in silence, as they will one day
+    # as many channels as columns, so that gains of shape (C,) broadcast without an error, as can happen in practice
     return [case("two images of four channels", 0.1, 2, 4, 3, 4),
             case("three images of three channels", 0.05, 3, 3, 2, 3)]
 
@@ -362,7 +362,7 @@ def cases_gradually(variant: Variant, seed: int) -> list[Case]:
 GRADUALLY = Problem(
     id="class_aware.gradually",
     points=3,
-    goal="Watch the noise go, layer by layer",
+    goal="Remove the noise layer by layer",
     statement=STATEMENT_GRADUALLY,
     stub=STUB_GRADUALLY,
     reference=gradually,

@@ -536,12 +536,12 @@ ITERATIONS = Problem(
         always_a_half,
         Mutant(lambda z, *, sigma, iterations: _loop(z, sigma, iterations, told=lambda a: sigma),
                "the network is always told sigma",
-               "You tell the network sigma in every iteration. In the mixture only lambda_k of the noise is left; told "
-               "too much, the network smooths detail away."),
+               "You pass sigma to the network in every iteration. In the mixture only lambda_k of the noise is left; "
+               "with a level that is too high, the network smooths detail away."),
         Mutant(lambda z, *, sigma, iterations: _loop(z, sigma, iterations, told=lambda a: a**0.5 * sigma),
                "a level taken for a variance",
-               "You tell the network the root of lambda_k times sigma. The mixture holds lambda_k times the noise, so "
-               "the deviation falls by lambda_k; the variance falls by its square."),
+               "You pass the root of lambda_k times sigma to the network. The mixture holds lambda_k times the noise, "
+               "so the deviation falls by lambda_k; the variance falls by its square."),
         Mutant(lambda z, *, sigma, iterations: _loop(z, sigma, iterations, tau=lambda a: sigma / 4),
                "the filter stays strong",
                "Your tau is the same in every iteration. It falls with lambda_k, as the mistakes of the network do."),
@@ -565,8 +565,8 @@ ITERATIONS = Problem(
         "Write the first iteration without a loop: what are lambda_1 and tau_1? It needs no estimate.",
         "Begin with any tensor of the right shape as the estimate: in the first round it is multiplied by "
         "1 - lambda_1 = 0.",
-        "Each round has one line for the mixture, one for the network, which is told lambda_k sigma, and one for the "
-        "filter, with a quarter of that.",
+        "Each round has one line for the mixture, one for the network, with the level lambda_k sigma, and one for "
+        "the filter, with a quarter of that.",
     ),
     blocked=("course_lib.denoise.grouping", "course_lib.denoise.nn3d"),
 )

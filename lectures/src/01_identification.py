@@ -1,11 +1,11 @@
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "Ask who would build it with a classifier. Nearly everyone. Let them say why before the first figure; the next slides take it away from them."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "Ask who would build it with a classifier. Nearly everyone will. Let them say why before the first figure; the next slides show what is wrong with it."}
 # ## A door that knows twenty people
 #
 # You are asked to build the entrance of an office: a camera, a door, and twenty people who may come in. There are eight
 # pictures of each, taken on different days. You know how to do this: a convolutional network with twenty outputs.
 #
-# The people here are drawn by the course's own code, so that nobody's face is needed. Each has a head, eyes, brows, hair
-# of their own; from picture to picture pose, light, expression and background change.
+# The people here are drawn by the course's own code, so that no real faces are needed. Each has their own head, eyes, brows
+# and hair; from picture to picture, pose, light, expression and background change.
 
 # %% slideshow={"slide_type": "-"}
 import math
@@ -30,7 +30,7 @@ from course_lib.widgets.quiz import Quiz
 counts = choose(smoke=(20, 6, 21), lecture=(160, 40, 40), full=(160, 40, 40))
 others, strangers, office = split(
     people(sum(counts)), *counts
-)  # no person is in two of them
+)  # each person is in one of the three sets only
 faces = office.images.reshape(-1, 12, 1, 48, 48)  # person, picture
 figures.images(
     {
@@ -44,7 +44,7 @@ figures.images(
     caption="Three of the people, four pictures of each. Picture 0 is the passport photograph: frontal, in even light.",
 )
 
-# %% slideshow={"slide_type": "subslide", "minutes": 2, "notes": "The training takes some seconds. Meanwhile: what will the network say of a person it has never seen? It has twenty outputs."}
+# %% slideshow={"slide_type": "subslide", "minutes": 2, "notes": "The training takes some seconds. Meanwhile, ask what the network will say about a person it has never seen. It has twenty outputs."}
 view = jitter(shift=3, brightness=0.2)
 staff = Labelled(
     faces[:20, :8].flatten(0, 1),
@@ -60,7 +60,7 @@ door, history = identification.train(
 figures.history(
     history,
     labels={"loss": "cross-entropy"},
-    caption="The training of a classifier of twenty people.",
+    caption="Training loss of a classifier of twenty people.",
 )
 
 # %% slideshow={"slide_type": "subslide", "minutes": 3, "notes": "The newcomer has signed the contract this morning. Read the numbers above the pictures aloud."}
@@ -73,8 +73,8 @@ figures.images(
         for k, (p, picture) in enumerate(zip(softmax[:4], faces[newcomer], strict=False))
     },
     columns=4,
-    alt="Four pictures of one drawn person; above each stands the name of somebody else and a percentage",
-    caption=f"Somebody new, {office.names[newcomer]}, at the door. Above each picture: what the network says, and how sure.",
+    alt="Four pictures of one drawn person; above each, the name of somebody else and a percentage",
+    caption=f"A new person, {office.names[newcomer]}, at the door. Above each picture: the network's answer and how sure it is.",
 )
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "fragment"}
@@ -93,11 +93,12 @@ print("times that it says 'unknown':", sum(int(p.argmax()) >= 20 for p in shares
 #
 # $$p_j(I) = \frac{e^{w_j^\top f(I) + b_j}}{\sum_{k=1}^{N} e^{w_k^\top f(I) + b_k}}, \qquad \sum_{j=1}^N p_j(I) = 1 .$$
 #
-# Two things are wrong with it, and no amount of training heals them.
+# This has two faults, and more training repairs neither of them.
 #
-# - **Nobody new can come.** The newcomer has no row. A row more is another network, which has to be trained again, on
-#   everybody. All other decisions may change with it.
-# - **Nobody can stay out.** The shares sum to one over the people that are known. A stranger gets a name, too.
+# - **It cannot add a person.** The newcomer has no row. With one more row it is another network, which has to be trained
+#   again, on everybody, and all other decisions may change.
+# - **It cannot say "unknown".** The shares sum to one over the people that it knows. A stranger, that is a person who is not
+#   enrolled, gets a name, too.
 
 # %% slideshow={"slide_type": "subslide", "minutes": 2}
 one_more = cite("identification-newcomer")
@@ -107,7 +108,7 @@ rows = {
         anew: "classifier_changed",
         below: "gallery_changed",
     },
-    "... when nobody is added, and the training is repeated from other first weights (%)": {
+    "... when no person is added, and the training is repeated from other first weights (%)": {
         anew: "classifier_changed_by_lot"
     },
     "... when one is added, and the newcomer is not nearer (%)": {
@@ -123,26 +124,26 @@ figures.table(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# It is the new training, not the new person, that changes decisions about everybody else: repeat the training with nobody
-# new, and about as many change. The second column is what we build now.
+# The new training, not the new person, changes the decisions about everybody else: if the training is repeated without a
+# new person, about as many change. The second column is what we build now.
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "This is the whole idea of part A: from 'which class' to 'how far'. Enrolment is an append."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "This is the main idea of part A: from 'which class' to 'how far'. Enrolment is an append."}
 # ## Compare instead
 #
-# Store one picture of each person, a **template** $T_j$, and let a visitor $I$ be whoever has the closest one:
+# Store one picture of each person, a **template** $T_j$, and give a visitor $I$ the name of the person with the closest one:
 #
 # $$\hat\imath = \operatorname*{argmin}_{j} \lVert I - T_j \rVert_2 .$$
 #
 # | letter | is |
 # |---|---|
 # | $I$, $T_j$ | image at the door; stored image of person $j$ |
-# | $f$ | an embedding: image $\to$ vector. The pixels themselves, for a start |
+# | $f$ | an embedding: image $\to$ vector. At first, simply the pixels |
 # | $T_{u,j}$, $\# T_u$ | templates of user $u$, and how many there are |
 # | $s_u$ | score of user $u$: how far the visitor is from $u$ |
-# | $\gamma$ | threshold: larger scores are no identification |
+# | $\gamma$ | threshold: the visitor is identified only if the score is smaller |
 #
-# Enrolment is now an append to a list, and if the distance is large we can say "nobody". One question is left, and
-# it is the whole part A of this course: **which distance?**
+# Enrolment is now an append to a list, and if the distance is large we can answer "unknown". One question is left, and
+# all of part A of this course is about it: **which distance?**
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Have them rank the four by how alike they look before you show the number. The mathematics of the four is one line each; do the box."}
 # ## Bad news: four images at the same distance
@@ -201,12 +202,12 @@ print(
     ),
 )
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Move the slider to one pixel: nobody would call that another picture. Then read the line under the pictures: where does a real second picture of the same person lie? And that of somebody else?"}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Move the slider to one pixel: you hardly see a change. Then read the line under the pictures: how far is a real second picture of the same person? And a picture of somebody else?"}
 # ## Play: how far is "the same"?
 #
 # Change the distance: by how many pixels is the face shifted? The other three follow. The line below says how far two
 # real candidates are: *another picture of this person*, and the nearest *passport photograph of somebody else* out of
-# forty. **Before you move it:** which of the two is nearer, and at which shift does a mere shift overtake the nearer one?
+# forty. **Before you move it:** which of the two is nearer, and from which shift on is the shifted face further away than that?
 
 # %% slideshow={"slide_type": "-"}
 second = (
@@ -255,10 +256,10 @@ print(
     min(shift for shift, d in by_shift.items() if d > nearest_other),
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "The shifted face is on a curve through image space that is anything but straight: a Gaussian-blurred image would move on a straighter one."}
-# The distance adds up what each pixel does for itself. It cannot know that a shifted edge is the same edge, and that a
-# box over the eyes is no part of a face. So let us see what this costs at the door: forty people nobody has trained on, one
-# passport photograph each, and eleven other pictures of each to be named. **Predict** the share of right names. Chance
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "As the face is shifted, its image moves along a strongly curved path through image space; the path of a blurred image would be straighter."}
+# The distance adds up the differences of single pixels. It cannot know that a shifted edge is the same edge, and that a
+# box over the eyes is no part of a face. So let us see what this costs at the door: forty people, one passport photograph
+# of each as the template, and eleven other pictures of each to be named. **Predict** the share of right names. Chance
 # is one in forty.
 
 
@@ -278,19 +279,19 @@ print(
     f"pixels, one template: {100 * share_named(pixels(office.images), 1):.0f} % get their own name"
 )
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Transfer learning is the argument: the features are more general than the last layer. It is a hope until measured; the source says 'we know this can work'."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Transfer learning is the argument: the features are more general than the last layer. It is a hope until it is measured; the source only says 'we know this can work'."}
 # ## A space where distance means something
 #
 # Look again at the classifier. Before its last layer it turns an image into a vector $f(I)$, its **penultimate
-# activations**, in which a single matrix suffices to tell its people apart. What the image is lit by, and where in it the
-# face is, was of no use there. That should help with people it has never seen, too: the features of a
-# network are typically more general-purpose than the classification on top of them, and transfer learning lives on it.
+# activations**, in which a single matrix suffices to distinguish its people. The light, and the position of the face in
+# the image, were of no use for that. This should help with people it has never seen, too: the features of a
+# network are typically more general than the classification on top of them, and transfer learning relies on it.
 # So keep $f$, forget the last layer, and measure there:
 #
 # $$\hat\imath = \operatorname*{argmin}_j \lVert f(I) - f(T_j) \rVert_2 .$$
 #
-# The $f(T_j)$ are computed once and stored: 64 numbers a template. What is left to do at the door is image retrieval in the
-# latent space. In the library:
+# The $f(T_j)$ are computed once and stored: 64 numbers per template. At the door, only image retrieval in the latent space
+# is left to do. In the library:
 
 # %% slideshow={"slide_type": "-"}
 figures.code(Classifier.latent, distances)
@@ -305,13 +306,13 @@ general, history = identification.train(
 figures.history(
     history,
     labels={"loss": "cross-entropy"},
-    caption=f"A classifier of {len(others.names)} people. None of them works in our office.",
+    caption=f"Training loss of a classifier of {len(others.names)} people. None of them works in our office.",
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "The random network is the control: is it the architecture that helps, or what was learnt? Take bets on it."}
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "The random network is the control: does the architecture help, or what was learnt? Take bets on it."}
 # **Predict** two numbers: the share of right names in this space, and in that of the *same network with random weights*.
-# The second is the control: convolutions and pooling alone forgive a small shift. (Its normalisations have seen pictures,
-# so that it is compared fairly; its weights have not moved.)
+# The second is the control: convolutions and pooling alone make small shifts matter less. (For a fair comparison its
+# batch normalisation has seen pictures; its weights have not been trained.)
 
 # %% slideshow={"slide_type": "-"}
 untrained = settle_on_people(Embedding(), others, view=view, batch=16, seed=0)
@@ -354,18 +355,18 @@ figures.table(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# So it is what was learnt that helps: with random weights the same network is worth about as much as the pixels. (The ledger
-# has the claim that it is worth less, at every seed. One seed is a hair ahead, and the claim fails.) And the space is worth
-# what its classifier had to tell apart: ten people can be told by a few marks, a pair of glasses or a bald head, and these
-# do not suffice for others. From 40 to 160 people there is hardly a gain at this number of steps. (The ledger asks for 15
-# points more than with ten people, at every seed. One seed falls short by a little, and this claim fails, too.)
+# So what was learnt helps: with random weights the same network is about as good as the pixels. (The claim in the note that
+# it is worse at every seed fails: at one seed it is slightly better.) And the space depends on the people that its
+# classifier had to distinguish: a few marks, a pair of glasses or a bald head, are enough to distinguish ten people, and
+# these do not suffice for others. From 40 to 160 people there is hardly a gain at this number of steps. (The claim in the
+# note that it is 15 points better than with ten people at every seed fails, too: one seed falls short by a little.)
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "Find a query where pixels bring the right background, or the right brightness, and the wrong person. Then the same query in the learnt spaces."}
 # ## Play: who is nearest?
 #
-# Choose somebody and a space. Beside the picture stand the five that are nearest to it, of all pictures of the office.
-# Look at what they have *in common* with it in pixels: background, light, side. The last space belongs to a network
-# that was trained to compare, not to classify; how, is the next lecture.
+# Choose somebody and a space. Beside the picture you see the five that are nearest to it, among all pictures of the office.
+# With pixels, look at what they have *in common* with it: background, light, side. The last space belongs to a network
+# that was trained to compare, not to classify; the next lecture shows how.
 
 # %% slideshow={"slide_type": "-"}
 compared = triplet.train(
@@ -403,7 +404,7 @@ Player(
         Axis(
             "person",
             choose(smoke=(0, 1), lecture=tuple(range(10)), full=tuple(range(10))),
-            "Who stands at the door (number in the office)",
+            "Person at the door (number in the office)",
         ),
         Axis("space", tuple(spaces), "Nearest in"),
     ),
@@ -414,12 +415,12 @@ Player(
     caption="A picture at the door and its five nearest neighbours among all other pictures of the office.",
 )
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Say what t-SNE does and does not do: near stays near; sizes of clusters and the distances between them mean nothing."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Say what t-SNE does and does not do: neighbours stay neighbours; sizes of clusters and the distances between them mean nothing."}
 # ## A map of the space
 #
 # **t-SNE** (van der Maaten 2008) puts points from many dimensions on a plane so that neighbours stay neighbours. Here are
-# ten people with twelve pictures each, once by their pixels, once by their latent vectors. Each picture stands as near to
-# its point as there is room. **Expect:** what will lie together on the first map, what on the second?
+# ten people with twelve pictures each, once by their pixels, once by their latent vectors. Each picture is placed as near to
+# its point as there is room. **Predict:** what will lie together on the first map, and what on the second?
 
 
 # %% slideshow={"slide_type": "-"}
@@ -441,7 +442,7 @@ beside = [100 * recall_at(places, office.labels[few], (1,))[1] for places in map
 figures.images(
     {name: atlas(places, office.images[few]) for name, places in maps.items()},
     columns=2,
-    alt="Two maps made of small drawn faces. Next to a face stands one of the same person "
+    alt="Two maps made of small drawn faces. The nearest face on the map is of the same person "
     f"in {beside[0]:.0f} per cent of the cases on the first, and in {beside[1]:.0f} on the second",
     caption="t-SNE of some people's pictures. Left: by pixels; the nearest on the map shows the same person in "
     f"{beside[0]:.0f} % of the cases. Right: by penultimate activations; {beside[1]:.0f} %.",
@@ -451,7 +452,7 @@ figures.images(
 # The map is for looking at, not for measuring: how large a cluster is and how far it lies from the next one depend on
 # t-SNE's settings, and only neighbourhoods mean something.
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "Show the class first: enrol is three lines. Then remove somebody: the right to be forgotten, without a training."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "Show the class first: enrol is three lines. Then remove somebody: people can ask to be removed, and no training is needed."}
 # ## Enrolment without a training
 #
 # A gallery is a dictionary from names to vectors. These are all its methods that matter:
@@ -483,14 +484,14 @@ print(
 gallery.remove(office.names[newcomer])
 print("after the removal all decisions are back:", gallery.identify(visits) == before)
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Do T = {0, 4}, x = 2 at the board, and ask for all three numbers. The centroid rule looks like the mean rule and is another one."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Do T = {0, 4}, x = 2 at the board, and ask for all three numbers. The centroid rule looks like the mean rule, but it is a different one."}
 # ## Several templates: the mean rule and the minimum rule
 #
 # With $\# T_u$ templates of each user, the score of a user is the **mean distance** to them:
 #
 # $$s_u = \frac{1}{\# T_u} \sum_j \lVert f(I) - f(T_{u,j}) \rVert_2 , \qquad \hat\imath = \operatorname*{argmin}_u s_u .$$
 #
-# A common variant takes the **minimum** over $j$ instead. What neither of them is: the distance to the mean template.
+# A common variant takes the **minimum** over $j$ instead. Neither of them is the distance to the mean template.
 # By the triangle inequality (Jensen's, for the convex norm)
 #
 # $$\Bigl\lVert f(I) - \frac{1}{\# T_u} \sum_j f(T_{u,j}) \Bigr\rVert \;\le\;
@@ -511,10 +512,10 @@ line.enrol(
 print("with a far template, mean rule:", round(line.scores(visitor).item(), 6))
 print("with a far template, minimum rule:", line.scores(visitor, rule="minimum").item())
 
-# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "The mean asks that the visitor is like all pictures; the minimum that he is like one. Ask which is safer against one bad template of somebody else."}
-# One far template harms the mean rule and not the minimum rule. So the minimum rule is better? Turn it around: one
-# picture in which somebody happens to look like *everyone* opens the door by the minimum rule. **Predict** which of them
-# names more people rightly with three and with six templates. And why did more templates harm the pixels?
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "By the mean rule the visitor has to be like all pictures of a user; by the minimum rule, like one of them. Ask which is safer against one bad template of somebody else."}
+# One far template harms the mean rule and not the minimum rule. Is the minimum rule better, then? Consider the opposite
+# case: by the minimum rule, one template that happens to look like *everyone* opens the door to everyone. **Predict** which
+# of them gives more right names with three and with six templates. And why did more templates make the pixels worse?
 
 # %% slideshow={"slide_type": "-"}
 rules = {
@@ -532,21 +533,22 @@ figures.table(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# Three templates hardly help, six do, a little. With six neither rule is ahead of the other at every seed: the claim
-# identification-minimum fails. Look at the last column. A likely reason: all passport photographs have the same light and the same background, so whatever the visitor's
-# background adds to a distance, it adds to every user's alike. With templates from everyday this is no longer so: whoever
-# was photographed before a middle gray wall is near to everyone. **What all templates have in common cancels**; what differs
-# between them, and is not the person, counts. A good space has little of it.
+# Three templates hardly help; six help a little. With six, neither rule is ahead of the other at every seed: the claim
+# identification-minimum fails. Now look at the last column, where more templates make it worse. A likely reason: all passport
+# photographs have the same light and the same background, so the visitor's background adds the same to the distance to
+# every user. With everyday templates this is no longer so: a person who was photographed before a middle gray wall is near
+# to everyone. **What all templates have in common cancels**; other differences between them count, although they say
+# nothing about the person. In a good space there is little of that.
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Strictly below: with gamma = 0 even a bitwise copy stays outside. Ask at which of the two ends their bank should be."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Strictly below: at the threshold 0 even a bitwise copy stays outside. Ask at which of the two ends their bank should be."}
 # ## No identification
 #
 # An argmin always finds someone. So accept the best user only if the score is small enough:
 #
 # $$\text{accept } \hat\imath \text{ if } s_{\hat\imath} < \gamma, \quad \text{else: no identification.}$$
 #
-# At $\gamma = 0$ nobody comes in, at $\gamma = \infty$ everybody. In between, every $\gamma$ trades people of the house who stay
-# outside for strangers who come in. Twenty of our forty people are enrolled now; the others are strangers:
+# At $\gamma = 0$ no visitor comes in, at $\gamma = \infty$ everybody. In between, a larger $\gamma$ keeps fewer of the staff
+# outside and lets more strangers in. Twenty of our forty people are enrolled now; the others are strangers:
 
 # %% slideshow={"slide_type": "-"}
 known, unknown = f[:20, 3:].flatten(0, 1), f[20:].flatten(0, 1)
@@ -581,13 +583,13 @@ counts_in = [
 ]
 print("a larger gamma never lets in fewer:", counts_in == sorted(counts_in))
 
-# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "The three roles: identities to train on, identities to choose gamma on, identities to report on. Nobody is in two of them. Lecture 02 does it in full, with ROC and open-set rates."}
-# How to choose $\gamma$: say what share of strangers you can bear, and take the $\gamma$ that lets in so many of some
-# **strangers kept aside for that purpose**, neither trained on nor reported on. Whoever tunes it on the strangers
-# of the test set reports a wish.
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "The three roles: identities to train on, identities to choose the threshold on, identities to report on. Each person has one role only. Lecture 02 does it in full, with ROC and open-set rates."}
+# How to choose $\gamma$: say which share of strangers you accept, and take the $\gamma$ that lets in this share of
+# **validation strangers**: people kept for this purpose, neither trained on nor tested with. If you tune it on the strangers
+# of the test set, the rate that you report is too optimistic.
 #
-# And one warning. A stranger is judged by the *smallest* of as many scores as there are users. Enrol more users, and
-# the smallest of them gets smaller. **Predict** what one and the same $\gamma$ does when the office grows.
+# And one warning. The decision about a stranger depends on the *smallest* score over all users. With more users this
+# smallest score can only fall. **Predict** what the same $\gamma$ does when the office grows.
 
 # %% slideshow={"slide_type": "-"}
 sizes = {f"{users} people enrolled": users for users in (5, 10, 20)}
@@ -595,16 +597,16 @@ figures.bars(
     found.row(sizes, "strangers_named_{}", times=100),
     xlabel="strangers that get a name (%)",
     digits=1,
-    caption="γ was chosen once, for ten people, to let in a tenth of some strangers; these are others. Mean of three "
-    "seeds.",
+    caption="γ was chosen once, for ten people, such that a tenth of the validation strangers came in; these are "
+    "other strangers. Mean of three seeds.",
     note=found.about("identification-gallery"),
 )
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "The stamp is eight by eight pixels. Ask how the training loss will look: splendid. That is the point; nothing in the training tells."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "The stamp is eight by eight pixels. Ask how the training loss will look: very good. That is the point; nothing in the training shows the problem."}
 # ## Break it: the camera's stamp
 #
 # The pictures of each person come from the camera at that person's desk, and every camera prints a small stamp into the corner.
-# A classifier is asked for the person, and will take whatever names the person most easily. Let us train one on such
+# A classifier has to name the person, and will use the easiest sign of it. Let us train one on such
 # pictures, and one on the same pictures without stamps.
 
 
@@ -632,7 +634,7 @@ display(
             for k in (1, 2, 3)
         },
         columns=6,
-        alt="Six drawn faces, three of each of two people; in the upper left corner of each a small checked stamp, the same for the "
+        alt="Six drawn faces, three of each of two people; in the upper left corner of each, a small checked stamp, the same for the "
         "same person",
         caption="Training pictures with the stamps of two cameras.",
     )
@@ -644,7 +646,7 @@ figures.history(
 )
 
 # %% [markdown] slideshow={"slide_type": "subslide", "minutes": 4, "notes": "The probe is general: change one thing that must not matter, and measure how far the embedding moves, in units of the distance between people."}
-# Templates are taken at everyone's own desk, and the visits here at the *neighbour's* desk. **The probe** that reveals a
+# Templates are taken at everyone's own desk, the pictures of the visits at the *neighbour's* desk. **The probe** that reveals a
 # shortcut needs no such visit: change the one thing that must not matter, and see how far $f$ moves, compared with how far
 # it moves when the *person* changes. Here: the same picture with the stamp of another camera. **Predict:** how many right
 # names are left?
@@ -691,15 +693,15 @@ figures.table(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# Two more ways to break a door that works, both without any warning: store templates from a network in *training* mode,
+# Two more mistakes break a door that works, both without any warning: store templates from a network in *training* mode,
 # whose batch normalisation makes a template depend on the pictures beside it (`embed` therefore switches to `eval`); and
 # store templates from one network and compare them with those of another, after an update.
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 2, "notes": "Real faces, as numbers only. Aligned pictures are kind to pixels: always ask how aligned a benchmark is."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 2, "notes": "Real faces, as numbers only. Pixels do well on aligned pictures: always ask how well a benchmark is aligned."}
 # ## Real faces
 #
-# The ORL set has ten photographs of each of forty people, all well aligned. There pixels do not do badly at all, until the
-# faces move in the frame, the lamp changes, or the picture is mirrored:
+# The ORL set has ten photographs of each of forty people, all well aligned. There pixels do well, until the faces
+# move in the frame, the light changes, or the picture is mirrored:
 
 # %% slideshow={"slide_type": "-"}
 orl = cite("identification-orl")
@@ -719,14 +721,14 @@ figures.table(
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 2, "notes": "Go round: one sentence each."}
 # ## What to remember
 #
-# - A classifier's last layer is a list of people. A new one means a new training; a stranger gets a name all the same.
-# - Templates make enrolment an append. What is left to learn is the distance, once, on other people.
-# - Pixel distance adds up what each pixel does for itself: a shift, a shadow and a box over the eyes can be equally far.
+# - A classifier's last layer is a list of people. A new person means a new training; a stranger gets a name all the same.
+# - With templates, enrolment is an append. Only the distance has to be learnt, once, on other people.
+# - Pixel distance adds up the differences of single pixels: a shift, a shadow and a box over the eyes can be equally far.
 # - The penultimate activations of a classifier are a space where distance means more; after forty people it means much more
 #   than after ten.
-# - Score by the mean or the minimum of the distances, and accept below $\gamma$ only. Choose $\gamma$ on other strangers, and
-#   again when the gallery has grown.
-# - A classifier takes the easiest way to a name. Change what must not matter, and look how far $f$ moves.
+# - Score by the mean or the minimum of the distances, and accept below $\gamma$ only. Choose $\gamma$ on validation strangers,
+#   and again when the gallery has grown.
+# - A classifier takes the easiest way to a name. Change what must not matter, and measure how far $f$ moves.
 #
 # One thing is odd about all this: $f$ was trained to classify, and we use it to measure distances. Why not train it for that?
 
@@ -734,9 +736,9 @@ figures.table(
 Quiz.parse("""
 A colleague is enrolled by storing two more vectors. Whose identification can change?
 - [x] That of visits for which the colleague's score is strictly the lowest
-- [ ] Nobody's but the colleague's own | A visit of somebody else can be nearer to the new
+- [ ] Only the colleague's own | A visit of somebody else can be nearer to the new
   templates than to all old ones; then the answer changes, and is wrong.
-- [ ] Everybody's, since the network is another one now | That is a classifier with a new
+- [ ] Everybody's, since the network has changed | That would be a classifier with a new
   output. Here no weight has changed.
 
 A user's templates are 0 and 4 on a line. A visitor stands at 1. The mean rule says …
@@ -767,16 +769,16 @@ original, pixel by pixel. This means that …
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## Exercises
 #
-# Three graded problems wait in the [exercise notebook](../exercises/student/01_identification.ipynb): an image at a
+# Three graded problems are in the [exercise notebook](../exercises/student/01_identification.ipynb): an image at a
 # given distance, the scores of a gallery by both rules, and the decision with its threshold. Each is checked at once,
-# and a wrong answer is told what it mixed up.
+# and the message for a wrong answer says what was mixed up.
 #
-# For a walk on your own:
+# To explore on your own:
 #
 # 1. Divide each latent vector by its length before you measure. Does it help, and why might it?
 # 2. Train the classifier of 160 people longer (`COURSE_PROFILE=full`). Does the space for *other* people get better all the
-#    time, or does it turn around? Look at the training loss beside it.
-# 3. Look at people at night (`office.images // 4`) and compare the three spaces. Which of them did the training teach about light?
+#    time, or worse again? Look at the training loss beside it.
+# 3. Look at people at night (`office.images // 4`) and compare the three spaces. Which of them has learnt about light in its training?
 #
 # ## Further reading
 #

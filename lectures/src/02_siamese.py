@@ -1,4 +1,4 @@
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Show the three pictures, cover the titles, and ask which two are the same person. Nobody is wrong. Then uncover the distances."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Show the three pictures, cover the titles, and ask which two are the same person. People will find it easily. Then uncover the distances."}
 # ## Nearest, and somebody else
 #
 # Lecture 01 ended with a door that compares: it stores $f(T_j)$ for each employee, and names the person whose template
@@ -44,7 +44,7 @@ everybody = identities.people(
 )
 learn, validation, test = identities.split(
     everybody, *choose(smoke=(16, 8, 16), lecture=(160, 40, 40), full=(160, 40, 40))
-)  # nobody is in two of them
+)  # each person is in one of the three only
 steps = choose(smoke=Budget(3, 16), lecture=Budget(600, 40), full=Budget(20_000, 72))
 view = jitter(shift=2, brightness=0.3)  # every picture of a batch, moved and lit anew
 network = identification.Classifier(
@@ -58,15 +58,13 @@ spaces = {
     "classifier": lambda images: embed(classifier.latent, images),
 }
 
-# %% slideshow={"slide_type": "subslide", "minutes": 2, "notes": "The example was searched for: it is the worst of the test people for the classifier. The table after it says how often such things happen."}
+# %% slideshow={"slide_type": "subslide", "minutes": 2, "notes": "This example was searched for: among the test people it is the picture with the worst error of the classifier. The table after it says how often such things happen."}
 apart = {name: distances(f := space(test.images), f) for name, space in spaces.items()}
 same = test.labels[:, None] == test.labels[None]
 latent = apart["classifier"]
 farthest = latent.masked_fill(~same, 0).max(dim=1)
 nearest = latent.masked_fill(same, math.inf).min(dim=1)
-worst = int(
-    (farthest.values / nearest.values).argmax()
-)  # the picture that is named most wrongly
+worst = int((farthest.values / nearest.values).argmax())  # the picture with the worst error
 shown = {
     "the visitor": worst,
     "A": int(nearest.indices[worst]),
@@ -90,8 +88,8 @@ figures.images(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# Cover the titles: which of A and B is the visitor? This is the picture for which the classifier errs most. How often do
-# distances err, over all pairs?
+# Cover the titles: which of A and B is the visitor? This is the picture with the largest error of the classifier. How often
+# are distances wrong, over all pairs?
 
 # %% slideshow={"slide_type": "-"}
 figures.bars(
@@ -101,24 +99,24 @@ figures.bars(
     },
     xlabel="how often a pair of two people is nearer than a pair of one (%)",
     digits=0,
-    caption="All pairs of pictures of people that were not trained on. 50 % is a distance that knows nothing.",
+    caption="All pairs of pictures of people that were not trained on. 50 % is chance.",
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# The example was looked for, the bars were not. Latent space is far better than pixels, as lecture 01 said. But it is good
-# by accident: the classifier was trained to draw lines between 160 people, and never had to make a distance mean anything.
+# The example was searched for; the bars show all pairs. The latent space is far better than pixels, as lecture 01 said. But
+# it was not trained for this: the classifier was trained to separate 160 people, and its loss contains no distance.
 # **Why not train for what we want?** It may do better, and it will not need to know how many people there are.
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Draw the two towers and then the equals sign between them. Ask how many weights the second one has."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Draw the two branches and then the equals sign between them. Ask how many weights the second one has."}
 # ## The idea: train the distance
 #
 # We want weights $w$ such that for every image $I$ of person $i$ and every template of somebody else
 #
 # $$\lVert f_w(I) - f_w(T_i) \rVert_2 < \lVert f_w(I) - f_w(T_j) \rVert_2 \quad \text{for all } j \ne i .$$
 #
-# Nothing in it says how many people there are, or who. It compares images, so images must come at least in pairs: the same
-# operations for both, with the same weights $w$. Hence the name **siamese network**. It is drawn as two networks, and it
-# is one, applied twice:
+# The condition does not depend on how many people there are, or who they are. It compares images, so images come at least in
+# pairs: the same operations for both, with the same weights $w$. Hence the name **siamese network**. It is drawn as two
+# networks, but it is one, applied twice:
 #
 # | letter | is |
 # |---|---|
@@ -159,7 +157,7 @@ print("the same while training:", torch.allclose(together, one_by_one, atol=1e-2
 #
 # $$\mathcal L = \frac{1 - y}{2}\, d^2 + \frac{y}{2} \max(0,\, m - d)^2 .$$
 #
-# Same idea, other forces. With $f_i = f_w(I_i)$, the gradient with respect to $f_j$ has the direction of the pair,
+# The idea is the same, the forces differ. With $f_i = f_w(I_i)$, the gradient with respect to $f_j$ has the direction of the pair,
 # $e = (f_j - f_i)/d$, and its length says how hard:
 #
 # | | genuine pair, pulled by | impostor with $d < m$, pushed by | with $d \ge m$ |
@@ -200,11 +198,11 @@ figures.lines(
     caption="Both forms, for m = 3. The slope is the force.",
 )
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "Let them compute the two numbers. Then ask what a mean over all pairs would care about."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "Let them compute the two numbers. Then ask which pairs would dominate a mean over all pairs."}
 # ## All pairs of a batch
 #
-# Drawn at random from 160 people, hardly two images of a batch would show the same one. So a batch holds $P$ people with
-# $K$ images each, and all its pairs are compared. How many are genuine, with $P = 10$ and $K = 4$?
+# If images are sampled at random from 160 people, a batch rarely contains two images of the same
+# person. So a batch holds $P$ people with $K$ images each, and all its pairs are compared. How many are genuine, with $P = 10$ and $K = 4$?
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
 P, K = 10, 4
@@ -213,16 +211,16 @@ print("genuine pairs:", int((y == 0).sum()), "impostor pairs:", int((y == 1).sum
 print("by counting:", P * K * (K - 1) // 2, P * K * (P * K - K) // 2)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# Nine in ten pairs are impostors, and one mean over all of them is nearly theirs alone. The library takes two means:
+# Nine in ten pairs are impostors, and they would dominate one mean over all pairs. The library takes two means:
 
 # %% slideshow={"slide_type": "-"}
 figures.code(batch_loss)
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "The dotted reference is the point of the figure: it is what a network pays that has learnt nothing but to be constant."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "The reference line is the point of the figure: it is the loss of a network that gives the same vector for every image."}
 # ## Experiment 1: a distance learnt from pairs
 #
-# The same network, batches, views and number of steps as for the classifier; only the question is another one. What would
-# the laziest network do, the one that gives everybody the same vector? Its genuine pairs cost nothing, its impostors
+# The same network, batches, views and number of steps as for the classifier; only the loss differs. What would
+# the loss be of a network that gives the same vector for every image? Its genuine pairs cost nothing, its impostor pairs
 # $m/2$. That is the reference line. The last layer begins with small weights, so all pictures start near one point.
 # **Predict:** on which side of the line does the training begin, and where does it end?
 
@@ -242,14 +240,14 @@ figures.lines(
     },
     xlabel="step",
     ylabel="mean loss",
-    caption="The contrastive loss with plain norms, m = 4. A network whose impostor loss lay on the third line, with none for "
-    "the genuine pairs, would have collapsed.",
+    caption="The contrastive loss with plain norms, m = 4. A collapsed network has its impostor loss on the "
+    "third line and no loss for genuine pairs.",
 )
 
 
 # %% slideshow={"slide_type": "subslide", "minutes": 2}
 def judged(space):
-    """What a distance is worth on people never trained on."""
+    """Measure a distance on people never trained on."""
     f = space(test.images)
     genuine, impostor = pair_distances(f, test.labels)
     return {
@@ -267,11 +265,11 @@ figures.table(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# Two columns, two verdicts: over all pairs the contrastive distance errs less than the classifier's, and yet the nearest
-# picture is right less often. It was trained to put people beyond a margin, not to put the right one first. Keep that
-# question; the next loss asks for exactly this.
+# The first two columns disagree: over all pairs the contrastive distance is wrong less often than the classifier's, and yet
+# its nearest picture is right less often. It was trained to keep people a margin apart, not to put the right one first. The
+# triplet loss, below, asks for exactly this.
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Three sentences that are easily said of any loss. Each of them was measured; the ledger has the criterion."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "These three pieces of advice are often given for any loss. Each of them was measured; the note has the criterion."}
 # ## What matters, and what does not
 #
 # Three things one could change: the weight of the two groups of pairs, the margin, and the number of people to learn
@@ -310,21 +308,21 @@ figures.table(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# One prediction fails. The usual advice is to balance the two groups, or the impostors drown the genuine pairs. Here one mean
-# over all pairs is *ahead* of two. With two means the pull is twelve times as strong, relative to the push, and with plain
-# norms it does not fade: perhaps too much of a good thing. The ledger keeps the advice as a claim that failed.
+# One prediction fails. The usual advice is to balance the two groups, since there are so many more impostor pairs. Here one
+# mean over all pairs is *ahead* of two. With two means the pull is twelve times as strong, relative to the push, and with
+# plain norms it does not fade: perhaps it is too strong. The stored results keep the advice as a claim that failed.
 #
 # The margin means nothing without the scale of $f$. Multiply the last layer and the margin by ten, and nothing has changed
 # but a number. (On the unit sphere no distance exceeds 2; a margin above 2 would never be met there.) What matters is
-# *whom* the network has seen. Could we not train on the office's own few templates alone? That is the last row: to tell five
-# people apart, five tricks are enough, and none of them need work for a sixth.
+# *whom* the network has seen. Could we not train on the office's own few templates alone? That is the last row: to distinguish
+# five people a few features are enough, and these need not work for a sixth person.
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 6, "notes": "Let them find: the margin ring; the impostor that is pushed although it is far from everything that matters; then squeeze the points and run each of the losses. Squeeze again with squared distances."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 6, "notes": "Let them find: the margin ring; an impostor that is pushed although it is already far away; then squeeze the points and run each of the losses. Squeeze again with squared distances."}
 # ## Play: feel the forces
 #
-# Nine pictures of three people, as points in the plane. **Try:** drag an orange square into the blue circles, and see who
-# is moved. Let it run. Then change to Hadsell's loss; come back for the triplets when you have met them. When you choose a point, a dashed ring shows how far its impostors have to
-# be. *Squeeze together* nearly collapses everything into one point: which losses get out of it, and how fast?
+# Nine pictures of three people, as points in the plane. **Try:** drag an orange square into the blue circles, and see which
+# points are moved. Let it run. Then change to Hadsell's loss; try the triplets after you have read about them. When you choose a point,
+# a dashed ring shows how far its impostors have to be. *Squeeze together* nearly collapses everything into one point: which losses get out of it, and how fast?
 
 # %% slideshow={"slide_type": "-"}
 Forces(
@@ -347,7 +345,8 @@ Forces(
 # ## The triplet loss
 #
 # The contrastive loss asks for more than we want. It pulls *every* genuine pair to distance zero, and wants *every* impostor
-# beyond one and the same $m$. The door only needs an order: nearer to one's own than to others. So let three images meet:
+# beyond one and the same $m$. The door only needs an order: a picture should be nearer to those of its person
+# than to others. So we compare three images:
 #
 # $$\mathcal L = \max\bigl(0,\; m + \lVert f(I) - f(P) \rVert_2 - \lVert f(I) - f(N) \rVert_2 \bigr) .$$
 #
@@ -389,7 +388,7 @@ figures.lines(
     xlabel="|f(I) − f(P)| − |f(I) − f(N)|",
     ylabel="loss",
     mark={"equally far": 0},
-    caption="What an excess costs. At zero, as when f has collapsed: m for the hinge, ln 2 for the soft margin.",
+    caption="The loss of a triplet. At zero, as when f has collapsed, it is m for the hinge and ln 2 for the soft margin.",
 )
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "Ask for the count first. Then: how many of these does a half-trained network still get wrong?"}
@@ -404,11 +403,11 @@ print("by counting:", 40 * (4 - 1) * (40 - 4))
 print("with one picture of each:", len(all_triplets(torch.arange(40)).anchors))
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# Most of them are easy. A bald person with glasses and one with long hair are told apart after a few steps, and from then
-# on such triplets cost nothing and teach nothing. Whoever draws triplets at random waits longer and longer for one
-# that teaches. **Mining** looks for them:
+# Most of them are easy. The network distinguishes a bald person with glasses from one with long hair after a few steps, and
+# from then on such triplets have no loss and no gradient. Among random triplets, those that still teach something become
+# rarer and rarer. **Mining** looks for them:
 #
-# - **random**: one positive and one negative for each anchor, drawn by lot;
+# - **random**: one random positive and one random negative for each anchor;
 # - **semi-hard** (after FaceNet): for each genuine pair the nearest negative that is farther than the positive;
 # - **batch-hard** (Hermans): for each anchor its farthest positive and its nearest negative in the batch.
 
@@ -427,12 +426,12 @@ for name, mine in (
             f"{name}: from {line[i].item():.0f}, positive at {line[p].item():.0f}, negative at {line[n].item():.0f}"
         )
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "Collect three predictions before the cell runs: whose curve falls fastest? The share of wrong triplets falls for all; what differs is what each makes of the rest."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "Collect three predictions before the cell runs: whose curve falls fastest? The share of wrong triplets falls for all; they differ in what they learn from the rest."}
 # ## Experiment 2: random, semi-hard, batch-hard
 #
 # Three trainings that differ in the choice of triplets only: random and semi-hard with the hinge, $m = 1$; batch-hard with
-# the soft margin, as its authors advise. Beside each goes a fixed batch of people not trained on, in which we count the
-# triplets that are in the **wrong order**. **Predict:** who is fastest, and by how much?
+# the soft margin, as its authors advise. During each training we count the triplets in the **wrong order** in a fixed
+# batch of people not trained on. **Predict:** which is fastest, and by how much?
 
 # %% slideshow={"slide_type": "-"}
 kept = validation.images[: choose(smoke=12, lecture=120, full=120)]
@@ -457,7 +456,7 @@ figures.lines(
     },
     xlabel="step",
     ylabel="triplets in the wrong order (%)",
-    caption="Share of triplets in the wrong order, of new people, for three ways to choose what is trained on.",
+    caption="Share of triplets in the wrong order, of new people, for three ways to choose the triplets.",
 )
 
 # %% slideshow={"slide_type": "subslide", "minutes": 2}
@@ -473,16 +472,16 @@ figures.table(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# Two ways to count, two answers. The figure asks each *anchor* whether its own are nearer than the others, and that is what
-# triplets are trained for. The first column of the table compares *all* pairs with one another, whoever is on them, and
-# that is what one threshold for everybody needs. The last columns: the triplet loss does not care how large $f$ becomes, so
-# distances are not comparable between networks. And one short training is one training. Which loss is ahead of which, over
-# several, is measured further below.
+# The two ways to count give two answers. The figure asks for each *anchor* whether the pictures of its person are nearer than
+# the others, and triplets are trained for that. The first column of the table compares *all* pairs with one another,
+# whatever their anchors, and one threshold for everybody needs that. The last columns show that the triplet loss does not
+# fix the scale of $f$, so distances are not comparable between networks. This is one short training; which loss is ahead
+# over several trainings is measured further below.
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "The reference lines are the lesson: know the value of doing nothing before you look at a loss. It is the same habit as ln(number of classes) for a classifier."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "The reference values are the lesson: know the loss of the constant solution before you look at a loss. For a classifier it is ln(number of classes)."}
 # ## Break it: collapse
 #
-# What is the laziest solution of each loss? $f \equiv \text{const}$, everybody at the same place. It costs
+# The simplest bad solution of each loss is $f \equiv \text{const}$: all pictures at the same place. Its loss is
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
 m = 4.0
@@ -494,9 +493,9 @@ here = torch.zeros(4, 2)  # four pictures, two people, one place
 forces = contrastive.forces(here, torch.tensor([0, 0, 1, 1]), margin=m)
 print("force on anybody there:", float(forces.abs().max()))
 
-# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 4, "notes": "The forgotten push has the best loss of all. Cover the plot and ask from the losses which training they would keep."}
-# And there it stays: two vectors that are equal have no direction to part in. How does one get there? We break two
-# trainings. In one the **push is forgotten**, $\mathcal L = (1 - y)\, d / 2$, as happens with a margin of 0. The
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 4, "notes": "The training without a push has the lowest loss of all. Cover the plot and ask which training they would keep, from the losses alone."}
+# And there the training stays: two equal vectors have no direction in which to move apart. How does a training get there? We
+# break two trainings. In one the **push is forgotten**, $\mathcal L = (1 - y)\, d / 2$, as happens with a margin of 0. The
 # other looks for the **hardest negatives with squared distances** in a plane, $f(I) \in \mathbb R^2$, where there is little
 # room to get out of each other's way. Beside them, the same plane with plain norms and the soft margin. **Predict** the
 # loss at which each of the three ends.
@@ -563,27 +562,27 @@ figures.table(
         for name, (run, constant) in broken.items()
     },
     digits=3,
-    caption="The loss beside the value of the laziest solution.",
+    caption="The loss beside that of the constant solution.",
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# The first training nears the best loss there is, zero, and is worth nothing. **The probe** is cheap: know the value of the
-# constant solution, draw it as a line, and watch the spread of $f$ beside the loss. With squared distances the forces
-# themselves shrink with $d$, so the way out of a collapse is slow; plain norms pull and push as hard in a small cloud
-# as in a large one. Hermans and his colleagues advise them, with the soft margin. (Two things differ between the two planes,
-# the norm and the margin. And a plane is a plane: the soft loss may stay near ln 2 although $f$ has spread, when the hardest
-# triplets of a batch are still in the wrong order.)
+# The first training comes near the best loss there is, zero, and its network is useless. **The probe** is cheap: know the
+# loss of the constant solution, draw it as a line, and monitor the spread of $f$ beside the loss. With squared distances the
+# forces themselves shrink with $d$, so the way out of a collapse is slow; plain norms pull and push as hard in a small cloud
+# as in a large one. Hermans and his colleagues advise them, with the soft margin. (Two things differ between the two
+# trainings in the plane, the norm and the margin. And in two dimensions the soft loss may stay near ln 2 although $f$ has
+# spread, when the hardest triplets of a batch are still in the wrong order.)
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "Write the two distributions on the board, overlapping, and let them place the threshold for a bank and for a holiday album."}
 # ## How good is a distance?
 #
-# A loss is no answer: its value depends on the margin and on the scale of $f$. What we want of a distance is that it tells
+# The loss does not say: its value depends on the margin and on the scale of $f$. A distance should separate
 # **genuine** pairs ($y = 0$, one person) from **impostor** pairs ($y = 1$, two people). Call a pair "the same" where
 # $d \le t$. There are two ways to be wrong, and a threshold $t$ trades one for the other:
 #
 # $$\text{FAR}(t) = P(d \le t \mid y = 1), \qquad \text{FRR}(t) = P(d > t \mid y = 0).$$
 #
-# FAR is the share of impostors who are accepted, FRR that of genuine pairs which are rejected. The curve of
+# FAR is the share of impostor pairs that are accepted, FRR that of genuine pairs that are rejected. The curve of
 # $1 - \text{FRR}$ over FAR, for all $t$, is the **ROC**. Two numbers sum it up:
 #
 # | | is | at best | by chance |
@@ -607,11 +606,11 @@ for t, far, frr in zip(*roc(genuine, impostor), strict=True):
 print("EER", equal_error_rate(genuine, impostor), "AUC", auc(genuine, impostor))
 print("squared:", equal_error_rate(genuine**2, impostor**2), auc(genuine**2, impostor**2))
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "Which people? That is the question to ask of every such curve: none of them was in the training."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "Ask of every such curve which people it was measured on: here, none of them was in the training."}
 # ## Experiment 3: three distances on new people
 #
 # All pairs of pictures of people that no network has seen; pixels, the latent space of the classifier, the distance
-# learnt from triplets. **Predict:** which curve is the diagonal, nearly?
+# learnt from triplets. **Predict:** which curve is close to the diagonal?
 
 # %% slideshow={"slide_type": "-"}
 three = {name: spaces[name] for name in ("pixels", "classifier", "triplet")}
@@ -639,8 +638,8 @@ figures.lines(
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # One more number, from image retrieval: **recall at k**, the share of pictures that have one of the same person among
-# their $k$ nearest others. "Others" matters. The query is nearest to itself, and who forgets to leave it out
-# measures 100 %. With one template for each user the same curve is called the cumulative match characteristic, CMC.
+# their $k$ nearest others. "Others" matters. The query is nearest to itself, and if it is not left out,
+# the recall is 100 %. With one template for each user the same curve is called the cumulative match characteristic, CMC.
 
 # %% slideshow={"slide_type": "-"}
 figures.table(
@@ -652,31 +651,32 @@ figures.table(
         | {"EER": equal_error_rate(*of_pairs[name]), "AUC": auc(*of_pairs[name])}
         for name, f in embedded.items()
     },
-    caption="One training each, as long as the cells above have taken. The ledger has three, and longer ones on drawn people: below.",
+    caption="One training each, those of the cells above. Experiment 4 below has three, and longer ones on drawn people.",
 )
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "The door of lecture 01 again. Ask what FAR at 1 % means for a door with 500 employees: a stranger gets 500 tries."}
 # ## A door is harder
 #
-# A pair is one question. A door asks as many as there are people enrolled, and lets you in if *any* of the answers is yes.
+# A pair is one comparison. A door compares a visitor with every person enrolled, and opens if *any* of them is near enough.
+# A **stranger** is a visitor who is not enrolled, an impostor at the door.
 # With the scores $s_u$ of lecture 01, $\hat\imath = \arg\min_u s_u$ and $s = \min_u s_u$, someone is let in iff
 # $s < \gamma$:
 #
 # $$\text{FPIR}(\gamma) = P(s < \gamma \mid \text{a stranger}), \qquad
 # \text{DIR}(\gamma) = P(s < \gamma,\ \hat\imath \text{ right} \mid \text{enrolled}).$$
 #
-# FPIR, the false positive identification rate, is what a door must promise; DIR, the detection and identification rate, is
-# what it gives. They are reported together: DIR at 10 % FPIR.
+# FPIR, the false positive identification rate, is the error that a door must limit; DIR, the detection and identification
+# rate, is its success. They are reported together: DIR at 10 % FPIR.
 #
-# **Where does $\gamma$ come from?** From strangers whom we *have*: people kept for validation, neither trained on nor tested
-# with. We let them knock, and put $\gamma$ where a tenth of them gets in.
+# **Where does $\gamma$ come from?** From **validation strangers**: people kept for validation, neither trained on nor tested
+# with. We choose $\gamma$ such that a tenth of their pictures gets in.
 
 # %% slideshow={"slide_type": "subslide"}
 figures.code(choose_threshold, open_set_rate)
 
 # %% [markdown] slideshow={"slide_type": "-"}
-# Four visitors who are enrolled and four who are not, at a door with two users. $\gamma$ admits a quarter of the strangers
-# that we have for validation; those who come are others.
+# Four visitors who are enrolled and four who are not, at a door with two users. $\gamma$ admits a quarter of the validation strangers;
+# the strangers at the door are others.
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
 gamma = choose_threshold(torch.tensor([6.0, 2.5, 4.0, 9.0]), rate=0.25)
@@ -691,9 +691,9 @@ print("strangers let in", door.false_positives, "- asked for 0.25, on others")
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # The rate on the validation strangers is what we asked for, the rate on the others is what we get. If you choose
-# $\gamma$ on the strangers of the test, the two are the same, and what you report is a promise that no door will keep.
+# $\gamma$ on the strangers of the test set, the two are the same, and the rate that you report is too optimistic.
 
-# %% slideshow={"slide_type": "slide", "minutes": 6, "notes": "First pixels: drag gamma until a tenth of the validation strangers is let in, then read who else gets in. Then triplet, at the same rate. Ask where the operating point of a bank lies."}
+# %% slideshow={"slide_type": "slide", "minutes": 6, "notes": "First pixels: move the threshold until a tenth of the validation strangers is let in, then read how many of the others get in. Then triplet, at the same rate. Ask where the operating point of a bank lies."}
 # Half of the test people are enrolled, with three templates each; the others are strangers.
 half = len(test.names) // 2
 known, others = identities.split(test, half, half)
@@ -717,7 +717,7 @@ for name, space in three.items():
 # $\gamma$ is given in units of the median distance between two people, so that the three distances can be compared.
 # Left: the distances of all pairs. Middle: the ROC, and the point on it where you are. Right: what the door does at
 # the same $\gamma$. **Try:** let in a tenth of the *validation* strangers, with each of the three distances. How many of the
-# others come in, how many of the known, and under whose name?
+# others come in, how many of the enrolled, and under whose name?
 
 
 # %% slideshow={"slide_type": "-"}
@@ -827,12 +827,13 @@ Player(
 # Look at the left and the right plot together. A threshold that looks strict among pairs is generous at a door:
 # a stranger is compared with everybody enrolled, and the smallest of many distances is small.
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "This is the table of the lecture. Read the interval aloud: three trainings do not say much, and it says so."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "This is the table of the lecture. Read the interval aloud: three trainings do not say much, and the interval shows it."}
 # ## Experiment 4: is it worth learning to compare?
 #
 # The question that lecture 01 ended with: can we do better than the latent space of a classifier, which was never
 # trained to compare? The same network, first weights, batches, views and number of steps; only the loss differs. Three
-# sets: drawn people; ORL, shifted, mirrored and lit anew; Omniglot. Nobody, and no alphabet, was trained on; $\gamma$ from validation strangers. **Predict** the order.
+# sets: drawn people; ORL, shifted, mirrored and lit anew; Omniglot. No person and no alphabet of the
+# test was trained on; $\gamma$ is chosen on validation strangers. **Predict** the order.
 
 # %% slideshow={"slide_type": "-"}
 titles = {
@@ -859,7 +860,7 @@ figures.table(
         }
         for one, label in shown.items()
     },
-    caption="Means of three trainings. DIR with γ chosen for 10 % FPIR on validation strangers; on others came out "
+    caption="Means of three trainings. DIR with γ chosen for 10 % FPIR on validation strangers; on the others FPIR is "
     f"{100 * min(reached):.0f} to {100 * max(reached):.0f} %. All begin with small weights in their last layer, the second "
     "classifier with the usual ones.",
     note=list(found.values()),
@@ -885,11 +886,11 @@ figures.table(
 # An interval from three trainings is wide, by Student's $t$ more than four standard errors to each side. Where it includes
 # zero, the three seeds do not show who is ahead.
 #
-# Training for *a* distance is not enough. With plain norms the contrastive loss tells pairs apart, and yet the classifier is
-# ahead of it at every door: its DIR is larger on all three sets. Which distance a loss asks for matters. Batch-hard triplets,
-# which put the right one first, are ahead of both.
+# Training for *a* distance is not enough. With plain norms the contrastive loss separates pairs, and yet the classifier is
+# ahead of it in identification: its DIR is larger on all three sets. It matters which distance a loss asks for. Batch-hard
+# triplets, which put the right one first, are ahead of both.
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "Ask before: we choose gamma for two people, then the firm grows to twenty. Nothing else changes. What happens to the strangers?"}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "Ask before: we choose the threshold for two people, then the firm grows to twenty. Nothing else changes. What happens to the strangers?"}
 # ## The firm grows
 #
 # We choose $\gamma$ for a small door, and then enrol more and more people without choosing again. Enrolment needs no
@@ -919,15 +920,15 @@ print(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# The smallest of more numbers is smaller. This is no property of the distance: it is arithmetic, and holds for every one
-# of them. A door that grows needs its $\gamma$ chosen anew.
+# The smallest of more numbers cannot be larger. This is arithmetic, not a property of the distance, and holds for every
+# distance. When more people are enrolled, $\gamma$ has to be chosen again.
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "38.75 % is not ours: it is the number of the set's authors, and we get it to the last drawing. That is how to test a loader, a protocol and a distance at once."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "38.75 % errors is the number of the set's authors, and we get exactly the same. That is how to test a loader, a protocol and a distance at once."}
 # ## One drawing is enough
 #
 # *Omniglot* has characters of many alphabets, each drawn by twenty people. In a one-shot run you see one drawing of each
 # of 20 characters of an alphabet, and name 20 drawings by somebody else. The authors' own baseline has nothing to train:
-# the modified Hausdorff distance between the inked points. Ours names as many wrongly as theirs, to the last drawing.
+# the modified Hausdorff distance between the inked points. Ours makes exactly as many errors as theirs.
 
 # %% slideshow={"slide_type": "-"}
 baseline, learnt = cite("verification-hausdorff"), cite("verification-one-shot")
@@ -972,8 +973,8 @@ figures.bars(
 )
 
 # %% [markdown] slideshow={"slide_type": "subslide"}
-# **Too few identities.** A network learns to tell apart whom it is shown. Train it on the digits 0 to 4, and ask it about 0 to 4,
-# then about 5 to 9:
+# **Too few identities.** A network learns to distinguish the identities that it is shown. Train it on the digits 0 to 4, and test it
+# on 0 to 4, then on 5 to 9:
 
 # %% slideshow={"slide_type": "-"}
 few = cite("triplet-few")
@@ -987,18 +988,18 @@ figures.table(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# Both are found by the same probe: measure on identities never trained on, under conditions that differ as they will
-# differ at the door, and put the simplest distance beside your own.
+# Both are found by the same probe: measure on identities never trained on, under conditions that vary as they
+# will at the door, and compare your distance with the simplest one.
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 2, "notes": "Go round: one sentence each."}
 # ## What to remember
 #
-# - Train the distance, if a distance is what you need, and for what it is needed: the right one first. A siamese network is
-#   one network, applied to each image.
-# - The contrastive loss pulls genuine pairs together and pushes impostors up to a margin. The margin is a scale.
-#   Advice on how to weigh the two kinds of pairs is to be tried, not believed.
-# - The triplet loss asks for an order only. Which triplets it sees decides what it learns: at random most teach nothing.
-# - Know the loss of the constant solution: $m/2$, $m^2/2$, $m$, $\ln 2$. Watch the spread of $f$.
+# - If you need a distance, train a distance, for its use: here, to put the right person first. A siamese network is one
+#   network, applied to each image.
+# - The contrastive loss pulls genuine pairs together and pushes impostors up to a margin. The margin only sets a scale.
+#   Test advice on how to weigh the two kinds of pairs before you follow it.
+# - The triplet loss asks for an order only. What it learns depends on which triplets it sees: most random ones teach nothing.
+# - Know the loss of the constant solution: $m/2$, $m^2/2$, $m$, $\ln 2$. Monitor the spread of $f$.
 # - A distance is judged by the order of its values: ROC, EER, AUC on pairs; recall at $k$ without the query.
 # - At a door DIR and FPIR go together. $\gamma$ comes from validation strangers and the gallery that is in use.
 # - Test on identities never trained on, beside pixels and beside the latent space of a classifier.
@@ -1015,7 +1016,7 @@ time, the genuine loss at 0. What has happened?
 
 A triplet has distances 5 to the positive and 10 to the negative. With m = 1 and plain norms
 …
-- [x] it costs nothing and moves nobody | 1 + 5 − 10 is below zero.
+- [x] it costs nothing and moves no point | 1 + 5 − 10 is below zero.
 - [ ] it costs 4 | The hinge is max(0, m + 5 − 10), and that is 0: 4 is by how much it is
   satisfied.
 - [ ] the positive is still pulled towards the anchor | That would be the contrastive loss.
@@ -1038,16 +1039,16 @@ All distances are replaced by their squares. What changes?
 - [ ] AUC, since the area is stretched | The axes of the ROC are shares of pairs. Distances
   do not appear on them.
 
-You choose `gamma` so that a tenth of the test strangers is let in, and report DIR. What is
-wrong?
-- [x] The strangers of the test have told you where to put `gamma` | At the door others
-  come. Choose it on validation strangers, and report the FPIR that comes out.
-- [ ] Nothing, DIR is measured on known people only | But at a threshold that only these
-  strangers could tell you.
-- [ ] `gamma` must come from the training people | They were trained on, and are further
-  apart than strangers will be: `gamma` would be too large.
+You choose the threshold so that a tenth of the test strangers is let in, and report DIR.
+What is wrong?
+- [x] The threshold was chosen on the test set | Other strangers come to the door. Choose
+  it on validation strangers, and report the FPIR on the test strangers.
+- [ ] Nothing, DIR is measured on known people only | But at a threshold that was chosen on
+  the test strangers.
+- [ ] The threshold must come from the training people | They were trained on, and are
+  further apart than strangers will be: the threshold would be too large.
 
-A door for 10 people has an FPIR of 5 %. With the same `gamma`, 40 people are enrolled. The
+A door for 10 people has an FPIR of 5 %. With the same threshold, 40 people are enrolled. The
 FPIR …
 - [x] cannot fall, and will usually rise | A stranger's smallest score over more people is
   as small or smaller.
@@ -1060,16 +1061,16 @@ FPIR …
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## Exercises
 #
-# Three graded problems wait in the [exercise notebook](../exercises/student/02_siamese.ipynb): the contrastive loss of a
-# batch, batch-hard triplets, and the threshold of a door. Each is checked at once, and a wrong answer is told
-# what it mixed up.
+# Three graded problems are in the [exercise notebook](../exercises/student/02_siamese.ipynb): the contrastive loss of a
+# batch, batch-hard triplets, and the threshold of a door. Each is checked at once, and the message for a
+# wrong answer says what was mixed up.
 #
-# For a walk on your own:
+# To explore on your own:
 #
 # 1. Train with `mining="all"`, and average over the triplets only that are not yet satisfied. When do the two differ?
 # 2. Normalise $f$ to length one before the loss. Which margins still make sense, and does the error on new people change?
-# 3. Train with five people and look at the forces on the picture of a sixth. Which tricks did the network learn?
-# 4. `zoo.load(Embedding, "triplet-people")`, after `from course_lib import zoo`, gives a distance learnt as in the ledger,
+# 3. Train with five people and look at the forces on the picture of a sixth. Which features did the network learn?
+# 4. `zoo.load(Embedding, "triplet-people")`, after `from course_lib import zoo`, gives a distance learnt as in experiment 4,
 #    but without views, from the first 160 people. Enrol others with it, `identities.people(140, first=160)`. Whom does it
 #    confuse, and what have they in common?
 #

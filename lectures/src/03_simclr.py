@@ -1,9 +1,9 @@
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "Hide the labels. Ask: how would you sort these pictures? Everybody sees both answers at once, colours and shapes. The computer has to be told which one we mean, and nobody will."}
-# ## A thousand pictures, and nobody has named them
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "Hide the labels. Ask: how would you sort these pictures? People see both answers at once, colours and shapes. A network does not know which one we mean, and there are no labels to say so."}
+# ## A thousand pictures without labels
 #
-# In lecture 02 a network learnt what a person looks like, because somebody had written under each picture who it was.
-# Here are pictures that our own code draws: a scatter of one shape in one colour on a ground of another. Nobody tells the
-# network what the shapes are called. Take one picture and look for those that are most like it, pixel by pixel:
+# In lecture 02 a network learnt to distinguish people, because each picture had a label that said who it was.
+# Here are pictures that our own code draws: many copies of one shape in one colour on a background of another. The network
+# gets no labels of the shapes. Take one picture and look for those that are most like it, pixel by pixel:
 
 # %% slideshow={"slide_type": "-"}
 import math
@@ -39,8 +39,8 @@ queries = [kind * (len(asked.images) // 8) for kind in (0, 2, 4, 6)]  # the firs
 
 
 def rows_of_neighbours(of_known, of_asked, count=5):
-    """For each query a row: itself and the pictures with the nearest features. And which share, of the neighbours of
-    all pictures that were not trained on, is of their kind."""
+    """For each query a row: itself and the pictures with the nearest features. Also the share of right neighbours,
+    those of the same kind, over all pictures that were not trained on."""
     cosines = F.normalize(of_asked, dim=1) @ F.normalize(of_known, dim=1).T
     nearest = cosines.topk(count, dim=1).indices
     rows = [
@@ -62,8 +62,9 @@ figures.images(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# (Near means a large cosine.) The neighbours share a tint with the query, at best, and seldom the shape. In these pictures
-# colours mean nothing: each has two of its own, drawn by lot, and the same shape comes in all of them. That is a set with a trap in it, and we shall fall into it later on.
+# (Near means a large cosine.) At best, the neighbours share a tint with the query, and seldom the shape. In these pictures
+# colours mean nothing: each picture has two random colours, and the same shape comes in all of them. The set contains a trap,
+# and we shall fall into it later on.
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
 print("kinds:", ", ".join(known.names))
@@ -72,21 +73,21 @@ by_colour = linear_probe(mean_colour[0], known.labels, mean_colour[1], asked.lab
 print("guessing is right for a share of", 1 / len(known.names))
 print("the mean colour does not tell the kind:", by_colour < 0.3)
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Put lecture 02's triplet on the board and cross out the word 'person'. What replaces it? Let them propose views, then ask of each what it declares to be unimportant."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Put lecture 02's triplet on the board and cross out the word 'person'. What replaces it? Let them propose views, then ask for each what it says is unimportant."}
 # ## Pairs without labels
 #
-# A triplet loss needs two pictures of the same person, and one of another. Without names nobody can say which pictures
-# belong together, with one exception: **a picture and itself**. So we look at each picture twice, in ways that change the
-# pixels and leave alone what we care about: cut out a part, mirror it, change its colours, take them away.
+# A triplet loss needs two pictures of the same person, and one of another. Without labels we do not know which pictures
+# belong together, with one exception: **a picture and itself**. So we take two random views of each picture. They change the
+# pixels and keep what we care about: they cut out a part, mirror it, change its colours or take them away.
 #
 # | | lecture 02 | here |
 # |---|---|---|
 # | belong together | two pictures with the same name | two views of the same picture |
 # | do not | pictures with different names | views of any two different pictures |
-# | who decides what is alike | who wrote the labels | **who chose the views** |
+# | what is alike is decided by | the person who wrote the labels | **the person who chose the views** |
 #
-# The last line is the whole lecture. A view is a sentence: "*this* does not matter". A crop says that place and size do
-# not matter, a change of colours says that colours do not. What no view changes may be used to recognise a picture. (One of
+# The last line is the main idea of the lecture. A view says: "*this* does not matter". A crop says that place and size do
+# not matter, a change of colours says that colours do not. Whatever the views keep may be used to recognise a picture. (One of
 # the two may also be the picture as it is: pairs of "augmented and not augmented versions", Boracchi 2025. Experiment 2
 # tries both.)
 
@@ -99,13 +100,13 @@ figures.images(
     columns=6,
     alt="Two rows: a picture of shapes, and five views of it, each another part of it, some mirrored, in other "
     "colours, some in gray",
-    caption="Left: two pictures. Beside each, five views of it. Every image of a batch draws its own numbers.",
+    caption="Left: two pictures. Beside each, five views of it. Every image of a batch gets its own random numbers.",
 )
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 6, "notes": "Derive from the multiple-choice question. Write N = 2 in full on the board: four views, three candidates each. The hand case below is worth doing with them."}
 # ## A multiple-choice question
 #
-# Draw $N$ pictures, and two views of each: $2N$ views. A network $f$ makes **features** $h = f(x)$, a small head $g$ a
+# Sample $N$ pictures, and two views of each: $2N$ views. A network $f$ makes **features** $h = f(x)$, a small head $g$ a
 # **projection** $z = g(h)$. Compare projections by the cosine
 #
 # $$s_{ik} = \frac{z_i^\top z_k}{\lVert z_i \rVert\, \lVert z_k \rVert} .$$
@@ -115,7 +116,7 @@ figures.images(
 #
 # $$p_{ik} = \frac{e^{s_{ik}/\tau}}{\sum_{m \ne i} e^{s_{im}/\tau}}, \qquad k \ne i .$$
 #
-# This is classification with classes that are made up anew in each batch, and its loss is the one of every classifier, the
+# This is classification with new classes in each batch, and its loss is the one of every classifier, the
 # cross-entropy of the right answer (Chen et al. 2020, equation 1, called **NT-Xent**):
 #
 # $$\ell_i = -\log p_{ii'} = -\frac{s_{ii'}}{\tau} + \log \sum_{k \ne i} e^{s_{ik}/\tau}, \qquad
@@ -125,9 +126,10 @@ figures.images(
 figures.code(nt_xent)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# All cosines at once, no view is its own candidate, and row $i$'s right answer is column $i + N \bmod 2N$.
-# Two cases to do by hand. Two pictures whose views lie on two axes: the partner at cosine 1, two strangers at 0. And a
-# network that maps everything to one point, and can only guess:
+# The code computes all cosines at once; no view is its own candidate, and row $i$'s right answer is column $i + N \bmod 2N$.
+# Views of other pictures are called **negatives**. Two cases can be computed by hand. In one, the views of two pictures lie
+# on two axes: the partner has cosine 1, two negatives 0. In the other, a network maps everything to one point and can only
+# guess:
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
 axes_of_the_plane = torch.eye(2, dtype=torch.float64)
@@ -146,34 +148,34 @@ print("lengths do not count:", abs(longer - math.log(1 + 2 / math.e)) < 1e-12)
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "The derivative is two lines. The point: the loss does its own hard negative mining, and the temperature says how hard."}
 # ## What the temperature does
 #
-# Differentiate: $\partial \ell_i / \partial s_{ik} = p_{ik} / \tau$ for a stranger $k$, and $(p_{ii'} - 1)/\tau$ for the
-# partner. The pull on the partner is as strong as all pushes together, and the pushes are shared out by $p_{ik}$: **a
-# stranger is pushed away the more, the more it is taken for the partner.** That is the hard mining of lecture 02, with no
-# mining. How much of it, the temperature says: two strangers with cosines $s$ and $s - \delta$ are pushed in the ratio
-# $e^{\delta/\tau}$.
+# Differentiate: $\partial \ell_i / \partial s_{ik} = p_{ik} / \tau$ for a negative $k$, and $(p_{ii'} - 1)/\tau$ for the
+# partner. The pull on the partner is as strong as all pushes together, and each negative gets a share $p_{ik}$ of the push:
+# **the more a negative is taken for the partner, the more strongly it is pushed away.** This has the effect of the hard
+# mining of lecture 02, without mining. The temperature controls how strong it is: two negatives with cosines $s$ and
+# $s - \delta$ are pushed in the ratio $e^{\delta/\tau}$.
 
 # %% slideshow={"slide_type": "-"}
 cosines = torch.linspace(-1, 1, 41)
-crowd = 2 * torch.rand(4000, generator=generator(0, "crowd")) - 1  # strangers anywhere
+crowd = 2 * torch.rand(4000, generator=generator(0, "crowd")) - 1  # negatives anywhere
 figures.lines(
     cosines,
     {
         f"τ = {tau}": (cosines / tau).exp() / (crowd / tau).exp().mean()
         for tau in (0.1, 0.2, 0.5, 1.0)
     },
-    xlabel="cosine of a stranger",
+    xlabel="cosine of a negative",
     ylabel="push, relative to the mean",
-    caption="Strangers with cosines spread evenly from −1 to 1. At a low temperature only the nearest ones are pushed.",
+    caption="Negatives with cosines spread evenly from −1 to 1. At a low temperature only the nearest ones are pushed.",
 )
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Why not use z? Ask: which information has the loss forbidden z to have? Whether a picture is red. Does a later task perhaps need it? The experiment below measures it."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Why not use z? Ask which information the loss removes from z: for instance, whether a picture is red. Could a later task need it? The experiment below measures it."}
 # ## The network, and a head that is thrown away
 #
 # The features $h$ are the activations of the last block of convolutions, averaged over the picture, as in the paper; the
-# projection comes from two linear layers on top, with a ReLU between them. After the training the head is taken off. That looks like waste: the loss
-# has made $z$ good, not $h$. But $z$ is good for the *question*: it should not depend on anything that a view changes. $h$
-# may still know it, since the head can drop it. So $h$ should be the more useful of the two, if you do not know yet what you
-# will ask. On ImageNet the paper measures more than ten points between the two, with 2048 numbers in $h$ and 128 in $z$.
+# projection comes from two linear layers on top, with a ReLU between them. After the training the head is removed. That looks
+# like waste: the loss was computed on $z$, not on $h$. But the loss also removes from $z$ everything that a view changes. $h$ may still contain
+# it, since the head can drop it. So $h$ should be the more useful of the two, if you do not know yet what you
+# will need. On ImageNet the paper measures more than ten points between the two, with 2048 numbers in $h$ and 128 in $z$.
 # Ours have 64 each, so there is less to drop. The tables below show both.
 
 # %% slideshow={"slide_type": "-"}
@@ -184,15 +186,15 @@ figures.code(SimCLR)
 #
 # Two numbers say where the projections lie (Wang and Isola 2020). **Alignment**, $\mathbb E \lVert z - z' \rVert^2$ over
 # the two views of a picture: are partners near? **Uniformity**, $\log \mathbb E\, e^{-2 \lVert z_i - z_j \rVert^2}$ over
-# pairs of pictures: are strangers spread over the whole sphere? Smaller is better for both, and each alone is easy to have:
-# a network that maps everything to one point is perfectly aligned. The loss asks for both; with many strangers
+# pairs of pictures: are different pictures spread over the whole sphere? Smaller is better for both, and each alone is easy to have:
+# a network that maps everything to one point is perfectly aligned. The loss asks for both; with many negatives
 #
 # $$\mathcal L - \log 2N \;\approx\; -\frac1\tau\, \mathbb E\, s(z, z') + \mathbb E_z \log \mathbb E_{z''}\, e^{s(z, z'')/\tau} ,$$
 #
 # a term for each ($z''$ is the projection of another picture). We train with $\tau = 0.2$, on views that show a quarter of the
-# picture or more and change its colours half as strongly as the paper does for photographs. We train on pictures without looking at their labels. Labels are used to *judge* only: the five
-# nearest of these pictures, in the features $h$, vote on the shape of a new one. How often are they right? **Predict** the
-# curves.
+# picture or more and change its colours half as strongly as the paper does for photographs. The training uses no labels. Labels
+# are used for *evaluation* only: the five nearest of these pictures, in the features $h$, vote on the shape of a new one. How
+# often are they right? **Predict** the curves.
 
 # %% slideshow={"slide_type": "-"}
 size = choose(
@@ -214,7 +216,7 @@ a, b = simclr.pairs(asked.images, look)(
 
 
 def validate(model, progress):
-    """What the loss does not see: neighbours, alignment and uniformity on new pictures."""
+    """Measure what the loss does not: neighbours, alignment and uniformity on new pictures."""
     of_known, of_asked = (embed(model.encoder, of.images[some]) for of in (known, asked))
     za, zb = embed(model, a), embed(model, b)
     return {
@@ -238,20 +240,20 @@ trained, history = simclr.train(
 figures.history(
     history,
     labels={"right votes": "share of right votes"},
-    caption=f"A training on {len(known.images)} unnamed pictures. Alignment, uniformity and neighbours are measured on "
+    caption=f"A training on {len(known.images)} unlabelled pictures. Alignment, uniformity and neighbours are measured on "
     "others; the votes among half of the pictures, to save time.",
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# Uniformity comes first. Alignment, and the votes with it, may even get worse at the beginning: an untrained network puts
-# everything near one point, and there partners are near, like everybody else. Then both improve, and with them, unasked,
-# the neighbours.
+# Uniformity improves first. Alignment, and the votes with it, may even get worse at the beginning: an untrained network puts
+# everything near one point, so partners are near, like all other views. Then both improve, and the neighbours with them,
+# although the loss does not ask for that.
 
-# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "The untrained network is the honest opponent: random convolutions are features, too. Always report it."}
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "The untrained network is the right baseline: random convolutions are features, too. Always report it."}
 # ## How good are features?
 #
-# A **linear probe** freezes $f$ and trains one linear layer on $h$, now with labels. What it finds was in the features. The
-# opponent is a network of the same kind that has learnt nothing: random convolutions are features, too, and not bad ones.
+# A **linear probe** freezes $f$ and trains one linear layer on $h$, now with labels. It can only use what the features
+# contain. The baseline is an untrained network of the same kind: random convolutions are features, too, and not bad ones.
 
 # %% slideshow={"slide_type": "-"}
 longer = zoo.load(Encoder, "simclr-shapes")
@@ -288,8 +290,8 @@ figures.table(
     digits=1,
     best="max",
     caption="Shapes named rightly in pictures never trained on (guessing: 12.5), and how often a linear probe finds "
-    "which of red, green and blue a picture has most of: views change that. One training, a "
-    "moment ago; the last row is of stored weights, a longer training on such pictures.",
+    "which of red, green and blue a picture has most of: views change that. One training, that of "
+    "experiment 1; the last row is of stored weights, a longer training on such pictures.",
 )
 
 # %% slideshow={"slide_type": "subslide", "minutes": 2}
@@ -300,14 +302,14 @@ figures.images(
     alt="Four rows of six small pictures: the four queries of the beginning, and their five nearest neighbours in the "
     f"features of the longer training. Of the neighbours of all queries, {right:.0f} per cent show the same shape",
     caption=f"The queries of the beginning, and what is nearest in the features after {steps} steps. Of all neighbours "
-    f"{right:.0f} % show the same shape. Nobody has told the network what a shape is.",
+    f"{right:.0f} % show the same shape. The network was trained without labels.",
 )
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "Start with colours unchanged and whole pictures, then crops, then colours. Ask for the number in the note before each move."}
 # ## Play: views, and a shortcut
 #
-# Choose how much of a picture a crop shows at least, and how strongly the colours change. Under the pictures stands what a
-# very simple matcher achieves that knows **nothing but the mean colour** of a view: for how many of the views it finds the
+# Choose how much of a picture a crop shows at least, and how strongly the colours change. The line under the pictures is about
+# a very simple matcher that uses **nothing but the mean colour** of a view: for how many of the views it finds the
 # partner among all others. The more it finds, the less a network has to look at shapes to make the loss small.
 
 # %% slideshow={"slide_type": "-"}
@@ -415,13 +417,14 @@ for name, network in {"crops alone": fooled, "crops and colours": trained}.items
         )
     )
 
-# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 4, "notes": "A tug of war that needs no labels. It is the form that most tests for shortcuts take: keep what should count, change what should not, and see where the features go."}
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 4, "notes": "This test needs no labels. Most tests for shortcuts have this form: keep what should count, change what should not, and see where the features go."}
 # Crops of one picture have the same two colours, and no other picture of the batch has them, so the **colour histogram
-# answers the question** (Chen et al. 2020, section 3.1). The network found the cheapest answer, and nothing pushed it on.
+# answers the question** (Chen et al. 2020, section 3.1). The network found the easiest answer,
+# and the loss gave it no reason to learn more.
 #
-# **The probe** that reveals it needs no labels. It keeps what should count, changes what should not, and asks where the
+# **The probe** that reveals it needs no labels. It keeps what should count, changes what should not, and looks where the
 # features go: is a picture nearer to *itself in other colours*, changed twice as strongly as in our views, or to *another
-# picture whose mean colour is most like its own*? A network that knows shapes answers: to itself.
+# picture whose mean colour is most like its own*? A network that has learnt shapes is nearer to itself.
 
 
 # %% slideshow={"slide_type": "-"}
@@ -456,18 +459,18 @@ figures.table(
     rows,
     columns=list(rows["crops alone: h"]),
     digits=1,
-    caption="What the loss says of the networks, and what the probes say.",
+    caption="The loss of the networks, and their probes.",
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# The loss recommends one network, the probes the other. Ours answers "to itself" about half the time, which is not much of a
-# knowledge of shapes, and crops alone far less often.
+# The loss is in favour of one network, the probes of the other. With colours changed, the picture itself is nearer about half
+# the time, so the network has learnt shapes only in part; with crops alone, far less often.
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Three seeds each, and another set: photographs. What the figure calls 'crops alone' is the same network that wins on the loss."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Three seeds each, and another set: photographs. The network called 'crops alone' in the figure is the one with the lower loss."}
 # ## Experiment 2: three seeds, and photographs
 #
-# The same on three sets of drawn pictures, and on 3000 photographs of CIFAR-10 (its pictures are not ours to show, its
-# numbers are). On photographs colour is a weaker trap, since sky and grass do say something about what is there.
+# The same on three sets of drawn pictures, and on 3000 photographs of CIFAR-10 (we may not show its pictures, but
+# we may show its results). On photographs colour is a weaker trap, since the colours of sky and grass do say something about the content.
 # **Predict** where the bars for crops alone end.
 
 # %% slideshow={"slide_type": "-"}
@@ -488,11 +491,11 @@ figures.bars(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# On drawn shapes crops alone taught less than nothing; on photographs they taught something, and with colours changed it
-# is more. Pairs of a view and the picture itself teach, too: on shapes less than two views, on photographs no less.
+# On drawn shapes, training with crops alone is worse than no training; on photographs it helps, and with colours changed it
+# helps more. Pairs of a view and the picture itself help, too: on shapes less than two views, on photographs no less.
 #
-# And the head? On ImageNet the features before it are worth more than ten points more than what comes after it. **Predict:**
-# what does it forget here, and does that help anybody?
+# And the head? On ImageNet the features before it are more than ten points better than those after it. **Predict:**
+# what does the head remove here, and does that make $h$ better?
 
 # %% slideshow={"slide_type": "subslide", "minutes": 2}
 probed = {
@@ -509,8 +512,8 @@ figures.table(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# It forgets a little of the colours, which views change. But it forgets too little to make $h$ the better one at every seed, and
-# both claims about the head fail: our training is short, the network small, and $z$ has as many numbers as $h$.
+# It removes a little of the colours, which views change. But it removes too little to make $h$ the better one at every seed,
+# and both claims about the head fail: our training is short, the network small, and $z$ has as many numbers as $h$.
 
 # %% slideshow={"slide_type": "subslide", "minutes": 2}
 on_the_sphere = {
@@ -527,16 +530,16 @@ figures.table(
     {name: of.row(on_the_sphere) for name, of in sets.items()},
     caption="The same trainings; alignment and uniformity with colours changed, on pictures not "
     "trained on. An untrained network can be aligned well because all points are near each other: the third pair of "
-    "columns is in units of the distance of strangers.",
+    "columns is in units of the distance of different pictures.",
     note=list(sets.values()),
 )
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Do the arithmetic of the floor with them: 2N/K views share a point; one is me, one is my partner."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Do the arithmetic of the lower bound with them: 2N/K views share a point; one is the view itself, one its partner."}
 # ## False negatives
 #
-# "All others are strangers" is not true. Of $N = 128$ pictures with $K = 8$ kinds some 15 others show *the same shape*, and
+# Not all negatives show something else. Of $N = 128$ pictures with $K = 8$ kinds some 15 others show *the same shape*, and
 # the loss pushes those away, too. How much does that cost? Suppose that a network were perfect for us and put each kind in
-# one point. Then $2N/K$ views lie there, and whoever looks for its partner can only guess among $2N/K - 1$ candidates:
+# one point. Then $2N/K$ views lie there, and each of them can only guess its partner among $2N/K - 1$ candidates:
 #
 # $$\mathcal L \;\ge\; \log\left(\frac{2N}{K} - 1\right) .$$
 
@@ -552,10 +555,10 @@ print(
     nt_xent(alone, alone, temperature=0.2).item() < floor,
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "With ImageNet's thousand classes one stranger in a thousand is false. With eight classes it is one in eight: sets with few classes are the worst case."}
-# The loss does not want kinds. It wants every picture for itself, and kinds appear on the way there, perhaps because
-# pictures of one kind are *hard to tell apart*. Where do the pushes of our network go? Of all weight $p_{ik}$ on strangers, the share that
-# falls on pictures of the same kind:
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "With ImageNet's thousand classes one negative in a thousand is false. With eight classes it is one in eight: sets with few classes are the worst case."}
+# The loss does not ask for kinds. It separates every picture from all others, and kinds appear on the way there, perhaps
+# because pictures of one kind are *hard to distinguish*. Where do the pushes of our network go? Here is the share of all
+# weight $p_{ik}$ on negatives that falls on pictures of the same kind:
 
 # %% slideshow={"slide_type": "-"}
 figures.bars(
@@ -574,7 +577,7 @@ figures.bars(
     note=cite("simclr-pushes-own-kind"),
 )
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "What separates us from the paper is size: more than four orders of magnitude in pictures seen. Most of the statements are the same: not the one about the head."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "What separates us from the paper is size: more than four orders of magnitude in pictures seen. Most of the statements are the same, except the one about the head."}
 # ## At the size of the paper
 #
 # SimCLR was trained on ImageNet without its labels: batches of 4096 pictures, so 8191 candidates, for up to a thousand
@@ -595,11 +598,11 @@ figures.table(
 # ## What to remember
 #
 # - Without labels, two views of a picture are the only pair of which we know that it belongs together.
-# - NT-Xent is a multiple-choice question with $2N - 1$ candidates. Lower temperatures push the nearest strangers only.
-# - It asks for alignment of partners and for uniformity over the sphere. A collapsed network pays $\log(2N - 1)$.
-# - The views say what does not matter. What they leave alone may be used as a shortcut, and a low loss does not tell.
+# - NT-Xent is a multiple-choice question with $2N - 1$ candidates. At low temperatures only the nearest negatives are pushed.
+# - It asks for alignment of partners and for uniformity over the sphere. The loss of a collapsed network is $\log(2N - 1)$.
+# - The views say what does not matter. What they keep may be used as a shortcut, and a low loss does not show it.
 # - Try the features before the head as well as after it, and compare both with those of an untrained network.
-# - The loss knows no kinds. Pictures of one kind are false negatives, and the fewer kinds there are, the more of them.
+# - The loss knows no kinds. Pictures of one kind are false negatives, and there are more of them when there are fewer kinds.
 
 # %% slideshow={"slide_type": "slide", "minutes": 5, "notes": "Let everyone answer alone first."}
 Quiz.parse("""
@@ -609,7 +612,7 @@ A batch has 64 pictures. Among how many candidates does a view look for its part
   candidates, too.
 - [ ] 128 | That counts the view itself. It would always choose itself, at cosine 1.
 
-Somebody's network maps every picture to the same point. Alignment and loss are …
+A network maps every picture to the same point. Alignment and loss are …
 - [x] perfect, and log(2N − 1)
 - [ ] perfect, and zero | All candidates are equally near, so the softmax can only guess
   among 2N − 1.
@@ -627,8 +630,9 @@ You take the colour changes out of the views. The loss falls. The features are �
 - [ ] the same, since colours mean nothing here | They mean nothing for the label. For
   finding the partner they mean everything.
 
-You want features that tell ripe tomatoes from unripe ones. Which view do you leave out?
-- [x] changes of colour | A view says what does not matter. Here colour does.
+You want features that distinguish ripe tomatoes from unripe ones. Which augmentation do you
+leave out?
+- [x] changes of colour | An augmentation says what does not matter. Here colour matters.
 - [ ] crops | A part of a tomato is as ripe as the whole.
 - [ ] mirror images | A mirrored tomato is as ripe as before.
 """)
@@ -636,15 +640,15 @@ You want features that tell ripe tomatoes from unripe ones. Which view do you le
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## Exercises
 #
-# Three graded problems wait in the [exercise notebook](../exercises/student/03_simclr.ipynb): the loss, a colour change
-# with a number for each image, and the two measures of the sphere. Each is checked at once, and a wrong answer is told
-# what it mixed up.
+# Three graded problems are in the [exercise notebook](../exercises/student/03_simclr.ipynb): the loss, a colour change
+# with a number for each image, and the two measures of the sphere. Each is checked at once, and the message for a wrong
+# answer says what was mixed up.
 #
-# For a walk on your own:
+# To explore on your own:
 #
-# 1. Train with colours changed but no crops, `Views(area=(1, 1), strength=0.5)`. Which of the two views does more?
+# 1. Train with colours changed but no crops, `Views(area=(1, 1), strength=0.5)`. Which of the two augmentations does more?
 # 2. Give `train` a temperature of 0.05, and one of 1. What happens to uniformity, what to the neighbours?
-# 3. Add kinds: copy `shapes` and give it 30 of them. What becomes of the pushes on the own kind?
+# 3. Add kinds: copy `shapes` and give it 30 of them. How does the share of the pushes on the own kind change?
 #
 # ## Further reading
 #
@@ -657,4 +661,4 @@ You want features that tell ripe tomatoes from unripe ones. Which view do you le
 # - A. van den Oord, Y. Li, O. Vinyals: *Representation Learning with Contrastive Predictive Coding*, 2018. Where the
 #   softmax over candidates comes from.
 # - R. Geirhos et al.: *Shortcut Learning in Deep Neural Networks*, Nature Machine Intelligence 2 (2020). Why a low loss
-#   does not tell.
+#   is not enough.

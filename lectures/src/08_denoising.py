@@ -1,7 +1,7 @@
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "Ask for the obvious method first; somebody says averaging. Let them choose the width, then show that no width is right."}
 # ## No width is right
 #
-# A photograph was taken in poor light, and every pixel is off by a random amount. The obvious cure is averaging: over
+# A photograph was taken in poor light, and every pixel has a random error. The obvious remedy is averaging: over
 # $n$ pixels, independent errors of variance $\sigma^2$ shrink to $\sigma^2/n$. So we replace each pixel by the mean of
 # the square around it. **Before you run it:** which width would you choose?
 
@@ -52,11 +52,11 @@ figures.images(
     columns=2,
     alt="A man with a camera, four times: with noise all over; averaged over 3 by 3 pixels, still with noise; "
     "over 7 by 7 pixels, smooth in the sky and blurred in the face; over 15 by 15, only shapes are left",
-    caption="The sky wants a wide square, the eye and the camera want none.",
+    caption="A wide square is best for the sky; no averaging is best for the eye and the camera.",
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# The wider the square, the less noise and the less man. What is right for the sky is wrong for the eye. Every method of
+# A wider square leaves less noise, and fewer details of the man. What is right for the sky is wrong for the eye. Every method of
 # this lecture is an answer to one question: **which pixels may be averaged with which?**
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Draw the three boxes z = y + eta. Stress that y is never known outside a simulation."}
@@ -68,15 +68,15 @@ figures.images(
 #
 # | letter | is |
 # |---|---|
-# | $z : X \to \mathbb R$ | the noisy image that we hold |
+# | $z : X \to \mathbb R$ | the noisy image that we have |
 # | $y : X \to \mathbb R$ | the clean image, unknown |
 # | $\eta : X \to \mathbb R$ | the noise; to begin with independent at each pixel, $\eta(x) \sim \mathcal N(0, \sigma^2)$ |
 # | $\hat y$ | an estimate of $y$: what a denoiser returns |
 #
 # For a colour image, $z(x)$, $y(x)$ and $\eta(x)$ are in $\mathbb R^3$, and each channel has its own noise.
 #
-# Denoising is wanted before other steps (so that they work better), after them (to take away the blocks of a
-# compression), and as a part inside other methods, where it stands for all that we know about images. Lecture 18 is
+# Denoising is used before other steps (so that they work better), after them (to remove the blocks of a
+# compression), and as a part of other methods, where it represents all that we know about images. Lecture 18 is
 # about the last one.
 
 # %% slideshow={"slide_type": "-"}
@@ -93,7 +93,7 @@ figures.images(
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Ten decibels are a factor of ten in the mean squared error. Let them compute the PSNR of the noise alone: 20 log10(255/25) = 20.17."}
 # ## How good is an estimate?
 #
-# With a clean image beside us we can measure the error. Its usual form is the *peak signal-to-noise ratio*,
+# If we have the clean image, we can measure the error. Its usual form is the *peak signal-to-noise ratio*,
 #
 # $$\text{PSNR}(\hat y, y) = 10 \log_{10} \frac{1}{\text{MSE}} \text{ dB}, \qquad
 # \text{MSE} = \frac{1}{|X|} \sum_{x \in X} \bigl(\hat y(x) - y(x)\bigr)^2 ,$$
@@ -108,7 +108,7 @@ print(
     f"half the error gains {20 * np.log10(2):.2f} dB, a tenth of it {20 * np.log10(10):.0f} dB"
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "Have them rank the four by eye before the numbers appear. Nobody ranks them equal."}
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "Have them rank the four by eye before the numbers appear. By eye, they are not equal."}
 # **Predict:** here are four estimates. Which one has the worst PSNR?
 
 # %% slideshow={"slide_type": "-"}
@@ -143,15 +143,15 @@ figures.table(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# All four have the same squared error to a hair, so PSNR cannot tell them apart, while you can. SSIM (Wang et al. 2004)
-# compares local means, spreads and correlations in a small window, and so forgives a shift of all grays. It has blind
-# spots of its own. Report both, and look at the pictures. One more trap: papers differ in how they score (clipped or
+# All four have the same squared error, so PSNR cannot distinguish them, while you can. SSIM (Wang et al. 2004)
+# compares local means, spreads and correlations in a small window, so a shift of all grays costs little. SSIM has
+# weaknesses of its own. Report both, and look at the pictures. One more trap: papers differ in how they score (clipped or
 # not, rounded to 8 bits, borders left out, one logarithm or one for each image). Compare only numbers of one protocol.
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 6, "notes": "Go through the table row by row and ask where each would occur. The column to look at is the variance: does it depend on y?"}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 6, "notes": "Go through the table row by row and ask where each occurs. The column to look at is the variance: does it depend on y?"}
 # ## Where noise comes from
 #
-# White Gaussian noise of one level is what everyone computes with, not what cameras make. In `course_lib.noise` each
+# Most methods assume white Gaussian noise of one level; cameras make other noise. In `course_lib.noise` each
 # of these is a small class that turns $y$ into $z$ and, where there is a law, knows its variance.
 #
 # | noise | $z$ | $\mathbb E[z]$ | $\text{Var}[z]$ | occurs |
@@ -163,7 +163,7 @@ figures.table(
 # | correlated | $y + \sigma\, (k * n)/\lVert k \rVert$ | $y$ | $\sigma^2$ | interpolation, resizing, some scanners |
 # | impulse | $y$, or 0, or 1 | $(1-p)y + p/2$ | see code | dead pixels, lost bits |
 # | Bernoulli | $b\, y$, $b \in \{0, 1\}$ | $q\, y$ | $q(1-q)\,y^2$ | dropped pixels, $q$ of them seen |
-# | camera | JPEG(gamma(mosaic($y^\gamma + n$))) | | of $n$: $s\, y^\gamma + c^2$ | what you hold in your hand |
+# | camera | JPEG(gamma(mosaic($y^\gamma + n$))) | | of $n$: $s\, y^\gamma + c^2$ | phones and cameras |
 #
 # $n$ is white with variance 1; $*$ is a convolution, $(k * n)(x) = \sum_q k(q)\, n(x - q)$. The bottom rows
 # are not even right on average: where $\mathbb E[z] \ne y$, more averaging does not help.
@@ -373,24 +373,24 @@ Player(
     encoding="webp",
 )
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 6, "notes": "One sentence each: few large coefficients; similar patches; similar patches with few large coefficients. BM3D is the marriage of the other two."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 6, "notes": "One sentence each: few large coefficients; similar patches; similar patches with few large coefficients. BM3D combines the other two."}
 # ## Three answers without learning
 #
 # **Wavelets: average where the image is smooth.** An orthonormal transform $T$ turns white noise into white noise, of
 # the same variance in every coefficient; an image becomes few large coefficients and many that are nearly zero. So
-# shrink them all by a threshold $t$, and kill the small ones: $\hat y = T^{-1} S_t(T z)$ with
+# shrink them all by a threshold $t$, which sets the small ones to zero: $\hat y = T^{-1} S_t(T z)$ with
 # $S_t(c) = \text{sign}(c) \max(0, |c| - t)$. The rule of BayesShrink (Chang, Yu, Vetterli 2000) is
 # $t = \sigma^2/\sigma_y$ in each band, where $\sigma_y^2$ is what the image contributes.
 #
 # **Non-local means: average what looks alike** (Buades, Coll, Morel 2005). Wherever they are, two pixels whose
 # surrounding patches agree probably show the same thing: $\hat y(x) = \sum_q w(x, q)\, z(q) / \sum_q w(x, q)$ with
 # $w(x, q) = \exp\bigl(-\max(0, d^2(x, q) - 2\sigma^2)/h^2\bigr)$, where $d^2$ is the mean squared difference of the
-# patches. Two noisy copies of one patch differ by $2 \sigma^2$, which is why that much is taken off.
+# patches. Two noisy copies of one patch differ by $2 \sigma^2$, which is why this is subtracted.
 #
 # **BM3D: both** (Dabov, Foi, Katkovnik, Egiazarian 2007). Stack similar patches into a block and transform the block in
 # three dimensions: what the patches share becomes a handful of large coefficients. First threshold them; then, with
 # that first result as a guide, shrink each coefficient $c$ by $|c_1|^2 / (|c_1|^2 + \sigma^2)$, where $c_1$ is the
-# guide's.
+# same coefficient of the guide.
 
 # %% slideshow={"slide_type": "-"}
 figures.code(Wavelet.__call__)
@@ -441,7 +441,7 @@ figures.images(
     "Outlines and texture that you see here are missing from the estimate.",
 )
 
-# %% slideshow={"slide_type": "subslide", "minutes": 3, "notes": "The last column is colour: filtering red, green and blue apart throws away that they agree."}
+# %% slideshow={"slide_type": "subslide", "minutes": 3, "notes": "The last column is colour: filtering red, green and blue separately ignores that they agree."}
 known, ranks = cite("bm3d-benchmark"), cite("bm3d-against-wnnm")
 middles = {
     peer: np.mean([ranks[name] for name in ranks.metrics if name.startswith(peer)])
@@ -472,11 +472,11 @@ figures.table(
 # WNNM (Gu et al. 2014) takes the same groups as BM3D, makes each one a matrix and shrinks its singular values, the small
 # ones most. It was the best that one could do without training, and takes some ten times as long.
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Ask for both ends of the curve before running it: told zero, told far too much."}
-# ## Experiment 2: tell them a wrong σ
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Ask for both ends of the curve before running it: sigma of zero, and a sigma far too high."}
+# ## Experiment 2: give them a wrong σ
 #
-# All three want to be told $\sigma$. The noise has $\sigma = 25$; we tell them something else. **Predict** both ends:
-# what happens when a filter is told far too little, and what when it is told far too much? Which side is safer?
+# All three have $\sigma$ as an argument. The noise has $\sigma = 25$; we pass another value. **Predict** both ends:
+# what happens when this value is far too low, and what when it is far too high? Which side is safer?
 
 # %% slideshow={"slide_type": "-"}
 told = (5, 10, 15, 20, 25, 30, 40, 50, 75)
@@ -490,41 +490,41 @@ with torch.inference_mode():
 figures.lines(
     told,
     wrong_sigma,
-    xlabel="σ that the method was told (of 255)",
+    xlabel="σ passed to the method (of 255)",
     ylabel="PSNR (dB)",
     mark={"true σ": 25},
     caption="One image with σ = 25/255. The left side falls to the PSNR of the noisy image.",
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# Told too little, a filter takes noise for detail and leaves it: the score falls at once to that of the noisy image.
-# Told too much, it takes detail for noise: the score falls slowly, and the picture turns to plastic. If you must be
-# wrong, be wrong upwards. Lecture 10 draws the same curve for a network that is told $\sigma$.
+# If $\sigma$ is too low, a filter takes noise for detail and leaves it: the score falls at once to that of the noisy image.
+# If it is too high, the filter takes detail for noise: the score falls slowly, and the picture looks like plastic. When
+# you are not sure, choose a higher $\sigma$. Lecture 10 draws the same curve for a network with $\sigma$ as an input.
 
-# %% slideshow={"slide_type": "subslide", "minutes": 2, "notes": "The same hill for three photographs, gray and colour. Ask what it costs to be wrong by a factor of two either way."}
+# %% slideshow={"slide_type": "subslide", "minutes": 2, "notes": "The same curve for three photographs, gray and colour. Ask what an error by a factor of two costs in either direction."}
 hill = cite("bm3d-told")
 grid = (5, 10, 15, 25, 30, 40, 50, 75)
 figures.lines(
     grid,
     hill.lines({"BM3D, gray": "gray", "BM3D, colour": "colour"}, grid, "{}_told_{}"),
-    xlabel="σ that BM3D was told (of 255)",
+    xlabel="σ passed to BM3D (of 255)",
     ylabel="PSNR (dB)",
     mark={"true σ": 25},
     caption="Middles of the test photographs, mean of three noises.",
     note=hill,
 )
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "The straightforward solution of the source: same input and output size, like a segmentation network. Everything is in the forward model."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "The straightforward solution of the source: same input and output size, like a segmentation network. Only the forward model is specific to the task."}
 # ## The straightforward network
 #
-# Nobody needs to know what images are like if a network can learn it. Take any network whose output is as large as its
-# input, and give it pairs. The way from $y$ to $z$, the **forward model**, is ruled by physics and easy to compute; the
+# We need no model of images if a network can learn one. Take any network whose output is as large as its
+# input, and train it on pairs. The way from $y$ to $z$, the **forward model**, is given by physics and easy to compute; the
 # way back is ill-posed and unknown. So compute the easy direction as often as you like and learn the other:
 #
 # $$w^\star = \arg\min_w \sum_i \bigl\lVert f(z_i; w) - y_i \bigr\rVert^2, \qquad z_i = \text{forward}(y_i).$$
 #
-# The clean $y_i$ are photographs. The training set is as large as we like, since every patch gets fresh noise each time
-# it is drawn. This is all of it:
+# The clean $y_i$ are photographs. The training set is as large as we like, since every patch gets new noise each time
+# it is used. This is the whole code:
 
 # %% slideshow={"slide_type": "-"}
 figures.code(straightforward.step, straightforward.train)
@@ -541,7 +541,7 @@ print(
 )
 print("output as large as the input:", network(z).shape == z.shape)
 
-# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 4, "notes": "Take bets, with reasons. Eleven pixels of sight against the whole neighbourhood of non-local means."}
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 4, "notes": "Take bets, with reasons. The network sees eleven pixels, non-local means a much larger neighbourhood."}
 # ### Experiment 3: half a minute of training
 #
 # Five convolutions, trained for half a minute on eight photographs. It sees 11 × 11 pixels, and non-local means looks
@@ -599,10 +599,10 @@ figures.table(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# Half a minute brings a network that sees 11 × 11 pixels into the company of filters that took years of thought. BM3D
-# stays ahead, most of all on the bricks, where similar patches are everywhere. What closes the gap is lecture 09.
+# After half a minute a network that sees 11 × 11 pixels is close to filters that took years of research. BM3D
+# stays ahead, most of all on the bricks, where similar patches are everywhere. Lecture 09 closes the gap.
 
-# %% slideshow={"slide_type": "subslide", "minutes": 3, "notes": "Set the told sigma to half and to double; then look at the right picture only: how much of the man is in it?"}
+# %% slideshow={"slide_type": "subslide", "minutes": 3, "notes": "Set sigma to half and to double of the true value; then look at the right picture only: how much of the man is in it?"}
 corner = choose(smoke=64, lecture=160, full=160)
 stage = y[..., 10 : 10 + corner, 20 : 20 + corner]
 FACTORS = {"half of it": 0.5, "the truth": 1.0, "twice as much": 2.0}
@@ -621,13 +621,13 @@ Player(
     axes=(
         Axis("method", tuple(peers)[1:], "Method", start=3),
         Axis("level", (10, 25, 50), "Noise level (of 255)", start=1),
-        Axis("told", tuple(FACTORS), "Told about σ", start=1),
+        Axis("told", tuple(FACTORS), "σ passed to the method", start=1),
     ),
     alt=lambda method, level, told: (
-        f"A photograph with noise of level {level}, after {method}, which was told {told}, "
+        f"A photograph with noise of level {level}, after {method} (σ passed to it: {told}), "
         "and what was removed"
     ),
-    caption="The mean and the network listen to nobody: they do the same whatever they are told.",
+    caption="The mean and the network do not use σ: their results stay the same.",
     encoding="webp",
 )
 
@@ -638,17 +638,17 @@ Player(
 #
 # | one may say | because | but |
 # |---|---|---|
-# | *supervised* | the loss compares with the right answer $y$, pixel by pixel, as in any regression | nobody labelled anything |
-# | *unsupervised* | no annotation was needed, only a heap of images | there is a target, and it is not the input |
+# | *supervised* | the loss compares with the right answer $y$, pixel by pixel, as in any regression | no labels were made by hand |
+# | *unsupervised* | no annotation was needed, only many images | there is a target, and it is not the input |
 # | *self-supervised* | the pairs were made by the data and a random number generator, as in a pretext task | a pretext task is thrown away; here the task *is* the goal |
 #
-# The loss is the supervised one, and the answers come for free. The word matters less than the assumption behind it:
-# **we had clean images**, and we knew how they are damaged. Take the clean images away, as in microscopy or astronomy
-# or at night, and the loss cannot be computed. Part D trains without them: there the target is made from noisy images
-# alone. Part E gives up the second assumption too.
+# The loss is the supervised one, and the targets need no work. The word matters less than the assumptions behind it:
+# **we had clean images**, and we knew how they are damaged. Without clean images, as in microscopy or astronomy
+# or at night, the loss cannot be computed. Part D trains without them: there the target is made from noisy images
+# alone. Part E drops the second assumption too.
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "The only line that changes is the forward model. Ask for further examples: deblocking, deblurring, super-resolution, in-painting, colourising."}
-# ## One forward model more
+# ## Other forward models
 #
 # Nothing in the recipe says *noise*. If we can compute the damage, we can learn to undo it: deblocking, deblurring,
 # super-resolution, in-painting, **de-raining**, **enhancement**. Rain, for instance, adds bright streaks along one
@@ -666,7 +666,7 @@ derainer, _ = trained(rain)
 enhancer, _ = trained(dark)
 
 # %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "Also compare with the obvious remedy: multiplying the dark picture by five. It multiplies the noise by five too."}
-# **Expect:** which of the two is harder? And would it not be enough to multiply the dark picture by five?
+# **Predict:** which of the two is harder? And would it not be enough to multiply the dark picture by five?
 
 # %% slideshow={"slide_type": "-"}
 face = to_float(data.photographs("test")["chelsea"])[..., 40:280, 90:330]
@@ -689,11 +689,11 @@ figures.images(
     caption="One recipe, one network, two more forward models. The cat was in no training set.",
 )
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "This is the slide to remember: a network undoes what was simulated. The next cells take a camera."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "This is the slide to remember: a network undoes what was simulated. The next cells test it on a camera."}
 # ## Break it
 #
-# The network knows what it was shown: *damage like that of the forward model, on images like those of the training
-# set*. How much does it matter that the model is right? Four networks, trained on four forward models, each given the
+# The network has learnt from its training pairs only: *damage like that of the forward model, on images like those of the
+# training set*. How much does it matter that the model is right? Four networks, trained on four forward models, each given the
 # damage of all four. The fourth is a camera: signal-dependent noise in linear light, gamma, JPEG. **Predict** the
 # diagonal, and then the row of the network that was trained on white noise.
 
@@ -709,10 +709,10 @@ figures.table(
     note=grid.about("straightforward-own-model", "straightforward-camera"),
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 4, "notes": "The camera's noise is strong in the shadows after gamma. The white-noise network was promised the same strength everywhere."}
-# The network for rain does nothing about noise, and the one for the dark makes everything else worse: that anyone would
-# notice. The treacherous place is white noise against *camera*. The damage looks like noise, the network trained on
-# noise removes most of it, and on its own test set, which was made by the same wrong model, it *scores well*. Yet it is
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 4, "notes": "The camera's noise is strong in the shadows after the gamma curve. The white-noise network was trained on the same strength everywhere."}
+# The network for rain does not remove noise, and the one for low light makes everything else worse: such errors are easy to
+# see. The error of the white-noise network on *camera* is hard to see. The damage looks like noise, the network removes
+# most of it, and on its own test set, which was made by the same wrong model, it *scores well*. Yet it is
 # clearly behind the network that was trained with the right model.
 
 # %% slideshow={"slide_type": "-"}
@@ -731,11 +731,11 @@ figures.images(
     zoom=(92, 62, 48),
     alt="A picture from the simulated camera with strong noise in the dark places; the network trained on white "
     "noise leaves dark flecks in hair and cheek, the one trained on the camera does not",
-    caption="Gamma makes noise strong in the dark: look for flecks in the hair, the cheek and the coat.",
+    caption="The gamma curve makes noise strong in the dark: look for flecks in the hair, the cheek and the coat.",
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "The probe uses z, the estimate and the believed model only. Try it on your own camera."}
-# **The probe** needs no clean image, only $z$, $\hat y$ and the forward model that you believe in. Take $\hat y$ for a
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "The probe uses z, the estimate and the assumed model only. Try it on your own camera."}
+# **The probe** needs no clean image, only $z$, $\hat y$ and the forward model that you assume. Take $\hat y$ for a
 # clean image, damage it by your forward model, and denoise it again. If the model is right, as much is removed the
 # second time as the first, at every brightness. So plot the ratio of the two: it should be 1 everywhere.
 
@@ -769,19 +769,19 @@ figures.lines(
     },
     xlabel="brightness of the estimate",
     ylabel="removed, relative to the simulation",
-    caption="The network trained on white noise, and the belief that there is white noise at σ = 25/255. Where that "
+    caption="The network trained on white noise; the assumed model is white noise at σ = 25/255. Where that "
     "is true the line is flat. The camera's noise is stronger in the dark, that of photons in the light.",
 )
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 2, "notes": "Go round: one sentence each."}
 # ## What to remember
 #
-# - Denoising is the question which pixels may be averaged with which. Wavelets, patches, groups of patches and networks
-#   are answers.
-# - PSNR is a squared error on a logarithmic scale. It does not see what you see; compare it within one protocol only.
+# - Denoising asks which pixels may be averaged with which. Wavelets, patches, groups of patches and networks
+#   give different answers.
+# - PSNR is a squared error on a logarithmic scale. It does not measure what you see; compare it within one protocol only.
 # - Noise has a law. Photons: $\text{Var} = y/p$. A sensor: $\text{Var} = a y + \sigma^2$. Interpolation and compression
 #   make neighbours agree.
-# - A wrong $\sigma$ downwards leaves noise; upwards it costs detail, more slowly.
+# - A $\sigma$ that is too low leaves noise; one that is too high costs detail, more slowly.
 # - With clean images and a forward model, one recipe learns to undo anything that can be simulated, and only that.
 # - What was removed, $z - \hat y$, needs no ground truth. Look at it, and compare it with what a simulation on $\hat y$
 #   loses.
@@ -801,15 +801,15 @@ signal, is …
 - [ ] the same | The number of photons fluctuates more, but less in proportion to their
   number.
 
-You do not know σ and have to tell BM3D something. You had better guess …
+You do not know σ and have to pass a value to BM3D. You had better guess …
 - [x] a little too high | Too high costs detail slowly; too low leaves noise at once.
 - [ ] a little too low | Then noise is taken for detail. The left side of the curve falls
   faster.
-- [ ] zero, so that it finds out itself | Told zero, it returns the noisy image.
+- [ ] zero, so that it finds out itself | With σ = 0, it returns the noisy image.
 
 Training a denoiser on clean images with simulated noise is called supervised because …
 - [x] the loss compares with a known right answer
-- [ ] people labelled the images | Nobody did: the clean image is its own label.
+- [ ] people labelled the images | No labels were made: the clean image is the target.
 - [ ] it has a pretext task | A pretext task is a means to something else. Here denoising is
   the goal itself.
 
@@ -823,15 +823,15 @@ blotches in the shadows. Most likely …
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## Exercises
 #
-# Three graded problems wait in the [exercise notebook](../exercises/student/08_denoising.ipynb): PSNR, the noise of a
-# sensor, and a transform that makes the noise of photons the same everywhere. Each is checked at once, and a wrong
-# answer is told what it mixed up.
+# Three graded problems are in the [exercise notebook](../exercises/student/08_denoising.ipynb): PSNR, the noise of a
+# sensor, and a transform that makes the noise of photons the same everywhere. Each is checked at once, and the
+# message for a wrong answer says what was mixed up.
 #
-# For a walk on your own:
+# To explore on your own:
 #
-# 1. Give `trained` a `noise.TextOverlay(0.15)`. The noise is not centred. Does it matter when clean images are there?
-# 2. Train on `Gaussian((0, 50 / 255))`, a level drawn for each patch, and repeat experiment 2's curve with noise
-#    instead of told levels.
+# 1. Give `trained` a `noise.TextOverlay(0.15)`. The noise is not centred. Does it matter if there are clean images?
+# 2. Train on `Gaussian((0, 50 / 255))`, a random level for each patch, and repeat experiment 2's curve with the
+#    level of the noise on the horizontal axis.
 # 3. Take ten pictures of a gray wall with your phone and plot variance against mean. Which row of the table is your
 #    phone?
 #

@@ -1,11 +1,12 @@
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "Ask before you run it: which of the three will win? Most will bet on the network."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "Ask before you run it: which of the three will be best? Most will bet on the network."}
 # ## A network that loses to a filter
 #
-# A photograph $y$ was taken in poor light. What we hold is $z = y + \eta$, with noise $\eta$ drawn independently at
-# each pixel from $\mathcal N(0, \sigma^2)$. We want $y$ back.
+# A photograph $y$ was taken in poor light. We have $z = y + \eta$, with noise $\eta$ sampled independently at
+# each pixel from $\mathcal N(0, \sigma^2)$. We want to recover $y$.
 #
-# The straightforward network takes $z$ and paints an estimate $\hat y$. We train one, a stack of seven convolutions,
-# on crops of eight photographs, and set it beside two filters that learn nothing: wavelet shrinkage and non-local means.
+# The straightforward network takes $z$ and returns an estimate $\hat y$ directly; we call it the **painter**. We train one, a
+# stack of seven convolutions, on crops of eight photographs, and compare it with two filters that learn nothing: wavelet
+# shrinkage and non-local means.
 
 # %% slideshow={"slide_type": "-"}
 import math
@@ -66,26 +67,26 @@ figures.images(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# The network saw the right answer a few hundred times, and it is worse than a filter that has seen nothing. Before it
-# can remove any noise it has to learn something dull: to let the image through.
+# The network was trained for a few hundred steps, and it is worse than a filter without any training. Before it
+# can remove any noise it has to learn something simple: to copy the image.
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "The whole lecture is this slide. Draw the two arrows: z to y-hat through all layers, or around them."}
 # ## The idea: learn the noise, not the image
 #
-# DnCNN (Zhang, Zuo, Chen, Meng, Zhang, IEEE TIP 2017) asks the layers for what is *wrong* with the image and
-# subtracts it:
+# In DnCNN (Zhang, Zuo, Chen, Meng, Zhang, IEEE TIP 2017) the layers estimate what is *wrong* with the image, and this is
+# subtracted:
 #
 # $$\hat y = z - R(z; w).$$
 #
 # $R$ estimates the noise $\eta = z - y$. Nothing is lost by this. Among all functions, the smallest mean squared error
 # is reached by $R^\star(z) = \mathbb E[\eta \mid z] = z - \mathbb E[y \mid z]$, and subtracting it from $z$ gives
-# $\mathbb E[y \mid z]$, which is the best $\hat y$ for the painter too. Both have the same goal. What differs is the
-# way there:
+# $\mathbb E[y \mid z]$, which is the best $\hat y$ for the painter too. Both have the same goal, but they differ in the
+# way to it:
 #
 # - **The start.** With $R = 0$ the estimate is $z$ itself, and its error is the noise alone. The painter starts from
 #   a random picture.
 # - **The target.** $\eta$ has mean zero, the same size everywhere, and no structure. Images have all of that.
-# - **The hard part.** A stack of ReLU layers has trouble being the identity. The residual network gets it for free
+# - **The hard part.** A stack of ReLU layers has trouble being the identity. The residual network has it from the start
 #   and only learns the difference.
 #
 # How good is the start? The mean squared error of $z$ is $\sigma^2$, so before any training
@@ -117,7 +118,7 @@ print(
 # |---|---|
 # | $y$, $z$, $\eta$ | clean image, noisy image, noise: $z = y + \eta$ |
 # | $\hat y$ | the estimate of $y$ |
-# | $R(z; w)$ | what the layers with weights $w$ make of $z$: an estimate of $\eta$ |
+# | $R(z; w)$ | the output of the layers with weights $w$: an estimate of $\eta$ |
 # | $\sigma$ | standard deviation of the noise, in the unit of the image |
 # | $d$ | depth: the number of convolutions |
 #
@@ -166,8 +167,8 @@ for name, depth in (("DnCNN-S", 17), ("DnCNN-B and DnCNN-3", 20)):
 # %% [markdown] slideshow={"slide_type": "subslide", "minutes": 2, "notes": "Fully convolutional: the size of the training patch is a choice of efficiency, not of the network."}
 # There is no fully connected layer, so the network takes an image of any size. That is why it can be trained on
 # **patches**: 40 × 40 pixels in the paper, 36 × 36 here. Small patches mean many different
-# pictures in a batch. Too small is bad too: only pixels more than $d$ away from the border of a patch see all that
-# they could, and the others learn with zeros around them.
+# pictures in a batch. Too small is bad too: only pixels more than $d$ away from the border of a patch see their whole
+# receptive field, and the others learn with zeros around them.
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "Take bets. The filters are fixed; the network has a minute."}
 # ## Experiment 1: a minute of training
@@ -187,7 +188,7 @@ validation_pairs = data.fixed_pairs(data.photographs("validation"), Gaussian(sig
 
 
 def validate(model, progress):
-    """What the training shows as it goes: the score on photographs that are neither trained on nor tested."""
+    """Score the model on the validation photographs, which are neither trained on nor tested with."""
     return {"PSNR of validation": float(score(model, validation_pairs).mean())}
 
 
@@ -228,7 +229,7 @@ for column in sets:
             score(live, data.fixed_pairs(pictures, Gaussian(sigma), seed=0)).mean()
         )
 columns = {"photographs": "photographs"} | sets
-rows["DnCNN, trained for the ledger"] = stored.row(columns, "{}_dncnn")
+rows["DnCNN, stored results"] = stored.row(columns, "{}_dncnn")
 rows["BM3D"] = {"Set12": 29.97, "BSD68": 28.57}
 rows["DnCNN-S, 17 layers of 64"] = stored.row(sets, "{}_dncnn", paper=True)
 figures.table(
@@ -241,9 +242,9 @@ figures.table(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# A minute is enough to pass both filters, on photographs of the same collection and on the field's own test sets.
-# BM3D, the classical method that everyone compares with, is still ahead of a network this small on Set12; the paper's
-# network passes it everywhere.
+# After a minute the network is better than both filters, on photographs of the same collection and on the usual test sets.
+# BM3D, the classical method for comparisons, is still ahead of such a small network on Set12; the paper's
+# network is better than BM3D everywhere.
 
 # %% slideshow={"slide_type": "subslide", "minutes": 3, "notes": "Look at what each method removes. If you can see the man in the removed noise, the method removed the man."}
 with torch.inference_mode():
@@ -282,7 +283,7 @@ figures.images(
 # target of a residual network is noise, the same law at every place and in every batch, so these statistics settle quickly.
 #
 # The paper reports that the two help each other: in its figure 2 the network with both is the best, and learns fastest.
-# Our training differs in one thing that may matter: it steps with Muon, which rescales the update of each layer, where
+# Our training differs in one thing that may matter: its optimiser is Muon, which rescales the update of each layer, where
 # the paper used plain gradient descent. **Predict** the order of the four combinations, at an equal and short budget.
 # Networks without normalisation get biases instead. The bars show the mean of three seeds.
 
@@ -300,17 +301,17 @@ figures.bars(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# Residual learning wins both times. Batch normalisation does not: with it our residual network is a little *behind*, and
-# the painter further behind. So half of the paper's sentence is confirmed here and half is not; the ledger lists the
-# second half as failed. It is not a contradiction. Normalisation was there to make plain gradient descent work in a deep
-# stack, and an optimiser that rescales the updates itself leaves it little to do. Users of the published code report the
-# same with Adam. *An ingredient is needed or not needed by a recipe, never by itself.*
+# Residual learning is better both times. Batch normalisation is not: with it our residual network is a little *worse*, and
+# the painter more so. So half of the paper's statement is confirmed here and half is not; the stored results list the
+# second half as a claim that failed. This is not a contradiction. Normalisation was introduced to make plain gradient descent
+# work in a deep stack, and is less useful when the optimiser itself rescales the updates. Users of the published code report
+# the same with Adam. *Whether an ingredient is needed depends on the rest of the recipe.*
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "S stands for a specific noise level, B for blind. The blind one never hears sigma: it must read it off the image."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "S stands for a specific noise level, B for blind. The blind one has no input for sigma: it must estimate it from the image."}
 # ## Experiment 3: when σ is not what you trained for
 #
-# DnCNN-**S** is trained at one noise level. DnCNN-**B** is trained blind: each patch draws its own $\sigma$ between 0
-# and 55, and the network is never told which. **Predict** the three curves below: a network trained at 25 only,
+# DnCNN-**S** is trained at one noise level. DnCNN-**B** is trained blind: each patch has its own random $\sigma$ between 0
+# and 55, and the network is not given this level. **Predict** the three curves below: a network trained at 25 only,
 # the blind one, and networks trained for exactly the level on the axis.
 
 # %% slideshow={"slide_type": "-"}
@@ -320,7 +321,7 @@ trainings = {
     "trained at 25 only": "s25",
     "blind, trained on 0 to 55": "blind",
     "trained for this level": "specific",
-    "non-local means, told the level": "nlm",
+    "non-local means, with known level": "nlm",
 }
 figures.lines(
     levels,
@@ -333,12 +334,12 @@ figures.lines(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# The network trained at 25 collapses as soon as there is more noise than it has met, and far below 25 it removes too
-# much. The blind one works on the whole range: the level can be read off any flat piece of the image. That has its price:
-# our small network is about a decibel behind those that were trained for one level, and least convincing at 5. The loss
-# says why: a patch with $\sigma = 55$ weighs 121 times as much as one with 5. The table shows what the paper's networks,
-# with 17 and 20 layers of 64, pay: a tenth of a decibel. And beyond 55 the blind one gives up its lead.
-# *Learning from examples covers the examples.*
+# The network trained at 25 fails as soon as there is more noise than in its training, and far below 25 it removes too
+# much. The blind one works on the whole range: the level can be estimated from any flat piece of the image. This has a price:
+# our small network is about a decibel behind those that were trained for one level, and worst at 5. The loss
+# explains this: a patch with $\sigma = 55$ weighs 121 times as much as one with 5. The table shows the price for the paper's
+# networks, with 17 and 20 layers of 64: a tenth of a decibel. And beyond 55 the blind one loses its lead.
+# *A network works on noise like that of its training examples.*
 
 # %% slideshow={"slide_type": "subslide"}
 published = {
@@ -358,7 +359,7 @@ figures.table(
     caption="PSNR in dB on BSD68 as published with the paper (Zhang et al. 2017, table II and its code).",
 )
 
-# %% slideshow={"slide_type": "subslide", "minutes": 4, "notes": "Find the cliff together: network trained at 15, then move the image's noise up from 15."}
+# %% slideshow={"slide_type": "subslide", "minutes": 4, "notes": "Find the sudden failure together: take the network trained at 15, then move the image's noise up from 15."}
 scene = to_float(test_images["camera"])[..., 60:252, 140:332]
 networks = {
     "at 15": "dncnn-s15-w32",
@@ -399,14 +400,14 @@ Player(
     "then less.",
 )
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "What is common to the three: a degraded image goes in, a clean one is known. Residual learning does not care what the residual is."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "What is common to the three: a degraded image goes in, a clean one is known. Residual learning works for any residual."}
 # ## Experiment 4: one network, three tasks
 #
 # Nothing in the loss says that $z - y$ is noise. Let $z$ be an image enlarged from half its size: then $z - y$ is the
 # lost detail. Let $z$ be a JPEG picture: then it is the blocks. DnCNN-**3** is trained on all three at once, noise
-# of any level, enlargement by 2, 3 or 4, and JPEG of quality 5 to 99, and is never told which it gets.
+# of any level, enlargement by 2, 3 or 4, and JPEG of quality 5 to 99, and is not given the kind of damage.
 #
-# **Expect** it to improve all of them; by how much compared with noise?
+# **Predict:** by how much does it improve each of them, compared with noise?
 
 # %% slideshow={"slide_type": "-"}
 three = zoo.load(DnCNN, "dncnn-3-w32")
@@ -424,7 +425,7 @@ figures.images(
     columns=3,
     alt="A cat's face three times degraded, by noise, by enlargement and by JPEG, and below each the picture "
     "after one and the same network: less noise, sharper edges, no blocks",
-    caption="One network of nine layers, without being told the task.",
+    caption="One network of nine layers; the task is not given to it.",
 )
 
 # %% slideshow={"slide_type": "subslide", "minutes": 2}
@@ -448,7 +449,7 @@ figures.table(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# It improves all of them, noise most, because there is most to remove. But a mean over pictures hides the pictures.
+# It improves all of them, noise most, because there is most to remove. But a mean hides differences between pictures.
 # Here are single ones:
 
 # %% slideshow={"slide_type": "-"}
@@ -466,7 +467,7 @@ figures.table(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# The brick wall is a warning: its fine, regular roughness looks like an artefact to the network, which smooths it away.
+# The brick wall is a warning: the network takes its fine, regular roughness for an artefact and smooths it away.
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "Zero padding is what every deep learning library does by default. Ask what the network sees outside the image: black."}
 # ## Experiment 5: what happens at the border?
@@ -501,9 +502,9 @@ figures.bars(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# The theoretical reach is the whole receptive field, the real one is a few pixels. Two things are lost there: neighbours
-# that would have helped, and the zeros that stand in their place and mislead. Exercise 1 below takes them apart. Scores
-# on small pictures feel it; on photographs hardly a pixel in twenty is that near to a border.
+# The theoretical reach is the whole receptive field, the real one is a few pixels. There are two reasons for the loss: neighbours
+# that would have helped are missing, and the zeros in their place mislead the network. Exercise 1 below separates the two.
+# Scores on small pictures are affected; on photographs hardly a pixel in twenty is that near to a border.
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 2, "notes": "One photograph of 640 x 427 holds more than 200 000 different patches of 36 x 36."}
 # ## Experiment 6: do more photographs help?
@@ -525,10 +526,10 @@ figures.lines(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# What it learns is what edges, textures and flat pieces look like within some 15 pixels, and one photograph has hundreds of
-# thousands of such views. Networks that see further, or must know what they look at, need more.
+# The network learns what edges, textures and flat pieces look like within some 15 pixels, and one photograph has hundreds of
+# thousands of such pieces. Networks that see further, or must recognise objects, need more.
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "The network is not robust because it is clever; it is good because the test noise has the law of the training noise. Real cameras do not."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "The network is good because the test noise has the law of the training noise. The noise of real cameras has another law."}
 # ## Break it
 #
 # The network was trained on noise that is independent from pixel to pixel. Real cameras interpolate colours and
@@ -554,7 +555,7 @@ figures.images(
     columns=2,
     alt="A photograph with white noise and with grainy noise of the same strength; after the network, "
     "the white noise is gone and the grain is still there",
-    caption="Two inputs of the same PSNR, and what the same network makes of them.",
+    caption="Two inputs of the same PSNR, and the results of the same network.",
 )
 
 # %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "This probe needs no clean image: it compares what was removed with what should have been there."}
@@ -577,17 +578,17 @@ figures.table(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# With white noise nearly all of it is found; with grain only a part. Try the same probe on the player's cliff: a network trained
-# at 15 on an image at 50. Lecture 10 tells the network its noise level; part D trains without clean images,
+# With white noise nearly all of it is found; with grain only a part. Try the same probe on the sudden failure above: a network
+# trained at 15 on an image at 50. Lecture 10 gives the network its noise level; part D trains without clean images,
 # where grain will break more than one method.
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 2, "notes": "Go round: one sentence each."}
 # ## What to remember
 #
-# - Predict the noise and subtract it. The goal is the same as painting the image; the way there is much shorter.
+# - Predict the noise and subtract it. The goal is the same as for the painter; the way there is much shorter.
 # - Residual learning helped in every comparison. Whether batch normalisation does depends on the rest of the recipe.
-# - $d$ convolutions of $3 \times 3$ see $(2d+1) \times (2d+1)$ pixels. Depth buys sight.
-# - A network knows the noise it was trained on. Blind training widens that range; it does not remove its end.
+# - $d$ convolutions of $3 \times 3$ see $(2d+1) \times (2d+1)$ pixels. More depth means a larger receptive field.
+# - A network removes noise like that of its training. Blind training widens this range, but the range still ends.
 # - The residual need not be noise: the same network can restore resolution and soften JPEG blocks.
 # - Always look at what was removed, $z - \hat y$. It needs no ground truth.
 
@@ -614,7 +615,7 @@ At σ = 50, a network trained at σ = 25 only …
 - [x] leaves most of the noise in the image
 - [ ] blurs the image too much | That is what a network trained for more noise than there is
   does.
-- [ ] works as well, since it subtracts what it finds | It never met such large deviations:
+- [ ] works as well, since it subtracts what it finds | It never saw such large deviations:
   it removes about as much as it used to and takes the rest for texture.
 
 You remove noise from a photograph and see outlines of a house in z − ŷ. That means …
@@ -628,14 +629,14 @@ You remove noise from a photograph and see outlines of a house in z − ŷ. That
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## Exercises
 #
-# Three graded problems wait in the [exercise notebook](../exercises/student/09_dncnn.ipynb): the loss of residual
-# learning, the network from its layers, and the noise of a batch for blind training. Each is checked at once, and a wrong answer is told
-# what it mixed up.
+# Three graded problems are in the [exercise notebook](../exercises/student/09_dncnn.ipynb): the loss of residual
+# learning, the network from its layers, and the noise of a batch for blind training. Each is checked at once,
+# and the message for a wrong answer says what was mixed up.
 #
-# For a walk on your own:
+# To explore on your own:
 #
 # 1. Train with `padding="reflect"` (a parameter of `DnCNN`) and repeat experiment 5. Which pixels gain?
-# 2. Train the painter of the first cell without batch normalisation, at the same budget. Which ingredient hurt it?
+# 2. Train the painter of the first cell without batch normalisation, at the same budget. Which ingredient made it worse?
 # 3. Train blind on $\sigma \in [0, 100/255]$. What does it cost at 15, compared with `dncnn-b-w32`?
 #
 # ## Further reading

@@ -1,9 +1,9 @@
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "Show the noisy picture alone first and ask where it is noisier. Everybody sees it at once; the network was never asked."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "Show the noisy picture alone first and ask where it is noisier. People see it at once; the network has no input for it."}
 # ## Noise that is not the same everywhere
 #
-# DnCNN is trained for one noise level, and for another level one trains another network. A camera has many: the level
+# DnCNN is trained for one noise level; another level needs another network. A camera has many levels: the noise
 # changes with the exposure, and within one picture with the light and with the place on the sensor. Here is a
-# photograph whose noise grows from left to right, from $\sigma = 5/255$ to $50/255$, and what two DnCNNs make of it:
+# photograph whose noise grows from left to right, from $\sigma = 5/255$ to $50/255$, and the results of two DnCNNs:
 # one trained at 25, which is about the average here, and a blind one, trained on all levels up to 55.
 
 # %% slideshow={"slide_type": "-"}
@@ -50,24 +50,24 @@ figures.images(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# The network for 25 leaves the noise on the right, and what it takes from the left was not all noise. The blind one has
-# to find the level out by itself at every place, from pixels in which image and noise are mixed. But we may *know* the
-# level: from the exposure, from the sensor's data sheet, from a dark frame. There is no way to tell it.
+# The network for 25 leaves noise on the right, and removes some details on the left. The blind one has
+# to estimate the level at every place, from pixels in which image and noise are mixed. But we may *know* the
+# level: from the exposure, from the sensor's data sheet, from a dark frame. Neither network has an input for it.
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "The whole lecture is on this slide: one more input channel. Ask what else one could tell a network in this way."}
-# ## The idea: say it in a channel
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "The whole lecture is on this slide: one more input channel. Ask what else could be given to a network in this way."}
+# ## The idea: the level as a channel
 #
 # FFDNet (Zhang, Zuo, Zhang, IEEE TIP 2018) gets a second input, the **noise level map** $M$: an image whose pixel $p$
 # holds the standard deviation of the noise at $p$.
 #
 # $$\hat y = F(z, M; w)$$
 #
-# The weights $w$ no longer depend on $\sigma$. One network serves all levels, it can be told different levels at
-# different places, and whoever uses it has a knob: a larger $M$ removes more.
+# The weights $w$ no longer depend on $\sigma$. One network serves all levels, it can be given different levels at
+# different places, and its user can control it: a larger $M$ removes more.
 #
 # The second half of the name is *fast*: the network works on four small images instead of a large one.
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "The blind network answers the average question, FFDNet the question with the level given. The best possible error can only fall when one is told more."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "The blind network learns the estimate averaged over the levels, FFDNet the estimate for a given level. With more information, the best possible error can only fall."}
 # ## What it learns
 #
 # For noise of level $\sigma$ the smallest mean squared error belongs to the mean of all clean images that could have
@@ -77,7 +77,7 @@ figures.images(
 #
 # A DnCNN for one level learns this function at one $\sigma$. A blind network learns $\mathbb E[y \mid z]$, the average
 # of $y^\star(z, \sigma)$ over the levels that could explain $z$. FFDNet learns the function of **both** arguments. For
-# that it needs training pairs of all levels, and to be told each one's: patch $i$ draws $\sigma_i$ uniformly between 0
+# that it needs training pairs of all levels, each with its level: for patch $i$, $\sigma_i$ is sampled uniformly between 0
 # and $75/255$, its map is $M_i = \sigma_i$ everywhere, and (the paper's equation 5)
 #
 # $$\ell(w) = \frac{1}{2N} \sum_{i=1}^{N} \lVert F(z_i, M_i; w) - y_i \rVert_F^2 .$$
@@ -160,7 +160,7 @@ figures.table(
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "Note the units in the error message: 25 instead of 25 / 255 is by far the most frequent mistake with these networks."}
 # ## The map
 #
-# It stands at half the size behind the sub-images, as the last channel. You may give one number, a number for each
+# The map has half the size and is the last channel, after the sub-images. You may give one number, a number for each
 # image, or a map as large as the image, of which each block of $2 \times 2$ pixels is averaged:
 
 # %% slideshow={"slide_type": "-"}
@@ -184,14 +184,14 @@ try:
 except ValueError as error:
     print(error)
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "Take bets again. NLM gets every advantage: it is told sigma, and it may choose its best setting while looking at the test images."}
-# ## Experiment 1: what sub-images buy in a minute
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "Take bets again. NLM gets every advantage: it is given sigma, and its setting is the best of several on the test images."}
+# ## Experiment 1: what sub-images gain in a minute
 #
 # First at one level: how good does a network on sub-images get in **one minute on two processor cores**? The library's
 # `Fast` takes the sub-images and the map from FFDNet and the residual from DnCNN, and leaves normalisation and biases
 # out: what a bias would add, the map adds, in proportion to the noise. It is trained for $\sigma = 25/255$ only.
-# Against it stands non-local means, told $\sigma$ too, and with the best of several settings for these very test
-# photographs. **What do you expect:** below it, level, or above?
+# We compare it with non-local means, which is given $\sigma$ too, with the best of several settings on these test
+# photographs. **What do you expect:** below it, equal, or above?
 
 # %% slideshow={"slide_type": "-"}
 test_pairs = data.fixed_pairs(test_images, Gaussian(sigma), seed=0)
@@ -203,7 +203,7 @@ validation_pairs = data.fixed_pairs(held_out, Gaussian(sigma), seed=0)
 
 
 def validate(model, progress):
-    """What the training shows as it goes: the score on photographs that are neither trained on nor tested."""
+    """Score the model on the validation photographs, which are neither trained on nor tested with."""
     return {"PSNR of validation": float(score(model, validation_pairs, sigma=sigma).mean())}
 
 
@@ -222,10 +222,10 @@ figures.history(
     history,
     log=True,
     caption="The training of the fast denoiser: half the mean squared error, and the score "
-    "on photographs that are not trained on.",
+    "on the validation photographs.",
 )
 
-# %% slideshow={"slide_type": "subslide", "minutes": 3, "notes": "The ten crops are numbers only: those pictures are not ours to show."}
+# %% slideshow={"slide_type": "subslide", "minutes": 3, "notes": "For the ten crops there are numbers only: we may not show those pictures."}
 settings = choose(smoke=SETTINGS[:1], lecture=SETTINGS, full=SETTINGS)  # of non-local means
 nlm_best = max(
     float(score(setting, test_pairs, sigma=sigma).mean()) for setting in settings
@@ -261,9 +261,9 @@ figures.table(
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "The live network is tiny; what matters is that one set of weights does all of this."}
 # ## Experiment 2: one network for all levels
 #
-# Now with a map. We train a tiny FFDNet for a few seconds, each patch at a level of its own, and show it the
-# test photographs at levels from 5 to 75. Beside it stands the course's trained FFDNet (9 layers of 48 channels; the
-# paper's has 15 of 64). **Predict:** where will the distance to the noisy image be larger, at 5 or at 75?
+# Now with a map. We train a tiny FFDNet for a few seconds, each patch at a level of its own, and test it on the
+# test photographs at levels from 5 to 75. We compare it with the course's trained FFDNet (9 layers of 48 channels; the
+# paper's has 15 of 64). **Predict:** where will the gain over the noisy image be larger, at 5 or at 75?
 
 # %% slideshow={"slide_type": "-"}
 tiny, tiny_history = ffdnet.train(
@@ -293,12 +293,12 @@ for level in levels:
 figures.lines(
     levels,
     curves,
-    xlabel="noise level σ (of 255), told to the network",
+    xlabel="noise level σ (of 255), known to the network",
     ylabel="PSNR (dB)",
     caption="Crops of the test photographs. Each curve is one network with one set of weights.",
 )
 
-# %% slideshow={"slide_type": "subslide", "minutes": 3, "notes": "Who wins at 15 and who at 75? The paper's point: at high noise one network that sees further is even ahead of the specialists."}
+# %% slideshow={"slide_type": "subslide", "minutes": 3, "notes": "Which is best at 15 and which at 75? The paper's point: at high noise one network that sees further is even ahead of the networks for one level."}
 maps = cite("ffdnet-maps")  # a small network, three seeds
 table_levels = {f"σ = {level}": level for level in (15, 25, 35, 50, 75)}
 papers = {
@@ -318,22 +318,22 @@ figures.table(
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # One row, one set of weights. In the paper's rows, one FFDNet keeps up with a DnCNN for each level, and from 35 on it
-# is ahead: where there is much noise, one has to look further, and sub-images let it.
+# is ahead: strong noise needs a larger receptive field, and sub-images give it.
 #
 # Look at the left end of the curves, too. At 5 the tiny network is *below the noisy image*: it returns the image itself
-# and not the noise, so it must first learn to copy. The trained one can, but at 5 non-local means is still level.
+# and not the noise, so it must first learn to copy. The trained one has learnt it, but at 5 it is no better than non-local means.
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "Let them draw the curves before you show them. Most draw a symmetric hill."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "Let them draw the curves before you show them. Most draw a symmetric curve."}
 # ## Experiment 3: the wrong map
 #
-# You tell the network a level, and you may be wrong. **Draw the curve before you look:** the true level is 25; on the
-# horizontal axis is what you tell it, from 5 to 75. Is the hill symmetric?
+# The level that you pass to the network may be wrong. **Draw the curve before you look:** the true level is 25; the
+# horizontal axis is the level that you pass, from 5 to 75. Is the curve symmetric?
 
 # %% slideshow={"slide_type": "-"}
 figures.lines(
     levels,
     maps.lines({f"true level {n}": n for n in (15, 25, 50)}, levels, "true_{}_told_{}"),
-    xlabel="told level (of 255)",
+    xlabel="level passed to the network (of 255)",
     ylabel="PSNR (dB)",
     mark={"15": 15, "25": 25, "50": 50},
     caption="Test photographs, mean of three seeds.",
@@ -341,9 +341,9 @@ figures.lines(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# It is steep on one side and gentle on the other. Told too little, the network takes the rest of the noise for texture
-# and keeps it. Told too much, it takes texture for noise and smooths it away, which looks poor but costs less, since most
-# of an image is smooth. **When in doubt, tell it more.**
+# It is steep on one side and gentle on the other. If the level is too low, the network takes the rest of the noise for
+# texture and keeps it. If it is too high, it takes texture for noise and smooths it away, which looks poor but costs less,
+# since most of an image is smooth. **When in doubt, choose a higher level.**
 
 # %% slideshow={"slide_type": "subslide", "minutes": 4, "notes": "Noise 25: go down to 5 and up to 75. Compare how the two fail: BM3D's too-high result has patterns, the network's is a smooth painting."}
 window = choose(smoke=slice(40, 88), lecture=slice(32, 160), full=slice(0, 192))
@@ -364,32 +364,32 @@ Player(
     render=told_wrongly,
     axes=(
         Axis("true", (15, 25, 50), "True noise level (of 255)", start=1),
-        Axis("told", (5, 15, 25, 35, 50, 75), "Level that the methods are told", start=2),
+        Axis("told", (5, 15, 25, 35, 50, 75), "Level passed to the methods", start=2),
     ),
     alt=lambda true, told: (
-        f"A detail of a photograph with noise of level {true}, and what FFDNet and BM3D make of it when "
-        f"they are told {told}"
+        f"A detail of a photograph with noise of level {true}, and the results of FFDNet and BM3D "
+        f"with the level {told}"
     ),
-    caption="Tell both too little, then too much. All denoisers that are told a level share this behaviour.",
+    caption="Pass a level that is too low, then one that is too high. All denoisers with a known level behave like this.",
 )
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "The picture from the first slide again, now with the right question asked."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "The picture from the first slide again, now with a network that knows the level at each pixel."}
 # ## Experiment 4: noise that changes over the image
 #
-# Back to the photograph of the beginning. Its noise grows from left to right, and now we can say so. **Expect** most of
-# the gain where? Compare the right map with its mean, told everywhere:
+# Back to the photograph of the beginning. Its noise grows from left to right, and now the network has an input for this. **Where** do
+# you expect most of the gain? Compare the right map with a uniform map of its mean:
 
 # %% slideshow={"slide_type": "-"}
 with torch.inference_mode():
     informed, uniform = trained(z, sigma=ramp), trained(z, sigma=float(ramp.mean()))
 display(
     figures.images(
-        {"noisy": z, "told the right map": informed, "told its mean": uniform},
+        {"noisy": z, "with the right map": informed, "with its mean": uniform},
         reference=scene,
         columns=3,
         zoom=(20, 140, 44),
         alt="The photograph with noise that grows to the right; with the right map it is clean everywhere; "
-        "with the mean told everywhere the left is smoothed and the right is still noisy",
+        "with a uniform map of its mean the left is smoothed and the right is still noisy",
         caption="One network, two maps.",
     )
 )
@@ -409,7 +409,7 @@ figures.table(
     note=maps.about("ffdnet-variant"),
 )
 
-# %% slideshow={"slide_type": "subslide", "minutes": 5, "notes": "Find the best setting together without looking at the scores, then look. Then paint the right half quiet: the noise comes back."}
+# %% slideshow={"slide_type": "subslide", "minutes": 5, "notes": "Find the best setting together without looking at the scores, then look. Then paint a low level on the right half: the noise comes back."}
 halves = torch.full((1, 1, 192, 192), 15 / 255)
 halves[..., 96:] = 50 / 255  # 15 in the left half, 50 in the right
 z_halves = Gaussian(halves)(scene, generator=generator(0, "halves"))
@@ -445,23 +445,23 @@ Player(
     ),
     alt=lambda left, right: (
         f"A map with level {left} in its left half and {right} in its right half, the noisy "
-        "photograph, whose right half is noisier, and what FFDNet makes of it with this map"
+        "photograph, whose right half is noisier, and the result of FFDNet with this map"
     ),
     caption="Paint the map. The photograph has noise of level 15 in its left half and 50 in its right; black is 0, "
     "white is 75. Each half follows its own slider.",
 )
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "The argument is locality: 38 pixels of sight in a network of nine layers. Ask when it would fail: maps that change within that distance."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "The argument is locality: a network of nine layers sees 38 pixels. Ask when it would fail: maps that change within that distance."}
 # ## Experiment 5: did it need maps that vary, in training?
 #
-# In training every patch had **one** level. Nobody ever showed the network a map that changes. Why does it work?
+# In training every patch had **one** level. The network never got a map that changes. Why does it work?
 #
 # The output at pixel $p$ depends on $z$ and $M$ within its receptive field $B_p$ only, and in the same way wherever $p$
 # is. If $M$ hardly changes within $B_p$, then
 #
 # $$F(z, M; w)(p) \approx F\bigl(z, M(p); w\bigr)(p),$$
 #
-# and the right hand side is a uniform map, as in training. What counts is not the whole image but what one pixel sees.
+# and the right hand side has a uniform map, as in training. Only the map within the receptive field counts.
 # **Predict** the bars: a network of the same size, trained as long, but on maps that vary smoothly over each patch.
 
 # %% slideshow={"slide_type": "-"}
@@ -479,7 +479,7 @@ figures.bars(
 # ## Break it
 #
 # Some sensors read alternate rows with different gains, for a larger range of brightness. So let every second row have
-# noise of level 10, and the rows between 40. You know that exactly, and you tell the network exactly that.
+# noise of level 10, and the rows between 40. You know the map exactly, and you pass exactly this map to the network.
 
 
 # %% slideshow={"slide_type": "-"}
@@ -505,13 +505,13 @@ figures.lines(
     xlabel="height of the stripes (pixels)",
     ylabel="gain of the right map (dB)",
     log="x",
-    caption="The score with the right map minus that with its mean, told everywhere. At a height of one "
-    "pixel the right map gains nothing at all, and at two it harms: such a map was never met in training.",
+    caption="The score with the right map minus that with a uniform map of its mean. At a height of one "
+    "pixel the right map gains nothing, and at two it harms: there was no such map in training.",
 )
 
 # %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "This is the general lesson: look at the tensor that the network gets, not at the one you made."}
-# The map was right, and it did nothing. **The probe:** do not look at what you told, look at what arrived. How much of
-# the map's spread is left at the resolution at which the network reads it?
+# The map was right, and it did nothing. **The probe:** look at the map that the network gets, not at the one that you pass.
+# How much of the map's spread is left at the resolution at which the network reads it?
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
 for width in (1, 2, 4):
@@ -523,41 +523,42 @@ for width in (1, 2, 4):
     )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# One map pixel speaks for four pixels of the image, so rows of 10 and 40 arrive as 25, everywhere. The price of working
-# on sub-images is paid here. A map of four channels, one for each sub-image, would carry it; the network would have to
-# be trained for that. And one more limit is left: the map says how strong the noise is, not of what kind. Grainy noise
-# of the last lecture breaks FFDNet too.
+# One pixel of the map stands for four pixels of the image, so rows of 10 and 40 become 25 everywhere. This is the
+# price of working on sub-images. A map of four channels, one for each sub-image, would keep the rows; the network would
+# have to be trained for that. There is one more limit: the map says how strong the noise is, not of what kind. The grainy
+# noise of the last lecture breaks FFDNet too.
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 2, "notes": "Go round: one sentence each."}
 # ## What to remember
 #
-# - What you know, tell the network: here the noise level, as a channel. One set of weights then serves all levels.
+# - Give the network what you know: here the noise level, as a channel. One set of weights then serves all levels.
 # - Sub-images keep every pixel, cost a quarter, and see twice as far.
-# - Too low a level leaves noise and costs much, too high a one smooths and costs less.
-# - A network sees locally. What is uniform within its sight is uniform for it: uniform maps suffice in training.
-# - A map that changes faster than the network reads it is averaged away. Look at what arrives.
+# - A level that is too low leaves noise and costs much; one that is too high smooths and costs less.
+# - Each output pixel depends on its receptive field only. A map that is nearly uniform there acts like a uniform one, so
+#   uniform maps suffice in training.
+# - A map that changes faster than the network reads it is averaged away. Look at the map that the network gets.
 # - $\sigma$ in the unit of the image: $25/255$, not 25.
 
 # %% slideshow={"slide_type": "slide", "minutes": 5, "notes": "Let everyone answer alone first."}
 Quiz.parse("""
-You tell FFDNet 50 where the noise has level 25. The result is …
+You pass the level 50 to FFDNet where the noise has level 25. The result is …
 - [x] too smooth: texture is taken for noise
-- [ ] still noisy | That happens when you tell it too little. Told too much, it removes too
-  much.
+- [ ] still noisy | That happens when the level is too low. With a level that is too high, it
+  removes too much.
 - [ ] the same as with 25, since the network sees the noise | It could see it, but in
   training the map was always right, so it learnt to rely on it.
 
 A gray image becomes four sub-images. How many channels does the first convolution read?
 - [x] 5
 - [ ] 4 | Four sub-images, and the noise level map behind them.
-- [ ] 8 | That would be a map for each sub-image. FFDNet has one, which speaks for all four.
+- [ ] 8 | That would be a map for each sub-image. FFDNet has one for all four.
 
 Why is a network trained on uniform maps able to use a map that varies slowly?
 - [x] each output pixel sees only a neighbourhood, in which the map is nearly uniform
 - [ ] the map is averaged over the whole image first | Then it could not act differently at
   different places. It is averaged over 2 × 2 pixels only.
-- [ ] the training patches had noise that varied | They had one level each. That it is
-  enough is the surprise.
+- [ ] the training patches had noise that varied | They had one level each, and that
+  is enough.
 
 FFDNet has nearly as many weights as DnCNN but is several times faster. Why?
 - [x] each weight is used at a quarter of the positions
@@ -569,15 +570,16 @@ FFDNet has nearly as many weights as DnCNN but is several times faster. Why?
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## Exercises
 #
-# Three graded problems wait in the [exercise notebook](../exercises/student/10_ffdnet.ipynb): the four sub-images, the
+# Three graded problems are in the [exercise notebook](../exercises/student/10_ffdnet.ipynb): the four sub-images, the
 # input of the network for images of any size, and a noise level map made from a sensor's gain and read noise. Each is
-# checked at once, and a wrong answer is told what it mixed up.
+# checked at once, and the message for a wrong answer says what was mixed up.
 #
-# For a walk on your own:
+# To explore on your own:
 #
-# 1. Tell the trained network a level of 0 at one half of a noisy image. What should it return there, and what does it?
-# 2. Train an FFDNet on levels up to 25 only (`sigma=(0, 25 / 255)`), and tell it 50. Is it the noise or the map that
-#    it has not met?
+# 1. Give the trained network a level of 0 on one half of a noisy image. What should it return there, and what does it
+#    return?
+# 2. Train an FFDNet on levels up to 25 only (`sigma=(0, 25 / 255)`), and pass 50. Does it fail because of the noise or
+#    because of the map?
 # 3. Make the map of your own camera: photograph a gray wall at several exposures, and fit gain and read noise.
 #
 # ## Further reading

@@ -1,5 +1,5 @@
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "Show the two noisy pictures first. Ask what a network that is perfect on the left will do on the right. Few expect that it does nothing at all."}
-# ## A network that gives up
+# ## A network that fails at strong noise
 #
 # A camera's noise changes with light, exposure and temperature. Here is a network that was trained on faint noise, any
 # level from $\sigma = 0$ to $10/255$. It gets a photograph with noise of 10, and the same photograph with noise of 50.
@@ -48,41 +48,41 @@ figures.images(
     pictures,
     reference=scene,
     columns=2,
-    alt="A photograph of a man with a camera. With faint noise, the network cleans it. With strong noise, what the "
-    "network returns is about as noisy as what it was given",
+    alt="A photograph of a man with a camera. With faint noise, the network cleans it. With strong noise, the "
+    "output of the network is about as noisy as its input",
     caption="A DnCNN of nine layers, trained on levels from 0 to 10. Above: noise as in training. Below: more.",
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# At 50 it hardly tries. It does not remove a fifth of the noise, or the part that looks like noise of 10: it lets nearly
-# all of it through. Lecture 09 met this cliff and widened the range of training; lecture 10 told the network the
-# level. Both move the cliff. Why is there one at all?
+# At 50 it hardly changes the image. It does not even remove a fifth of the noise, or the part that looks like noise of 10: it
+# keeps nearly all of it. Lecture 09 found this sudden failure and widened the range of training; lecture 10 gave the network
+# the level. Both only move the limit. Why is there one at all?
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Do the scaling at the board: divide by five, denoise, multiply by five. Everybody agrees that it should make no difference. For a network with biases it does."}
 # ## The idea: leave out every constant
 #
-# Divide the image at 50 by five. What comes out is a dark image, $z/5 = y/5 + \eta/5$, and its noise has level 10: the
-# network knows that. To brighten a photograph is no reason to denoise it differently, so a good denoiser $f$ should not care
-# in which unit light is counted:
+# Divide the image at 50 by five. What comes out is a dark image, $z/5 = y/5 + \eta/5$, and its noise has level 10, a
+# level of the training. Brightening a photograph is no reason to denoise it differently, so a good denoiser $f$ should not
+# depend on the unit of the light:
 #
 # $$f(a z) = a f(z) \qquad \text{for all } a > 0. \tag{1}$$
 #
-# Then $f(z) = 5 f(z/5)$, and noise of 50 is nothing new. A convolution obeys (1), and so does a ReLU. What does not is
-# what is *added* in between: the biases of the convolutions, and the means and shifts of batch normalisation. Mohan,
-# Kadkhodaie, Simoncelli and Fernandez-Granda (ICLR 2020) take them all out. That is the method: nothing is put
-# in, nothing else changes.
+# Then $f(z) = 5 f(z/5)$, and noise of 50 is nothing new. A convolution without bias obeys (1), and so does a ReLU. The
+# constants that are *added* in between do not: the biases of the convolutions, and the means and shifts of batch
+# normalisation. Mohan, Kadkhodaie, Simoncelli and Fernandez-Granda (ICLR 2020) remove them all. That is the method: nothing
+# is added, nothing else changes.
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "The second half is optional at the board; it says that nothing is lost in principle. The hypothesis is that photographs have no preferred contrast, which is roughly true."}
-# ## Why it may, and why it should
+# ## Why constants may be left out, and why they should
 #
 # A network of convolutions and ReLUs is piecewise linear: as long as no ReLU switches, it is one affine map,
 #
 # $$f(z) = A_z z + b_z, \qquad A_z = \frac{\partial f}{\partial z}(z). \tag{2}$$
 #
-# The **net bias** $b_z$ is what all constants together add up to. It was fitted to the noise of training, and nothing ties
-# it to any other. Without constants $b_z = 0$, and (1) follows: no ReLU switches when $z$ is multiplied by $a > 0$.
+# The **net bias** $b_z$ is what all constants together add up to. It was fitted to the noise of training, and nothing makes
+# it right for other noise. Without constants $b_z = 0$, and (1) follows: no ReLU switches when $z$ is multiplied by $a > 0$.
 #
-# Is something lost? The best estimate is the mean of all clean images that could be behind $z$. Suppose images have no preferred
+# Does the network lose anything? The best estimate is the mean of all clean images that could be behind $z$. Suppose images have no preferred
 # contrast, $p(a y) \propto p(y)$, and neither has noise, $p(a \sigma) \propto p(\sigma)$. Then everything that could
 # explain $a z$ is $a$ times what could explain $z$, equally likely, and the mean obeys (1) by itself:
 #
@@ -100,7 +100,7 @@ figures.images(
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Ask why the variance may stay centred: dividing is no addition. In eval mode it is a constant factor. In training mode the layer is not homogeneous, and need not be."}
 # ## Normalising without a constant
 #
-# Batch normalisation subtracts a mean $\mu$ and adds a shift $\beta$. Both go; the division stays:
+# Batch normalisation subtracts a mean $\mu$ and adds a shift $\beta$. Both are removed; the division stays:
 #
 # $$x \;\mapsto\; \gamma\, \frac{x - \mu}{\sqrt{v + \epsilon}} + \beta \qquad \text{becomes} \qquad
 # x \;\mapsto\; \gamma\, \frac{x}{\sqrt{v} + \epsilon} .$$
@@ -111,7 +111,7 @@ figures.images(
 # %% slideshow={"slide_type": "-"}
 figures.code(BiasFreeNorm.forward)
 
-# %% slideshow={"slide_type": "subslide", "minutes": 2, "notes": "What this function cannot see is what a forward method adds with its own hands. The probe on the next slide does."}
+# %% slideshow={"slide_type": "subslide", "minutes": 2, "notes": "This function cannot see constants that a forward method adds itself. The probe on the next slide can."}
 figures.code(bias_free.remove_biases)
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
@@ -146,7 +146,7 @@ print(
 # ## Experiment 1: the same training, with and without
 #
 # Two small networks begin with the same weights and see the same batches, with noise from 0 to 10 only. One has its
-# constants. **Draw before you look:** the score of both at levels from 5 to 100, and where the two curves part.
+# constants. **Draw before you look:** the score of both at levels from 5 to 100, and where the two curves separate.
 
 # %% slideshow={"slide_type": "-"}
 size = choose(
@@ -195,16 +195,16 @@ figures.lines(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# Inside the range of training the network with constants is a little ahead: after so short a training, the other still
-# misses the centring, which makes networks learn faster. Outside, the network with constants falls onto the noisy image,
-# and the bias-free one keeps its distance from it. It never saw such noise, and it does not have to have.
+# Inside the range of training the network with constants is a little ahead: after so short a training, the other one
+# suffers from the missing centring, which makes networks learn faster. Outside, the network with constants is no better than
+# the noisy image, and the bias-free one stays clearly better. It was never trained on such noise, and need not be.
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "The ledger's networks are larger and trained longer. Ask what would happen to the curve of the twin if it had been trained up to 55: it is there too."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "The networks of the stored results are larger and trained longer. Ask what would happen to the curve of the twin if it had been trained up to 55: it is there too."}
 # ## Experiment 2: the longer training, and a wider range
 #
-# The ledger has the same comparison for networks of seven layers of 32 channels: mean and range over three seeds, for
-# two ranges of training, up to 10 and up to 55. **Expect** the twin's cliff to move with the range. Does the bias-free
-# network gain anything from the wider one?
+# The stored results have the same comparison for networks of seven layers of 32 channels: mean and range over three seeds,
+# for two ranges of training, up to 10 and up to 55. The network with constants is called the **twin** of the bias-free one.
+# We expect that it fails at a higher level when its range is wider. Does the bias-free network gain from the wider range?
 
 # %% slideshow={"slide_type": "-"}
 stored = cite("bias_free-levels")
@@ -227,7 +227,7 @@ figures.lines(
     ),
 )
 
-# %% slideshow={"slide_type": "subslide", "minutes": 3, "notes": "The paper's networks have 20 layers of 64 and see 41 x 41 pixels; ours see 15 x 15. At 50 one has to look far."}
+# %% slideshow={"slide_type": "subslide", "minutes": 3, "notes": "The paper's networks have 20 layers of 64 and see 41 x 41 pixels; ours see 15 x 15. At 50 a network has to see far."}
 both = {"with constants": "twin", "bias-free": "free"}
 deep = {f"{name}, 20 layers of 64": key for name, key in both.items()}
 two = {f"σ = {level}": level for level in (10, 50)}
@@ -241,14 +241,14 @@ figures.table(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# The twin agrees with the paper's: useless at 50. The bias-free network is many decibels ahead of it, and still
-# behind the paper's. A network that learnt on faint noise learnt to look close by, and ours is small; equation (1) says that it
-# treats strong noise as it would faint noise in a dark image, not that this is the best one could do. So ours gains much
-# from the wider range, where the paper's gains less than half a decibel. In the paper the constants are worth nothing
+# The twin agrees with the paper's: it is useless at 50. The bias-free network is many decibels ahead of it, and still
+# behind the paper's. A network that was trained on faint noise has learnt to use near pixels, and ours is small. Equation (1)
+# says that it treats strong noise like faint noise in a dark image, not that this is the best one could do. So ours gains
+# much from the wider range, where the paper's gains less than half a decibel. In the paper the constants are worth nothing
 # even inside the range. Here they are worth some tenths of a decibel at faint noise: the claims bias_free-costs-nothing
 # and bias_free-little-is-enough fail.
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Play it slowly from left to right and stop where the middle picture lets go."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Move the slider slowly from left to right and stop where the middle picture becomes noisy."}
 # ## Play: how much noise can they take?
 #
 # Both networks have nine layers of 32 channels and were trained on noise from 0 to 10.
@@ -277,16 +277,16 @@ Player(
         Axis("photograph", tuple(scenes), "Photograph"),
     ),
     alt=lambda level, photograph: (
-        f"The photograph {photograph} with noise of level {level}, and what the network with "
-        "constants and the bias-free network make of it"
+        f"The photograph {photograph} with noise of level {level}, and the results of the network with "
+        "constants and of the bias-free network"
     ),
-    caption="Up to 10 you will not tell the two apart. Beyond it, one of them stops working.",
+    caption="Up to 10 you will see no difference. Beyond it, one of them stops working.",
 )
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "This is the point at which most see it: equation (1) can be imposed from outside. Lecture 13 does so with a network trained at 50 and noise of 75."}
 # ## Experiment 3: scale it yourself
 #
-# If (1) is what matters, one can impose it by hand on a network that lacks it: divide the noisy image by five, let the **twin**
+# If (1) is what matters, we can impose it by hand on a network that does not obey it: divide the noisy image by five, let the **twin**
 # denoise that, multiply by five. **Predict:** does it help? Does the same help the bias-free network?
 
 # %% slideshow={"slide_type": "-"}
@@ -308,16 +308,17 @@ figures.table(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# The twin is repaired by two multiplications, *if* one knows by how much to divide; the bias-free network needs nobody to
-# know it: for it the two columns are the same number. Now compare the networks. Scaled by hand, the twin is even ahead.
-# Both got the same dark image with noise of 10, but the twin's constants are a ruler: it knows how large noise of 10
-# is. A bias-free network can only see the *ratio* of noise to image, and one as bad as in this dark image it never met.
-# Keep the trick in mind; in lecture 13 it makes an old network work at a level it was never trained for.
+# Two multiplications repair the twin, *if* one knows by how much to divide. The bias-free network does not need this
+# number: for it the two columns are the same. Now compare the networks. Scaled by hand, the twin is even ahead.
+# Both got the same dark image with noise of 10, but with its constants the twin can measure how large noise of 10
+# is. A bias-free network can only see the *ratio* of noise to image, and in training the ratio was never as bad as in this
+# dark image. Remember the trick; in lecture 13 it makes an old network work at a level it was never trained for.
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "A denoiser that is a black box in lecture 09 becomes one filter for each pixel. Ask which row sums they expect."}
 # ## Looking inside: every pixel has its filter
 #
-# There is a second gain. With $b_z = 0$, equation (2) says that the estimate at pixel $p$ is a weighted sum of noisy pixels,
+# Leaving out the constants has a second advantage. With $b_z = 0$, equation (2) says that the estimate at pixel
+# $p$ is a weighted sum of noisy pixels,
 #
 # $$\hat y_p = \langle w_p, z \rangle, \qquad w_p = \frac{\partial f(z)_p}{\partial z}, \tag{3}$$
 #
@@ -347,8 +348,8 @@ print(
 )
 free, twin = free.float(), twin.float()
 
-# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "The constant of the twin is a picture, and a different one for every z: it is made of the biases behind those ReLUs that are open. The paper finds that it explodes outside of the range. Ask whether it does here."}
-# For the twin something is left: its net bias $b_z$. Here it is, for noise of 5 and of 50.
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "The constant of the twin is a picture, and a different one for every z: it is made of the biases behind those ReLUs that are open. The paper finds that it becomes very large outside of the range. Ask whether it does here."}
+# The estimate of the twin has another part: its net bias $b_z$. Here it is, for noise of 5 and of 50.
 
 # %% slideshow={"slide_type": "-"}
 nets = {"with constants": twin, "bias-free": free}
@@ -369,9 +370,9 @@ figures.images(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# A part of what the twin does is no filtering at all. The paper reports that this part is small within the range of
-# training and explodes outside. Ours does not explode, and the claim fails. For the argument it is enough that it is there:
-# what does not grow with $z$ cannot be right at two levels.
+# This part of the twin's estimate is no filtering at all. The paper reports that it is small within the range of
+# training and very large outside. Ours does not become large, and the claim fails. For the argument it is enough that it is
+# there: a constant that does not grow with $z$ cannot be right at two levels.
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "Let them draw the filter for the edge pixel first: most draw a round blob."}
 # ## Experiment 4: what the filters look like
@@ -412,11 +413,11 @@ figures.images(
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # In the sky the network averages over everything it can see. At an edge it takes few pixels, on one side of the edge and
-# along it. On the cord it trusts the pixel itself while the noise is faint, and asks the neighbours when it is strong.
-# Some weights are negative: no filter of lecture 08 has those. Nobody told it what an edge is, or how strong the noise: it finds both out from $z$, and
-# switches its ReLUs accordingly.
+# along it. On the cord it uses the pixel itself while the noise is faint, and the neighbours when it is strong.
+# Some weights are negative: no filter of lecture 08 has those. The network was given neither the edges nor the level of the
+# noise: it finds both from $z$, and switches its ReLUs accordingly.
 
-# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 4, "notes": "Let someone hunt for a pixel whose filter is hard to explain."}
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 4, "notes": "Let someone look for a pixel whose filter is hard to explain."}
 # ### Play: choose a pixel, see its filter
 
 
@@ -480,9 +481,9 @@ Player(
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "A projection is the textbook denoiser: keep the subspace in which images live, drop the rest. How large is the subspace? It depends on how much noise there is."}
 # ## Experiment 5: how many dimensions are left?
 #
-# All filters together are the matrix $A_z$, and $A_z = \sum_i s_i\, u_i v_i^\top$ says what it does: it looks for the picture
-# $v_i$, keeps $s_i$ of it, and writes $u_i$. If all $s_i$ were 0 or 1 and $u_i = v_i$, it would be a projection onto a subspace
-# of clean patches. White noise of variance $\sigma^2$ comes out with energy
+# All filters together are the matrix $A_z$, and $A_z = \sum_i s_i\, u_i v_i^\top$ says what it does: it measures how much
+# of the picture $v_i$ there is in $z$, multiplies this by $s_i$, and writes it as $u_i$. If all $s_i$ were 0 or
+# 1 and $u_i = v_i$, it would be a projection onto a subspace of clean patches. White noise of variance $\sigma^2$ comes out with energy
 #
 # $$\mathbb E \lVert A_z \eta \rVert^2 = \sigma^2 \sum_i s_i^2 =: \sigma^2 d ,$$
 #
@@ -528,14 +529,14 @@ figures.table(
             "dimensions here": bias_free.effective_dimensionality(matrix),
             "mean row sum": float(matrix.sum(dim=1).mean()),
             "asymmetry |A − Aᵀ| / |A|": float((matrix - matrix.mT).norm() / matrix.norm()),
-            "dimensions, ledger": stored[f"dimensions_at_{level}"],
+            "dimensions, stored": stored[f"dimensions_at_{level}"],
             "of 900, authors' example": figures.Paper(paper),
         }
         for (level, matrix), paper in zip(
             matrices.items(), (209.8, 108.3, 44.0), strict=True
         )
     },
-    caption="The matrix at one patch, the ledger's mean over patches and seeds, and "
+    caption="The matrix at one patch, the stored mean over patches and seeds, and "
     "what the authors' own Jacobians of a patch of 30 × 30 give.",
     note=stored.about("bias_free-fewer-dimensions"),
 )
@@ -559,12 +560,12 @@ figures.images(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# Pictures that follow the outlines of this very patch pass whole; most of the others are damped. (No perfect projection: a
-# few are even amplified.) More noise, fewer of them: where faint noise lets fine detail through, strong noise leaves
-# outlines. Wavelet shrinkage of lecture 08 does this in a fixed basis. The network chooses a new one for every patch.
+# Pictures that follow the outlines of this patch pass unchanged; most of the others are damped. (It is no perfect projection:
+# a few are even amplified.) With more noise fewer of them pass: at faint noise fine details pass, at strong noise only
+# outlines. Wavelet shrinkage of lecture 08 does this in a fixed basis. The network chooses a new basis for every patch.
 
-# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "Homogeneous is not optimal. The largest singular value says where a denoiser has left the ground that it knows: it should never make anything larger."}
-# And the network that was trained up to 10? It obeys (1) as well, so it does *something* at 30 and at 100. Is it something
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "Homogeneous is not optimal. The largest singular value shows where a denoiser works outside of its training: it should never make anything larger."}
+# And the network that was trained up to 10? It obeys (1) as well, so it changes the image at 30 and at 100. Is the result
 # sensible? A denoiser has no reason to make any picture larger than it was: no $s_i$ should be far above 1.
 
 # %% slideshow={"slide_type": "-"}
@@ -583,17 +584,16 @@ figures.table(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# Outside of what it was trained on, the narrow network is far better than its twin and still not at home: at 30 it
-# amplifies some pictures more than threefold. The wide one is no projection either, but nearer to one there. To scale is not
-# to know. If strong noise is to be expected, train on
-# it, *and* leave out the constants.
+# Outside of its range of training, the network trained up to 10 is far better than its twin, but not good: at 30 it
+# amplifies some pictures more than threefold. The network trained up to 55 is no projection either, but nearer to one there.
+# Scaling does not replace training. If you expect strong noise, train on it, *and* leave out the constants.
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Everybody who has stored a noisy picture as PNG has done this. Ask what the mean of clipped noise is where the scene is black."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "If you have stored a noisy picture as PNG, you have done this. Ask what the mean of clipped noise is where the scene is black."}
 # ## Break it: noise that was clipped
 #
-# Equation (1) is about the *strength* of the noise. We store the noisy picture as everybody does, with 8 bits: what is
-# below 0 becomes 0, what is above 1 becomes 1. The level is one that the wide network knows. **Predict:** where will its estimate
-# be wrong, and in which direction?
+# Equation (1) is about the *strength* of the noise. We store the noisy picture as usual, with 8 bits: what is
+# below 0 becomes 0, what is above 1 becomes 1. The network trained up to 55 was trained on this level.
+# **Predict:** where will its estimate be wrong, and in which direction?
 
 # %% slideshow={"slide_type": "-"}
 clipped = strong.clamp(0, 1)
@@ -613,7 +613,7 @@ figures.images(
     caption="Noise of 50. The second input differs from the first only where that was outside of [0, 1].",
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "In the black coat half of the noise has been cut off, so what is left has a mean. No denoiser that averages can know."}
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "In the black coat half of the noise has been cut off, so what is left has a mean. A denoiser that averages cannot correct this."}
 # Where the scene is black, only the positive half of the noise is left, and its mean is not zero. The network averages,
 # as it should, and finds that mean. For a pixel that was 0, clipped noise of level $\sigma$ has mean $\sigma / \sqrt{2 \pi}$:
 
@@ -643,15 +643,15 @@ figures.table(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# Whoever looks only at the level finds nothing wrong. Count the pixels at exactly 0 and 1 before you trust an estimate in
-# the shadows. Noise has a kind as well as a strength, and bias-free networks have an answer to the second only.
+# The level alone looks right. Count the pixels at exactly 0 and 1 before you trust an estimate in
+# the shadows. Noise has a kind as well as a strength, and bias-free networks help with the strength only.
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Show the noisy picture alone and ask what is odd about this noise. Someone will say that it has blotches; someone else that the dark parts are worse."}
 # ## A level is not enough: the noise of a camera
 #
-# A bias-free network takes any level. But is a level all that noise has? Here is a photograph as a camera may have
+# A bias-free network works at any level. But noise is more than a level. Here is a photograph as a camera may have
 # taken it: photons are counted in linear light, each pixel sees one colour only, a curve brightens the dark parts,
-# JPEG throws away what the eye misses. Two networks of the same size and the same number of training steps look at it. One
+# JPEG removes what the eye does not see. Two networks of the same size, with the same number of training steps, denoise it. One
 # was trained on white noise of all levels up to 55, the other on pictures that went through cameras like this one.
 
 # %% slideshow={"slide_type": "-"}
@@ -679,13 +679,13 @@ figures.images(
     zoom=(60, 100, 44),
     alt="The face of a cat with blotchy noise; after the network for white noise most blotches are still there; after the "
     "network trained on cameras the fur is smooth and its stripes are kept",
-    caption="A test photograph through a simulated camera, and two networks of the same size. What they are compared with "
-    "is what the camera would have stored without noise.",
+    caption="A test photograph through a simulated camera, and two networks of the same size. The reference "
+    "is the picture that the camera would have stored without noise.",
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # The noise of a camera depends on the light, and after demosaicing and JPEG it has *blotches*: neighbours agree. A
-# network for white noise has learnt that noise never does, so it takes blotches for image.
+# network for white noise has learnt that in noise they do not agree, so it takes blotches for image.
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "subslide", "minutes": 2}
 flat = torch.full((1, 3, 128, 128), 0.4)
@@ -697,11 +697,11 @@ for name, stored in (
     neighbours = ((eta[..., 1:] * eta[..., :-1]).mean() / eta.square().mean()).item()
     print(f"{name}: neighbours agree, correlation above 0.3:", neighbours > 0.3)
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Two networks, trained together. Ask why one would want the map in the middle at all: because a person can turn it, and because it can be supervised."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Two networks, trained together. Ask why one would want the map in the middle at all: because a person can change it, and because it can be supervised."}
 # ## The idea: estimate, then remove
 #
-# CBDNet (Guo, Yan, Zhang, Zuo, Zhang, CVPR 2019) does what lecture 10 asked of its user. A small network $E$ estimates
-# the noise level map, a second one $D$ is told it and removes the noise:
+# CBDNet (Guo, Yan, Zhang, Zuo, Zhang, CVPR 2019) estimates what lecture 10 had as an input. A small network $E$ estimates
+# the noise level map; a second network $D$ gets this map and removes the noise:
 #
 # $$\hat s = E(z), \qquad \hat y = z + D(z, \hat s).$$
 #
@@ -719,11 +719,11 @@ for name, stored in (
 # | $E$, $D$ | noise estimation network, non-blind denoising network |
 # | $\partial_x$, $\partial_y$ | difference to the left and to the upper neighbour |
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "Look back at the lopsided hill of lecture 10: told half, it lost far more than told twice. The loss has the same lopsidedness built in. Mind the sign: a well known re-implementation has it the other way round."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "Look back at the asymmetric curve of lecture 10: with half the level, the network lost far more than with twice the level. The loss has the same asymmetry built in. Mind the sign: a well known re-implementation has it the other way round."}
 # ## Why asymmetric
 #
-# Lecture 10 measured what a wrong map costs: told too little, a denoiser leaves the noise; told too much, it only smooths a
-# little. So errors of $E$ in the two directions should not count the same. **Which way round is it?** Before you read
+# Lecture 10 measured what a wrong map costs: if the level is too low, a denoiser leaves noise; if it is too high, it only
+# smooths a little. So errors of $E$ in the two directions should not count the same. **Which way round is it?** Before you read
 # on, say for $\hat s < s$ whether the weight should be $0.3$ or $0.7$.
 
 # %% slideshow={"slide_type": "-"}
@@ -749,9 +749,9 @@ for alpha in (0.3, 0.5, 0.7):
 # With $\alpha = \tfrac12$ the best answer is the mean. With $0.3$ it lies above: the minimum is where
 # $0.7 \sum_{s > \hat s} (s - \hat s) = 0.3 \sum_{s < \hat s} (\hat s - s)$, here $0.7\,(3 - \hat s) = 0.3\,(2 \hat s - 3)$
 # and $\hat s = 3 / 1.3$. Such a point is called an *expectile*. Where $E$ is sure, all three answers are the same; where it
-# is not, the asymmetric loss makes it err on the cheap side.
+# is not, the asymmetric loss makes it prefer the error that costs less.
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Each picture of a batch is taken with a camera of its own. The target is not the clean photograph but what the camera would have stored without noise: otherwise the network would be asked to undo the mosaic too."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Each picture of a batch is taken with a camera of its own. The target is not the clean photograph but what the camera would have stored without noise: otherwise the network would have to undo the mosaic too."}
 # ## What it trains on
 #
 # Each picture of a batch is taken with a camera of its own: noise of the signal and of the read-out, a gamma, with or
@@ -760,7 +760,7 @@ for alpha in (0.3, 0.5, 0.7):
 # %% slideshow={"slide_type": "-"}
 figures.code(cbdnet.draw_camera)
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "The tiny network is there to see the three losses fall at their own pace. The trained one was shown minutes."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "The tiny network shows how fast each of the three losses falls. The stored one was trained for minutes."}
 # ## Experiment: a moment of training
 #
 # We train a tiny CBDNet for a few seconds. **Which of the three losses** will fall first? Does any rise?
@@ -782,7 +782,7 @@ figures.history(
     caption="The three losses of a CBDNet, of the image, of the map's variation and of its level. At the start the map is 0.01 everywhere, so its variation is zero.",
 )
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "These are numbers only: the pictures are not ours to show. Point at the row for levels up to 15: it is the fair peer, since its levels fit the real noise. What it lacks is the kind of noise."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "There are numbers only: we may not show the pictures. Point at the row for levels up to 15: it is the fair comparison, since its levels fit the real noise, but the kind of its noise does not."}
 # ## Experiment: real photographs
 #
 # Twenty-five pairs of real photographs (Nam et al. 2016): a camera's JPEG, and the mean of many shots of the same scene.
@@ -798,16 +798,16 @@ names = {
     "trained on cameras": "camera",
 }
 figures.table(
-    real.rows(names, {"25 real pairs": "real", "made-up cameras": "made"}, "{1}_{0}"),
+    real.rows(names, {"25 real pairs": "real", "simulated cameras": "made"}, "{1}_{0}"),
     best="max",
-    caption="PSNR in dB, mean of three seeds. The levels of the made-up cameras were settled on the first twelve of the "
+    caption="PSNR in dB, mean of three seeds. The levels of the simulated cameras were chosen on the first twelve of the "
     "pairs.",
     note=real.about(
         "cbdnet-real-pairs", "cbdnet-real-others", "cbdnet-better-than-nothing"
     ),
 )
 
-# %% slideshow={"slide_type": "subslide", "minutes": 3, "notes": "Alternating batches: even steps see made-up cameras, odd steps real pairs. For real pairs nobody knows the level, so the asymmetric loss is left out."}
+# %% slideshow={"slide_type": "subslide", "minutes": 3, "notes": "Alternating batches: even steps use simulated cameras, odd steps real pairs. For real pairs the level is unknown, so the asymmetric loss is left out."}
 tested = {
     "as the camera stored it": "noisy",
     "trained on cameras": "camera",
@@ -818,8 +818,8 @@ figures.bars(
     real.row(tested, "others_{}"),
     xlabel="PSNR on the 13 other real pairs (dB)",
     base=30,
-    caption="Fine-tuning: batches of real pairs and of made-up cameras take turns. Some objects are in both halves of the "
-    "pairs, so this says less than it seems.",
+    caption="Fine-tuning: batches of real pairs and of simulated cameras take turns. Some objects are in both halves of the "
+    "pairs, so the gain on new objects may be smaller.",
     note=real.about("cbdnet-fine-tuned"),
 )
 
@@ -839,12 +839,12 @@ figures.bars(
     levels_of.row(weights_of, "{}_too_low", times=100),
     xlabel="pixels whose level is estimated too low (%)",
     digits=0,
-    caption="Test photographs through nine made-up cameras, mean of three seeds.",
+    caption="Test photographs through nine simulated cameras, mean of three seeds.",
     note=levels_of.about("cbdnet-asymmetric"),
 )
 
 
-# %% slideshow={"slide_type": "subslide", "minutes": 4, "notes": "The map in the middle is what makes it a tool: turn the knob and see noise come back or fur go."}
+# %% slideshow={"slide_type": "subslide", "minutes": 4, "notes": "The map in the middle makes it a tool for users: change its strength and see noise come back or fur disappear."}
 def turned(strength, knob):
     camera = Camera(
         signal=(0.05 * strength) ** 2, read=0.006 * strength, gamma=2.2, quality=90
@@ -872,14 +872,14 @@ Player(
         "The face of a cat as a camera stored it, the estimated noise level map, which is brighter "
         f"where there is more light, scaled by {knob:g}, and the estimate of CBDNet for that map"
     ),
-    caption="Turn the knob between the two networks: below 1 the noise comes back, above 1 the fur goes.",
+    caption="Multiply the map between the two networks by a factor: below 1 the noise comes back, above 1 the fur disappears.",
 )
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Collect bets for both columns. The right one is a disappointment, and an honest one: the picture gets better although the level does not become known."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Collect bets for both columns. The right one is disappointing: the picture gets better although the level is not found."}
 # ## Experiment: does it find the level?
 #
-# $E$ sees $11 \times 11$ pixels. White noise is plain to see in them. A camera's noise has been through a mosaic, a curve
-# and JPEG, and what is asked for is its level *before* all that. **Bet** on how well $E$ does in each case.
+# $E$ sees $11 \times 11$ pixels. White noise is easy to see in them. A camera's noise has passed a mosaic, a curve
+# and JPEG, and $E$ has to estimate its level *before* all that. **Bet** on how well $E$ does in each case.
 
 # %% slideshow={"slide_type": "-"}
 kinds = {f"white noise, σ = {level}": f"white_{level}" for level in (15, 25, 50)} | {
@@ -892,16 +892,17 @@ figures.table(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# White noise is found. With cameras as quiet as ours, $E$ learns what a pixel of this brightness and colour usually has,
-# and hardly sees whether this camera is quiet or loud: JPEG has thrown that away, and for levels so small the loss
-# forgives it. The paper's cameras are up to three times as noisy in the light, ten times in the dark. What is better on real photographs is $D$, which knows the
-# *kind* of noise. An estimate inside a network has to be looked at: the picture alone does not tell whether it works.
+# The level of white noise is found. With cameras of such low noise as ours, $E$ learns the usual level for a pixel of this
+# brightness and colour, and hardly sees whether this camera has more or less noise: JPEG has removed that, and at such small
+# levels the error costs little in the loss. The paper's cameras are up to three times as noisy in the light, ten times in
+# the dark. The gain on real photographs comes from $D$, which has learnt the *kind* of noise. Check an estimate inside a
+# network by itself: the picture alone does not show whether it works.
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "This is what happens with every picture from the web. The probe again needs no clean image."}
 # ## Break it: a picture that was enlarged
 #
 # Take the network whose $E$ is best, the one for white noise, and noise of the right kind and level. Then enlarge the
-# noisy picture, as everybody does who wants to see it better: the same noise becomes coarser. **Does $E$ still see it?**
+# noisy picture, as one does to see it better: the same noise becomes coarser. **Does $E$ still see it?**
 
 # %% slideshow={"slide_type": "-"}
 grain = Gaussian(25 / 255)(cat, generator=generator(0, "lecture 11", "grain"))
@@ -929,20 +930,20 @@ for factor in (1, 1.5, 2, 3):
     }
 figures.table(
     enlarged,
-    caption="The same noise, enlarged with the picture. Its deviation hardly changes; what E finds and D removes does.",
+    caption="The same noise, enlarged with the picture. Its deviation hardly changes; the level that E finds and the noise that D removes do.",
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# Blind means: it finds the parameters of the family that it was trained on. It does not find out that a picture comes
-# from another family. **The probe** needs no clean image: what was removed, in a flat part of the picture, should have the
-# deviation that one sees there. Whoever resizes should do it *after* denoising.
+# A blind network estimates the parameters of the family of noise that it was trained on. It does not notice that a picture
+# comes from another family. **The probe** needs no clean image: what was removed in a flat part of the picture should have
+# the deviation that the noisy picture has there. Resize *after* denoising.
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "Change of subject: so far we widened what noise may be. Now we narrow down what an image may be."}
 # ## From all noises to one kind of image
 #
-# So far, robust meant: more kinds of noise. One can go the other way and ask for less: what if we know what is *in* the
-# picture? Everything a denoiser adds to the data is knowledge of images, and there is more to know about faces than about
-# photographs of anything. Our own code draws three classes, as many pictures as we like:
+# So far, robust meant: more kinds of noise. One can also go the other way: what if we know what is *in* the
+# picture? A denoiser uses knowledge of images, and much more is known about faces than about photographs in general.
+# Our own code draws three classes, as many pictures as we like:
 
 # %% slideshow={"slide_type": "-"}
 figures.images(
@@ -956,8 +957,8 @@ figures.images(
     caption="Faces, text, texture: each picture is drawn from random numbers, and no two are alike.",
 )
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "Draw the volume: 64 channels in, one leaves, 63 go on. Ask what the first layer can know: three by three pixels."}
-# ## A network that says what each layer does
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "Draw the volume: 64 channels in, one leaves, 63 go on. Ask what the first layer can see: three by three pixels."}
+# ## A network that shows what each layer does
 #
 # The network of Remez, Litany, Giryes and Bronstein (IEEE TIP 2018) has 20 convolutions of $3 \times 3$ with 64 channels.
 # One channel of each is split off, before the ReLU: it is that layer's own **noise estimate**. The other 63 go on. All
@@ -965,7 +966,7 @@ figures.images(
 #
 # $$\hat y = z - \sum_{d=1}^{20} \eta_d, \qquad \eta_d = -\tfrac{1}{10} \times \text{channel 0 of layer } d .$$
 #
-# So the image can be looked at after every layer, $z - \eta_1 - \dots - \eta_d$: the noise goes gradually.
+# So the image can be shown after every layer, $z - \eta_1 - \dots - \eta_d$: the noise is removed gradually.
 
 # %% slideshow={"slide_type": "-"}
 figures.code(Gradual.noise_estimates)
@@ -1020,9 +1021,9 @@ Player(
     caption="Gradual denoising: the image after each layer, and that layer's noise estimate (gray is nothing).",
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "Nobody asked the network to be good half-way: the loss sees the last image only. That the way is orderly at all is worth a thought."}
-# A layer sees $(2d+1) \times (2d+1)$ pixels, so the first ones know next to nothing. **Predict** the two curves: where will
-# flat parts of the image be clean sooner, where edges?
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "The loss sees the last image only, not those half-way. Ask why the images in between are nevertheless better and better."}
+# A layer sees $(2d+1) \times (2d+1)$ pixels, so the first ones see little. **Predict** the two curves: which parts
+# of the image are clean first, flat ones or edges?
 
 # %% slideshow={"slide_type": "-"}
 layers = cite("class_aware-gradual")
@@ -1038,15 +1039,15 @@ figures.lines(
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # The paper says that the first layers clean flat parts and the last ones edges. In our small network the claim
-# class_aware-flat-first fails: the curve of the edges is the first to be level. Edges gain little in all, and what there is
-# to gain needs few pixels. A flat part is the mean of as many pixels as a layer can see, and goes on getting better as they
-# become more. If you bet on "flat first", you had the paper on your side.
+# class_aware-flat-first fails: the curve of the edges stops rising first. Edges gain little in all, and this gain needs few
+# pixels only. A flat part is averaged over as many pixels as a layer can see, and still gets better when there are more.
+# If you bet on "flat first", you agreed with the paper.
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "The control is the point: both copies get the same number of further steps. Without it, more training would be mistaken for a class."}
 # ## Experiment: class-aware
 #
 # We take two copies of the trained network and train both further, for as many steps: one on all three classes, one on
-# text only. **Bets:** how much is it worth to know that it is text?
+# text only. **Bet:** how much does it gain to know that the picture is text?
 
 # %% slideshow={"slide_type": "-"}
 known = {
@@ -1086,7 +1087,7 @@ figures.table(
     caption="PSNR in dB at σ = 25/255 on new pictures of each class. All three networks have the same size.",
 )
 
-# %% slideshow={"slide_type": "subslide", "minutes": 4, "notes": "Read the diagonal first, then a row: who knows much about one thing knows less about others. Then the last row."}
+# %% slideshow={"slide_type": "subslide", "minutes": 4, "notes": "Read the diagonal first, then a row: a network that is better on one class is worse on others. Then the last row."}
 gaussian, photons = cite("class_aware-gaussian"), cite("class_aware-poisson")
 rows = (
     {"class-agnostic": "agnostic"}
@@ -1126,9 +1127,10 @@ figures.table(
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "The classifier never sees a clean picture, neither in training nor here."}
 # ## Who chooses?
 #
-# At test time nobody says what is in the picture. A small classifier, trained on *noisy* pictures of the classes, does.
-# With Gaussian noise it is right so often that hardly anything is lost. With photon noise it gave some pages of text to the wrong
-# network, and at one seed that cost more than knowing the class had won: the claim class_aware-poisson fails by it.
+# At test time the class of the picture is not given. A small classifier, trained on *noisy* pictures of the classes,
+# estimates it. With Gaussian noise it is right so often that hardly anything is lost. With photon noise it gave some pages of
+# text to the wrong network, and at one seed this cost more than the known class had gained: so the claim
+# class_aware-poisson fails.
 
 # %% slideshow={"slide_type": "-"}
 classifier, _ = class_aware.train_classifier(
@@ -1158,10 +1160,10 @@ figures.table(
     caption="New pictures that were given to the right network. The classifier was trained at σ = 25/255 only.",
 )
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Ask what they see in the third picture before you tell. A prior that is wrong does not stay quiet; it makes things up."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Ask what they see in the third picture before you explain it. A wrong prior adds structures that are not there."}
 # ## Break it: the wrong class
 #
-# What does the network for text make of a face?
+# What is the result of the network for text on a face?
 
 # %% slideshow={"slide_type": "-"}
 face = to_float(drawn("faces", 1, size=160, seed=3)["faces 0"])
@@ -1179,26 +1181,26 @@ figures.images(
     zoom=(40, 60, 40),
     alt="A drawn face with noise, after the network for all classes, and after the network for text, which leaves specks "
     "and short strokes where there were none",
-    caption="Noise as in training, a picture of another class. The network for text leaves specks: it keeps whatever could be "
+    caption="Noise as in training, a picture of another class. The network for text leaves specks: it keeps everything that could be "
     "a piece of a stroke.",
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# Class-awareness is a bet on the classifier. **The probe** is again what was removed: its deviation should be that of the
-# noise, and it should not show what the class looks like.
+# A class-aware denoiser depends on the classifier. **The probe** is again what was removed: its deviation should be that of
+# the noise, and it should not show what the class looks like.
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 2, "notes": "Go round: one sentence each."}
 # ## What to remember
 #
 # - A network with additive constants is fitted to the noise levels of its training, and fails outside of them.
-# - Without constants, $f(az) = a f(z)$: strong noise is faint noise in a darker image. Far better than failing, and not
-#   the same as having trained on it.
-# - What one can impose by hand, $a f(z/a)$, needs the level; a network that obeys it needs none.
+# - Without constants, $f(az) = a f(z)$: strong noise is faint noise in a darker image. This is far better than failing, but
+#   not the same as training on strong noise.
+# - Scaling by hand, $a f(z/a)$, needs the level; a bias-free network does not.
 # - Then $f(z) = A_z z$: each pixel has a filter, exactly, and one backward pass shows it.
-# - The filters average along what they find. The more noise, the wider they are and the fewer dimensions are left.
+# - The filters average along edges. With more noise they are wider, and fewer dimensions are left.
 # - Check the equation, not the code: multiply the input by two and compare. Count the pixels that were clipped.
 # - Noise has a kind, not only a level. Train on the kind that the camera makes, and take real pairs where there are some.
-# - Where an error costs more in one direction, say so in the loss. Then check the sign by hand.
+# - Where an error costs more in one direction, give it more weight in the loss. Then check the sign by hand.
 # - A narrower class of images is a stronger prior: better inside, worse outside. Compare at equal size and equal steps.
 
 # %% slideshow={"slide_type": "slide", "minutes": 5, "notes": "Let everyone answer alone first."}
@@ -1207,7 +1209,7 @@ A bias-free network was trained on noise from 0 to 10. At 50 it …
 - [x] does what it would do to noise of 10 in an image five times darker
 - [ ] removes noise of 10 and leaves the rest | That is closer to what the network with
   constants does. Homogeneity scales everything with z.
-- [ ] does as well as if it had been trained at 50 | Nothing says so: it treats the noise as
+- [ ] does as well as if it had been trained at 50 | There is no reason: it treats the noise as
   faint noise in a dark image, which need not be the best.
 
 Which of these layers may a bias-free network have?
@@ -1222,10 +1224,10 @@ Which of these layers may a bias-free network have?
 Quiz.parse("""
 The weights w_p of a pixel depend on …
 - [x] the noisy image around p | z decides which ReLUs are open.
-- [ ] the network only | That would be one linear filter for all images. A_z carries z in
-  its name.
-- [ ] the noise level you tell the network | Nobody tells it: what it knows of the noise it
-  reads off z.
+- [ ] the network only | That would be one linear filter for all images. A_z depends on
+  z.
+- [ ] the noise level that is passed to the network | No level is passed: the network
+  estimates the noise from z.
 
 The Jacobian at a patch of 100 pixels has effective dimensionality 25. White noise of
 variance σ² leaves with …
@@ -1246,35 +1248,35 @@ The loss of CBDNet weighs an estimated noise level that is too low with …
   called asymmetric because it is not.
 
 In training on real pairs, CBDNet leaves out the asymmetric loss because …
-- [x] nobody knows the true noise level of a real photograph
+- [x] the true noise level of a real photograph is unknown
 - [ ] real noise is symmetric | The loss is about errors of the estimated level, not about
   the noise.
 - [ ] real photographs have no noise level map | They have one; noise is stronger where
-  there is more light. It is just not known.
+  there is more light. It is only unknown.
 
 To show that knowing the class helps, one compares the network for text with …
 - [x] one of the same size, trained further by as many steps on all classes
 - [ ] the network before it was trained further | Then a part of the gain is only more
   training.
 - [ ] the network for faces | That one is worse on text than a network for everything. It
-  says little about what text knows.
+  says little about the gain on text.
 """)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## Exercises
 #
-# Three graded problems wait in the [exercise notebook](../exercises/student/11_robust_denoisers.ipynb): the
+# Three graded problems are in the [exercise notebook](../exercises/student/11_robust_denoisers.ipynb): the
 # normalisation of a bias-free network, the asymmetric loss of CBDNet, and the image after each layer of a gradual
-# network. Each is checked at once, and a wrong answer is told what it mixed up.
+# network. Each is checked at once, and the message for a wrong answer says what was mixed up.
 #
-# For a walk on your own:
+# To explore on your own:
 #
 # 1. Make an FFDNet bias-free with `remove_biases`. What must happen to its noise level map when $z$ is doubled?
 # 2. Train a bias-free network on $z - 0.5$ and add $0.5$ at the end. It violates (1). Does it fail at 50? About which
 #    point is it homogeneous?
 # 3. Train a CBDNet with `alpha=0.7` and look at its map beside that of `cbdnet-camera-w16`.
 # 4. Give `Gradual` a depth of 5. Which of the classes suffers most, and why that one?
-# 5. Draw a fourth class, and let the chooser meet it without having been trained on it. Where does it send it?
+# 5. Draw a fourth class, and give it to the classifier without training on it. Which network does it choose?
 #
 # ## Further reading
 #

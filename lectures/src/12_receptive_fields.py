@@ -1,8 +1,8 @@
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "Ask for the size of the receptive field first: nine layers, so 19 x 19. Then take the surroundings away and ask what will happen to the pixel in the middle."}
-# ## What does one pixel rest on?
+# ## What does one estimated pixel depend on?
 #
 # A DnCNN of nine $3 \times 3$ convolutions sees $19 \times 19$ pixels: lecture 09 counted them, and the paper chose its
-# depth by that count. So each estimated pixel rests on 361 noisy ones. Does it?
+# depth by that count. So each estimated pixel depends on 361 noisy ones. Does it really?
 #
 # We take a noisy photograph and a pixel in it, and swap everything outside a small square around the pixel for a
 # piece of another photograph, and denoise again.
@@ -87,8 +87,8 @@ figures.images(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# With 19 × 19 pixels nothing can change. But most of the field can be taken away before much happens. What the
-# network *could* see and what it *does* see are two things, and the first number is the one that papers print.
+# With 19 × 19 pixels nothing can change. But most of the field can be replaced before much happens. The pixels that the
+# network *could* see are not those that it *does* see, and papers report the first number.
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
 print("19 x 19 kept, the estimate is the same:", abs(swapped[19] - whole) < 1e-5)
@@ -98,8 +98,8 @@ print("1 x 1 kept, it is another:", abs(swapped[1] - whole) > 5e-3)
 # ## The theoretical field: arithmetic
 #
 # Start at an output pixel and go back. A layer with kernel $k$ and dilation $d$ looks at $k$ positions that are $d$
-# steps apart: the field grows by $(k - 1)\,d$ steps. How long is a step, in pixels of the input? As long as all strides
-# *before* that layer together:
+# steps apart: the field grows by $(k - 1)\,d$ steps. The length of a step, in pixels of the input, is the product of all
+# strides *before* that layer:
 #
 # $$r = 1 + \sum_{l=1}^{n} (k_l - 1)\, d_l \prod_{m<l} s_m .$$
 #
@@ -120,11 +120,11 @@ for depth in (5, 10, 20, 40):
 print("three layers, dilated by 1, 2, 4:", by_arithmetic([(3, 1, 1), (3, 2, 1), (3, 4, 1)]))
 print("three layers, each with stride 2:", by_arithmetic([(3, 1, 2)] * 3))
 
-# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "Channels that are sub-images and branches are where a formula on paper goes wrong. The tracer follows what the forward method does."}
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "With sub-images as channels, and with branches, a formula on paper is easily wrong. The tracer follows the forward method."}
 # Networks are not always lists of layers: they cut images into sub-images, have branches, shrink and enlarge.
 # `theoretical_field` therefore runs the network on tensors that carry two matrices of zeros and ones with them:
 # which rows and columns of the input each position depends on. A layer joins rows of these matrices, a branch joins
-# matrices. Nothing is multiplied, so nothing cancels: this is what any weights could use at most.
+# matrices. No weights are multiplied, so nothing cancels: the result is the largest field that any weights could use.
 
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
@@ -182,8 +182,8 @@ for depth in (5, 10, 20, 40):
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Cross terms vanish in expectation: that is all. Write E[g^2] for two layers and cross them out."}
 # ### Random weights
 #
-# An untrained network has random weights with mean zero: $\mathbb E[g(p)] = 0$ everywhere, and that says nothing. Look at the
-# energy. In $\mathbb E[g(p)^2]$ the products of two *different* paths vanish, and each path keeps the product of its
+# An untrained network has random weights with mean zero, so $\mathbb E[g(p)] = 0$ everywhere, which says nothing. We look at
+# the energy instead. In $\mathbb E[g(p)^2]$ the products of two *different* paths vanish, and each path keeps the product of its
 # variances. Where all weights of a kernel have the same variance this is, up to a factor, the same walk as before. So we call
 #
 # $$e(p) = \operatorname*{mean}_w \frac{g(p)^2}{\sum_q g(q)^2}$$
@@ -192,7 +192,7 @@ for depth in (5, 10, 20, 40):
 # deviation; its size is the diameter of the disc in which it is above 4.55 % of its peak (two standard
 # deviations of a Gaussian hold 95.45 %).
 #
-# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "The speed comes from geometry, not from tricks: nothing is computed that the centre does not depend on."}
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "It is fast because only those values are computed that the centre depends on."}
 # For one network PyTorch's backward pass gives $g$. For many there is a much faster way that is exact, real ReLU gates included.
 # The centre depends on its theoretical field only: forward, the image shrinks to one pixel; back, the impulse grows
 # by one kernel a layer; and all networks go through the same convolution, a group for each.
@@ -216,7 +216,7 @@ outside = at_once.clone()
 outside[..., 8:25, 8:25] = 0
 print("beyond the 17 x 17 pixels of the theoretical field:", outside.abs().max().item())
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "This is the source's figure, live. All pictures have the same scale of pixels: the frame is the field of 40 layers."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "This is the figure of the source, computed here. All pictures have the same scale of pixels: the frame is the field of 40 layers."}
 # ## Experiment 1: deeper and deeper
 #
 # Three kinds of network, as in the paper: uniform weights, random weights, random weights with ReLU. Four depths. The frame
@@ -308,7 +308,7 @@ figures.table(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# The law knows nothing of activations, and still fits: a ReLU closes half of the paths, but no direction is closed more
+# The law does not include activations, and still fits: a ReLU closes half of the paths, but no direction more
 # than another. The shape fits, too: along an axis, only a few per cent of the energy lie elsewhere than in a Gaussian of the
 # same width. So the *share* of the field that is used falls like $1/\sqrt n$:
 
@@ -323,11 +323,11 @@ figures.lines(
     note=stored.about("receptive_field-share"),
 )
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 6, "notes": "Let a student design for 31 pixels of effective diameter with the fewest layers. Then ask what the dilated ones pay."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 6, "notes": "Let a student design for 31 pixels of effective diameter with the fewest layers. Then ask what the price of the dilated ones is."}
 # ## Play: design a field
 #
-# Stack layers and watch both fields. The orange frame is the theoretical one; what is bright is used. Dilation and sub-images
-# widen both; ways around layers (residual blocks) leave the frame and shrink what is bright, since a path may skip a block.
+# Stack layers and look at both fields. The orange frame is the theoretical one; what is bright is used. Dilation and sub-images
+# widen both; ways around layers (residual blocks) do not change the frame and shrink what is bright, since a path may skip a block.
 
 # %% slideshow={"slide_type": "-"}
 SIZE = 83
@@ -423,8 +423,8 @@ Player(
 # ## Experiment 2: training
 #
 # So far nothing was learnt. We train a small residual network to say, for each pixel of a mosaic of two
-# photographs, which of the eight training photographs it comes from: a segmentation. It has 25 × 25 pixels of sight. **Predict:** will
-# the field grow or shrink?
+# photographs, which of the eight training photographs it comes from: a segmentation. Its theoretical field has 25 × 25 pixels. **Predict:** will
+# the effective field grow or shrink?
 
 # %% slideshow={"slide_type": "-"}
 mosaics = classification.mosaics(
@@ -468,7 +468,7 @@ figures.images(
     "centre.",
 )
 
-# %% slideshow={"slide_type": "subslide", "minutes": 4, "notes": "Ask why classification by an average over pixels may be content with a narrow field."}
+# %% slideshow={"slide_type": "subslide", "minutes": 4, "notes": "Ask why a narrow field may be enough for classification by an average over pixels."}
 training = cite("receptive_field-training")
 
 
@@ -492,15 +492,15 @@ figures.table(
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # The paper shows that training widens the field of two residual networks. A residual network starts narrow, since paths
-# may skip its blocks, and the task pulls it open. A plain stack starts at the width of the full walk. What training
-# makes of it depends on the task: read the rows of the table before you generalise.
+# may skip its blocks, and the task widens it. A plain stack starts at the width of the full walk. How training
+# changes it depends on the task: read the rows of the table before you generalise.
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "The paper itself is careful: 30 % in a few cases, overall not always significant. An interval says more than the best run."}
 # ## Experiment 3: a start that looks further
 #
-# If untrained networks look too narrowly, start them wider. The paper's proposal: draw the weights as ever, then make
-# them smaller in the middle of each kernel and larger outside. We keep the variance of each layer, or one would measure the
-# effect of larger weights. With offsets $m$ from the middle and a strength $s$,
+# If the field of untrained networks is too narrow, start with a wider one. The paper's proposal: sample the weights as usual,
+# then make them smaller in the middle of each kernel and larger outside. We keep the variance of each layer, since otherwise
+# we would measure the effect of larger weights. With offsets $m$ from the middle and a strength $s$,
 #
 # $$w(m) \leftarrow w(m)\, \sqrt{1 - s + s\, |m|^2 / \overline{|m|^2}} .$$
 
@@ -515,7 +515,7 @@ print(
 )
 
 # %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3}
-# So the most one can hope for is 12 % of width. Does the training profit? We count steps: how many fewer does the diffused
+# So the width can grow by 12 % at most. Does this help the training? We count steps: how many fewer does the diffused
 # start need to the lowest loss that both starts reach?
 
 # %% slideshow={"slide_type": "-"}
@@ -538,13 +538,13 @@ figures.table(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# Read the interval, not the best run. If it holds zero, five trainings cannot tell whether the start helps; if it lies
-# below zero, the start costs steps. The luckiest of five makes a headline either way.
+# Read the interval, not the best run. If it includes zero, five trainings cannot show whether the start helps; if it lies
+# below zero, the start costs steps. In either case the best of five would look like a success.
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "Back to denoising. The sum of the weights is near one: the network is a local average whose weights it chooses by what it sees."}
 # ## Experiment 4: trained denoisers
 #
-# For denoising the size of the field was an argument: DnCNN's paper compares its $35 \times 35$ pixels with the effective patch sizes
+# For denoising the size of the field was used as an argument: DnCNN's paper compares its $35 \times 35$ pixels with the effective patch sizes
 # of other methods. What do trained denoisers use? The gradient of an estimated pixel is the filter by which the network
 # averages the noisy pixels around it. We take the course's DnCNNs (nine layers, 19 × 19 pixels), many places
 # of the test photographs, and the energy of these filters.
@@ -576,7 +576,7 @@ figures.images(
     caption="The mean energy of the filters of three trained DnCNNs. Frame: the theoretical field.",
 )
 
-# %% slideshow={"slide_type": "subslide", "minutes": 4, "notes": "BM3D and WNNM look so far because they search for similar patches. Lecture 13 gives that to networks."}
+# %% slideshow={"slide_type": "subslide", "minutes": 4, "notes": "BM3D and WNNM use such large areas because they search for similar patches. Lecture 13 combines this with networks."}
 patches = cite("receptive_field-denoisers")
 table = {
     name: {"side (pixels)": figures.Paper(side)}
@@ -605,11 +605,11 @@ figures.table(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# Table I lists what methods *could* use: the range of a search, the size of a patch. By what it uses, a small trained DnCNN is far
-# more local than any of them. It makes up for that with what it knows about edges. What it cannot use is the
-# same brick, twenty pixels further: lecture 13.
+# Table I lists what methods *could* use: the range of a search, the size of a patch. Measured by what it uses, a small trained DnCNN is far
+# more local than any of them. It compensates for that with what it has learnt about edges. But it cannot use the
+# same brick, twenty pixels further; that is the topic of lecture 13.
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "Show the number first: 33 pixels with eight layers instead of sixteen. Then the picture. This is the reason for mixed dilations, and lecture 15 will want exactly such holes."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "Show the number first: 33 pixels with eight layers instead of sixteen. Then the picture. This is the reason for mixed dilations, and lecture 15 will use exactly such holes."}
 # ## Break it
 #
 # Twice the field for the same price: eight layers of $3 \times 3$, all dilated by two. The arithmetic says 33 pixels instead
@@ -634,12 +634,12 @@ figures.images(
     panels,
     columns=3,
     alt="Three effective fields: a compact blob; a grid of single bright pixels with black ones between; a wide compact blob",
-    caption="The number is the theoretical field. Dilated by two throughout, three of four pixels are never looked at.",
+    caption="The number is the theoretical field. With dilation two in all layers, three of four pixels are not used.",
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "Four networks that do not talk to each other, each denoising a quarter of the pixels."}
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "These are four networks without any connection, each denoising a quarter of the pixels."}
 # It is a grid. From any pixel a step of two leads to a pixel of the same parity, eight times. The network is four
-# networks on four sub-images that never talk to each other. The side of the field said nothing about it.
+# networks on four sub-images without any connection. The side of the field does not show it.
 # **The probe:** count the pixels, not the side.
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
@@ -655,12 +655,12 @@ for name, dilations in designs.items():
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 2, "notes": "Go round: one sentence each."}
 # ## What to remember
 #
-# - The theoretical field is arithmetic: each layer adds $(k-1)\,d$ steps, as long as the strides before it.
+# - The theoretical field is arithmetic: each layer adds $(k-1)\,d$ steps, each as long as the product of the strides before it.
 # - The effective field is a walk: width $\sqrt{2n/3}$ pixels for $n$ layers of $3 \times 3$. Four times the depth for twice the width.
-# - Activations hardly matter, ways around shrink it, dilation and sub-images widen it.
+# - Activations hardly matter; ways around layers shrink the effective field; dilation and sub-images widen it.
 # - What training does to it depends on where it started. Measure before you generalise, and report an interval.
-# - A field has holes: count pixels, not the side.
-# - A trained denoiser rests on a small part of what it could see.
+# - A field can have holes: count pixels, not the side.
+# - An estimate of a trained denoiser depends on a small part of the pixels that it could see.
 
 # %% slideshow={"slide_type": "slide", "minutes": 5, "notes": "Let everyone answer alone first."}
 Quiz.parse("""
@@ -688,26 +688,26 @@ Why is the mean of g over random initialisations useless as an effective field?
   vanishes.
 
 Five trainings with a new start save −5, 2, 30, 8 and −3 % of the steps. You report …
-- [x] a mean of 6 % with an interval that holds zero
+- [x] a mean of 6 % with an interval that includes zero
 - [ ] a speed-up of up to 30 % | True and misleading: the largest of several noisy numbers
   is always impressive.
-- [ ] that the new start does not help | Five trainings cannot tell that either. The
-  interval says how much they can.
+- [ ] that the new start does not help | Five trainings cannot show that either. The
+  interval says what they can show.
 """)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## Exercises
 #
-# Three graded problems wait in the [exercise notebook](../exercises/student/12_receptive_fields.ipynb): the
+# Three graded problems are in the [exercise notebook](../exercises/student/12_receptive_fields.ipynb): the
 # arithmetic of the theoretical field, the effective field by a back-propagated impulse, and the diffused start. Each is
-# checked at once, and a wrong answer is told what it mixed up.
+# checked at once, and the message for a wrong answer says what was mixed up.
 #
-# For a walk on your own:
+# To explore on your own:
 #
 # 1. Where is the effective field of the U-Net above? Make its path across weaker, and look again.
 # 2. Swap the surroundings as in the first figure, at a hundred places, and draw the mean change of the estimate against the side that
 #    is kept. Does the curve agree with the energy?
-# 3. Train the segmenter on mosaics of two photographs only, say grass and coffee. How far must it look?
+# 3. Train the segmenter on mosaics of two photographs only, say grass and coffee. How far must it see?
 #
 # ## Further reading
 #

@@ -1,8 +1,8 @@
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "Ask first: one of the two has seen hundreds of thousands of patches, the other none at all. Who wins on a brick wall?"}
-# ## A network that does not look around
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "Ask first: one of the two was trained on hundreds of thousands of patches, the other is not trained at all. Which is better on a brick wall?"}
+# ## A network that sees only near pixels
 #
-# A brick wall, photographed in the dark: $\sigma = 50/255$. Two methods try to save it. One is a DnCNN that was trained
-# for exactly this noise. The other is BM3D, a filter that has learnt nothing. **Before you run it:** who wins?
+# A brick wall, photographed in the dark: $\sigma = 50/255$. We denoise it with two methods. One is a DnCNN that was trained
+# for exactly this noise. The other is BM3D, a filter without training. **Before you run it:** which is better?
 
 # %% slideshow={"slide_type": "-"}
 import torch
@@ -55,14 +55,14 @@ figures.images(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# The filter wins. The network invents a new surface for every brick, out of the noise that happens to lie on it. That the
-# same brick stands a few pixels further on, with *other* noise on it, is of no use to a network that does not look there.
+# The filter is better. The network gives every brick another surface, which comes from the noise on it. The same
+# brick stands a few pixels further on, with *other* noise on it, but the network does not see so far.
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "The cell paints everything gray that is further than nine pixels from one pixel. Have them predict both answers."}
 # ## Near is not alike
 #
-# Nine convolutions of $3 \times 3$ see $19 \times 19$ pixels. What lies beyond does not exist for the estimate of the
-# middle one. Let us paint everything beyond it gray, and ask both methods for that one pixel again:
+# Nine convolutions of $3 \times 3$ see $19 \times 19$ pixels. The estimate of the middle one does not depend on pixels
+# further away. Let us paint all of those gray, and estimate this one pixel with both methods again:
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
 print("pixels that the network sees:", local.receptive_field, "x", local.receptive_field)
@@ -79,10 +79,10 @@ bm3d_change = (
 print("the network's estimate changes:", local_change > 1e-5)
 print("BM3D's estimate changes:", bm3d_change > 1e-5)
 
-# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "Lecture 12 measured that the network does not even use all of its field. Here the point is another one: a larger field would still weigh by place."}
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "Lecture 12 measured that the network does not even use all of its field. Here the point is another one: the weights of a larger field would still depend on the place only."}
 # One could build a deeper network. But lecture 12 showed how little of its field a network uses, and there is a difference
 # in kind. A convolution weighs pixels by **where** they are: weight $w(q - p)$ for pixel $q$ in the estimate at $p$.
-# A non-local filter weighs them by **what** they show, and the distance counts for nothing:
+# A non-local filter weighs them by **what** they show, and their distance does not count:
 #
 # | | a pixel $q$ counts for the estimate at $p$ | by |
 # |---|---|---|
@@ -91,7 +91,7 @@ print("BM3D's estimate changes:", bm3d_change > 1e-5)
 # | BM3D, WNNM | if its patch is in the group of $p$ | what the group has in common |
 #
 # What makes the second kind work is a property of images, **self-similarity**: for a patch of a natural image there are
-# many patches elsewhere that look like it. In a wall that is plain. Is it true of a cat?
+# many patches elsewhere that look like it. In a wall this is easy to see. Is it true of a cat?
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "The fourth curve is the control: the same pixels in another order. Without it the plot says nothing."}
 # ## Experiment 1: how alike are images to themselves?
@@ -119,12 +119,12 @@ figures.lines(
     xlabel="neighbour number",
     ylabel="distance, relative to any two",
     log="x",
-    caption="Clean photographs. At 1 a patch's neighbour is no more like it than any other patch.",
+    caption="Clean photographs. At 1 the neighbour of a patch is as different from it as any other patch.",
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# Even a cat has dozens of patches for each patch that are far more like it than chance would give. Much of it is plain:
-# fur beside fur, wall beside wall, and the nearest neighbours overlap the patch itself. But that suffices for a filter.
+# Even a cat has dozens of patches for each patch that are far more like it than chance would give. Many of them are simple:
+# fur beside fur, wall beside wall, and the nearest neighbours overlap the patch itself. But this is enough for a filter.
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Derive the mean at the board. The variance is the interesting half: it says how large a patch has to be."}
 # ## Block matching
@@ -133,15 +133,15 @@ figures.lines(
 #
 # $$d(p, q) = \frac1P \sum_{x} \bigl(z(p + x) - z(q + x)\bigr)^2 .$$
 #
-# We can only compute it in a noisy image. If both show exactly the same, what is left is the difference of two
-# independent noises, of variance $2\sigma^2$ at each pixel. So for patches that do not overlap
+# We can only compute it in a noisy image. If both show exactly the same, their difference is that of two
+# independent noises, with variance $2\sigma^2$ at each pixel. So for patches that do not overlap
 #
 # $$\mathbb E\, d = d_{\text{clean}} + 2\sigma^2, \qquad \text{Var}\, d \approx \frac{8 \sigma^4}{P}
 # \quad\text{where } d_{\text{clean}} \approx 0 .$$
 #
-# The mean hurts nobody: it is the same for all $q$, and leaves the order as it is. The variance does. With $P = 100$ the
-# distance wavers by $2\sigma^2 \sqrt{2/P}$, a seventh of $2\sigma^2$, and all patches that differ by less than that are
-# shuffled by chance.
+# The mean does no harm: it is the same for all $q$, and does not change their order. The variance does harm. With $P = 100$
+# the standard deviation of the distance is $2\sigma^2 \sqrt{2/P}$, a seventh of $2\sigma^2$, and the order of patches that
+# differ by less than that is random.
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
 pure = torch.randn(
@@ -160,19 +160,19 @@ print(
 )
 
 # %% [markdown] slideshow={"slide_type": "subslide", "minutes": 2}
-# Worse, the winners of such a race are those whose *noise* happens to look like that of the reference, and averaging
-# over them averages equal noise. Hence the order of NN3D: **first** let the network take the noise away, **then** look
-# for what is alike. In the library:
+# Worse, the patches that come first are those whose *noise* happens to look like that of the reference, and averaging
+# over them averages equal noise. Hence the order of NN3D: **first** the network removes the noise, **then** the search looks
+# for similar patches. In the library:
 
 # %% slideshow={"slide_type": "-"}
 figures.code(similar)
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 6, "notes": "Let them find: a patch on a mortar joint; a patch of plain brick; the eye of the cat, which has no equal. Switch between noisy and denoised at each."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 6, "notes": "Let them find: a patch on a mortar joint; a patch of plain brick; the eye of the cat, which has no similar patch. Switch between noisy and denoised at each."}
 # ## Play: choose a patch, see its group
 #
-# Move the patch with the two sliders. The orange square is the patch; blue lies where the 31 others were found, and beside
-# it is the group as the *clean* photograph has it, so that you can judge who belongs to it. Then change where the search
-# looks. A group is good if its members show the same.
+# Move the patch with the two sliders. The orange square is the patch; the 31 others that were found are blue. Beside
+# it you see the group in the *clean* photograph, so that you can judge which patches belong to it. Then change the image in
+# which the search looks. A group is good if its members show the same.
 
 # %% slideshow={"slide_type": "-"}
 stops = choose(smoke=(19, 66), lecture=(19, 55, 91, 127, 163), full=(19, 55, 91, 127, 163))
@@ -262,17 +262,17 @@ Player(
     quality=75,
 )
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "The control first: groups drawn by lot. If it gained as much as the others, likeness would not be what helps. The oracle's bar is not attainable."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "The control first: random groups. If they gained as much as the others, likeness would not be the reason for the gain. The bar for groups from the clean image cannot be reached in practice."}
 # ## Experiment 2: where to look
 #
 # The same filter, to which we come in a moment, on the same estimate of the network; only the groups differ. They are
-# found in the noisy image, in the denoised one, or, as no one can, in the clean one. And as a control: they are drawn by
-# lot from the window. **Predict** the order, and the sign of the control.
+# found in the noisy image, in the denoised one, or in the clean one, which is not possible in practice. As a control, they
+# are chosen at random from the window. **Predict** the order, and the sign of the control.
 
 # %% slideshow={"slide_type": "-"}
 parts = cite("nn3d-parts")
 wheres = {
-    "groups by lot": "chance",
+    "random groups": "chance",
     "groups from the noisy image": "noisy",
     "groups from the denoised image": "denoised",
     "groups from the clean image": "clean",
@@ -296,11 +296,11 @@ figures.table(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# Three things to see. Groups drawn by lot are behind: likeness counts. They are not worthless everywhere: near patches of a
-# smooth place are alike without any search. And the twist: the search in the denoised image finds far more of the right
+# Three results. Random groups are behind, so likeness counts. They do not fail everywhere: near patches of a
+# smooth place are alike without any search. Third, the search in the denoised image finds far more of the right
 # members than the one in the noisy image, but the filter does not gain in proportion. The noisy search prefers patches
-# with the same *noise*; the search in the denoised image prefers patches with the same *mistakes*, and what all members
-# share stays. A group can be chosen too well.
+# with the same *noise*; the search in the denoised image prefers patches with the same *mistakes*, and the filter keeps
+# what all members share.
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "Write the four numbers at the board and let them do the Haar transform by hand: mean times two, difference of the halves, differences of the pairs."}
 # ## The group-wise Haar filter
@@ -331,8 +331,8 @@ print(
 )
 
 # %% [markdown] slideshow={"slide_type": "subslide", "minutes": 4, "notes": "BM3D needs a transform of the patch as well, since its patches are noisy. Here the network has done that part."}
-# BM3D transforms the patches too, by cosines or wavelets, to tell their structure from noise. Here the network has done
-# that, better than cosines can. What it leaves are mistakes, and these differ from copy to copy, since the noise did.
+# BM3D transforms the patches too, by cosines or wavelets, to separate their structure from noise. Here the network has done
+# that, better than cosines can. Its mistakes remain, and these differ from copy to copy, like the noise.
 # **Predict:** we take the groups of the brick wall and plot the strength of the Haar coefficients, for the clean
 # patches and for the network's mistakes. Which curve is flat?
 
@@ -365,9 +365,9 @@ figures.lines(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# What the patches share is nearly all in the first coefficient, far above $\tau$: it stays. The mistakes have some strength
-# everywhere, and wherever it is below $\tau$ it goes, whatever it is. That is the bargain of every non-local filter: true
-# differences of that size go too.
+# What the patches share is nearly all in the first coefficient, far above $\tau$: it is kept. The mistakes are spread over all
+# coefficients, and everything below $\tau$ is removed, whatever it is. That is the price of every non-local filter: true
+# differences of that size are removed too.
 
 # %% slideshow={"slide_type": "subslide", "minutes": 2}
 figures.code(shrink_along)
@@ -377,13 +377,13 @@ figures.code(shrink_along)
 #
 # $$w = 1 \Big/ \sum_q \Bigl(\frac{q^2}{q^2 + \tau^2}\Bigr)^2 ,$$
 #
-# the inverse of how much noise it can still hold: the fewer coefficients are left, the more the group has agreed.
+# the inverse of the noise that is left in it: a group with few remaining coefficients agrees well, and counts more.
 
 # %% slideshow={"slide_type": "-"}
 figures.code(filter_groups)
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "Draw it as a loop with three boxes: mix, network, groups. The network is a plug; so is the filter."}
-# ## NN3D: they take turns
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "Draw it as a loop with three boxes: mix, network, groups. The network can be exchanged; so can the filter."}
+# ## NN3D: network and filter take turns
 #
 # Network and filter each do what the other cannot. NN3D (Cruz, Foi, Katkovnik, Egiazarian 2018) lets them alternate. With
 # $\hat y_0 = 0$, for $k = 1, \dots, K$:
@@ -396,14 +396,14 @@ figures.code(filter_groups)
 #
 # | letter | is |
 # |---|---|
-# | $D(\cdot\,; s)$ | any denoiser, told the noise level $s$: DnCNN, FFDNet, a filter |
+# | $D(\cdot\,; s)$ | any denoiser with the noise level $s$ as its argument: DnCNN, FFDNet, a filter |
 # | $F(\cdot\,; \tau)$ | the group filter; its groups are found once, in $\tilde y_1$ |
-# | $\lambda_k$ | how much of the noisy image comes back in iteration $k$ |
+# | $\lambda_k$ | the share of the noisy image in iteration $k$ |
 # | $\tau_k$ | how strongly the filter shrinks |
 #
-# Why does noise come back in? What the network has removed by mistake is gone from $\hat y_1$; it is still in $z$. The
+# Why is noise added again? Details that the network has removed by mistake are lost in $\hat y_1$, but they are still in $z$. The
 # mixture has the noise $\lambda_k \eta$, of level $\lambda_k \sigma$, on an image that is half restored: an easier
-# problem, with a second chance for the detail. Two iterations are what the paper uses.
+# problem, in which the details can be found again. Two iterations are what the paper uses.
 
 # %% slideshow={"slide_type": "subslide"}
 figures.code(NN3D.rounds)
@@ -416,10 +416,10 @@ for k in (1, 2, 3, 4):
     )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# FFDNet can be told any level. A DnCNN knows the one that it was trained for, so NN3D needs a *bank* of them, one for
+# FFDNet takes any level. A DnCNN works at the level that it was trained for, so NN3D needs a *bank* of them, one for
 # each iteration: here one for 50 and one for 25.
 
-# %% slideshow={"slide_type": "subslide", "minutes": 4, "notes": "Read the row of scores from left to right. The mixed image is worse than what it was mixed from, and that is the point."}
+# %% slideshow={"slide_type": "subslide", "minutes": 4, "notes": "Read the row of scores from left to right. The mixed image has a lower score than the estimate in it; that is intended, since details come back with the noise."}
 bank = Bank({level / 255: network for level, network in networks.items()})
 rounds = NN3D(bank).rounds(z, sigma=sigma)
 display(
@@ -487,10 +487,10 @@ figures.table(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# The last column is the control. FFDNet, told the right level both times, gets some hundredths of a decibel out of a
-# second round. The bank of DnCNNs gets more, where it should not: its second network was trained apart from the first,
-# and two opinions are better than one. We had asked for less than 0.05 dB at every seed; that fails for both networks,
-# and the ledger says so. Most of the gain comes from the groups.
+# The last column is the control. FFDNet, given the right level both times, gains some hundredths of a decibel in the
+# second iteration. The bank of DnCNNs gains more than we expected: its second network was trained separately from the first,
+# and two different estimates are better than one. The claim was a gain of less than 0.05 dB at every seed; it fails for both
+# networks, and the note says so. Most of the gain comes from the groups.
 
 # %% slideshow={"slide_type": "subslide", "minutes": 3, "notes": "Where is the gain largest? Urban100: facades. Where is there none? BSD68 with FFDNet: landscapes and animals."}
 names = ("BM3D", "DnCNN", "NN3D(DnCNN)", "FFDNet", "NN3D(FFDNet)", "WDnCNN", "NN3D(WDnCNN)")
@@ -520,12 +520,12 @@ figures.table(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# The gain is larger here than in the paper, and that is no credit to us: the more a network leaves undone, the more there
-# is for its partner. In the paper's own table you see the same. Where images repeat, as the facades of Urban100 do, the
+# The gain is larger here than in the paper, probably because our networks are smaller: the more noise a network leaves, the more the
+# filter can remove. You see the same in the paper's own table. Where images repeat, as the facades of Urban100 do, the
 # gain is several tenths; on BSD68, landscapes and animals, a good FFDNet gains nothing.
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Three knobs, three curves. Ask for each: what is the cost of turning it too far?"}
-# ## Experiment 4: three knobs
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Three parameters, three curves. Ask for each: what is the cost of a value that is too large?"}
+# ## Experiment 4: three parameters
 #
 # How many patches in a group, how strong a filter, how many iterations? **Draw** the three curves for the wall and for
 # the cat before you look.
@@ -566,9 +566,9 @@ figures.lines(
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # With one patch in a group there is nothing to share: each pixel is shrunk by itself, which darkens what is dark already.
-# From there on more is better, ever more slowly. The paper's strength is a compromise: the wall, where patches really are
-# equal, would like it stronger. And nearly all of the gain comes in the first iteration. Later ones get less noise to
-# find their detail in, and a network that must be scaled far from the level it knows: we come to that.
+# With more patches the gain grows, but more and more slowly. The paper's strength is a compromise: for the wall, where patches really are
+# equal, a stronger filter is better. And nearly all of the gain comes in the first iteration. In later ones the share of the
+# noisy image, and of its details, is smaller, and the network is scaled far from the level of its training: see below.
 
 # %% slideshow={"slide_type": "subslide", "minutes": 4, "notes": "Compare DnCNN with 1 patch and 32 on the wall. Then the cat: look at the whiskers."}
 flexible = zoo.load(FFDNet, "ffdnet-w48")
@@ -604,19 +604,19 @@ Player(
     alt=lambda plug, photograph, done: (
         f"The photograph {photograph} with strong noise, and the estimate of {plug} after {done} iterations"
     ),
-    caption="Any denoiser can be put in. What does a filter gain that is non-local already?",
+    caption="Any denoiser can be put in. How much does a filter gain that is already non-local?",
 )
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "This is a trick that fits on one line and saves a training. Ask what is wrong with it before the last paragraph."}
 # ## Scaling: a network for one level at another
 #
-# One row of the paper's table is in italics there: WDnCNN at $\sigma = 75$. Its authors had a network for 50 and none for
+# One row of the paper's table is in italics: WDnCNN at $\sigma = 75$. Its authors had a network for 50 and none for
 # 75. So they scaled the noisy image:
 #
 # $$z = y + \eta \quad\Longrightarrow\quad a z = a y + a \eta, \qquad a = \frac{50}{75},$$
 #
-# has noise of level $a \cdot 75 = 50$. Denoise it, and scale back: $\hat y = D(a z; 50)/a$. It beat FFDNet, which had been
-# trained on levels up to 75.
+# has noise of level $a \cdot 75 = 50$. Denoise it, and scale back: $\hat y = D(a z; 50)/a$. The result was better than
+# that of FFDNet, which had been trained on levels up to 75.
 
 # %% slideshow={"slide_type": "-"}
 figures.code(Scaled.__call__)
@@ -630,7 +630,7 @@ with torch.inference_mode():
         "noisy, σ = 75": loud,
         "DnCNN for 50": local(loud),
         "DnCNN for 50, scaled": scaled(loud, sigma=75 / 255),
-        "FFDNet, told 75": flexible(loud, sigma=75 / 255),
+        "FFDNet, level 75": flexible(loud, sigma=75 / 255),
     }
 figures.images(
     estimates,
@@ -665,14 +665,14 @@ figures.lines(
 )
 
 # %% [markdown] slideshow={"slide_type": "subslide", "minutes": 4, "notes": "Two lines of proof; lecture 11 has the rest. Let them find which parts of a DnCNN break it: the shifts of the normalisation."}
-# The last curve is a network **without biases**, trained at 50 only and told nothing, and nobody scaled its input. Why
-# does it follow? A convolution without bias is linear, $w * (a x) = a\,(w * x)$, and $\max(0, a x) = a \max(0, x)$ for
+# The last curve is a network **without biases**, trained at 50 only. It is not given the level, and its input is not scaled.
+# Why does it work as well? A convolution without bias is linear, $w * (a x) = a\,(w * x)$, and $\max(0, a x) = a \max(0, x)$ for
 # $a \ge 0$. A network made of these, and so the denoiser $D(z) = z - R(z)$, is homogeneous:
 #
 # $$D(a z) = a\, D(z) \quad (a \ge 0) \qquad\Longrightarrow\qquad \frac{D(a z)}{a} = D(z) .$$
 #
-# Scaling there and back changes **nothing**: lecture 11's bias-free networks have the trick built in. Biases are what
-# ties a network to a level, as thresholds that do not grow with the noise.
+# Scaling there and back changes **nothing**: lecture 11's bias-free networks have the trick built in. Biases
+# tie a network to a level: they act as thresholds that do not grow with the noise.
 
 # %% slideshow={"slide_type": "-"}
 free, history = dncnn.train(
@@ -734,12 +734,12 @@ figures.table(
     caption="PSNR in dB on the cat. The last two rows come from one network that was trained a moment ago.",
 )
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "A defect on a chip, a tumour in regular tissue, a missing tile: the one thing that is different is often the thing that one looks for."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "A defect on a chip, a tumour in regular tissue, a missing tile: often the one thing that is different is what one looks for."}
 # ## Break it
 #
 # Non-local filters assume that what looks nearly alike *is* alike. Quality control photographs a thousand equal parts to
-# find the one that is not. So here is a sheet of equal tiles with a faint scratch across some of them, and three methods:
-# the local network, BM3D, and NN3D around BM3D with a filter twice as strong, the least local of all. **Expect** what?
+# find the one that differs. So here is a sheet of equal tiles with a faint scratch across some of them, and three methods:
+# the local network, BM3D, and NN3D around BM3D with a filter twice as strong, the least local of all. **What** do you expect?
 
 # %% slideshow={"slide_type": "-"}
 quiet = 25 / 255
@@ -786,12 +786,12 @@ figures.table(
     caption="The better the score, the less is left of the scratch.",
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 4, "notes": "The probe needs z, the estimate and sigma. It is lecture 08's: look at what was removed. New is the yardstick: how large may a mean of noise be?"}
-# By several decibels the non-local methods are better, and they take away a part of the one thing that somebody was
-# looking for. It is a few hundred pixels among tens of thousands; the score does not see it.
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 4, "notes": "The probe needs z, the estimate and sigma. It is lecture 08's: look at what was removed. The new part is the scale: how large may a mean of noise be?"}
+# The non-local methods are better by several decibels, and they remove a part of the scratch, the one thing that was
+# to be found. It has a few hundred pixels among tens of thousands, so the score hardly changes.
 #
 # **The probe** needs neither the clean sheet nor the scratch. What was removed, $z - \hat y$, should be noise. Average it
-# with weights $k$ over a small neighbourhood: of pure noise, $\sigma \lVert k \rVert$ is left, without any form. A line in
+# with weights $k$ over a small neighbourhood: of pure noise, $\sigma \lVert k \rVert$ is left, without any structure. A line in
 # it is a line that is missing from the estimate.
 
 
@@ -824,8 +824,8 @@ figures.images(
 # - Along a group, what is shared is one large coefficient; the network's mistakes are spread over all of them.
 # - NN3D alternates network and groups and feeds part of the noisy image back. The groups make the difference, and the more
 #   an image repeats, the larger it is.
-# - A network for one level serves another by scaling. A network without biases does so by itself.
-# - What occurs once looks like a mistake to a non-local filter. Look at $z - \hat y$ before you believe that it was one.
+# - A network for one level works at another with scaling. A network without biases needs no scaling.
+# - A non-local filter takes what occurs only once for a mistake. Look at $z - \hat y$ before you believe that it was one.
 
 # %% slideshow={"slide_type": "slide", "minutes": 5, "notes": "Let everyone answer alone first."}
 Quiz.parse("""
@@ -846,10 +846,10 @@ all share is …
 
 # %% slideshow={"slide_type": "subslide"}
 Quiz.parse("""
-In the second iteration of NN3D the network is told the level …
+In the second iteration of NN3D the level passed to the network is …
 - [x] σ / 2 | The mixture holds half of the noisy image, so half of its noise.
-- [ ] σ | That was the first iteration. Told twice the truth, the network would smooth too
-  much.
+- [ ] σ | That was the first iteration. With twice the true level, the network would smooth
+  too much.
 - [ ] σ / 4 | That is the strength of the filter in the first iteration, τ₁.
 
 A network without biases was trained at σ = 50. You scale an image with σ = 75 by 50/75
@@ -864,11 +864,11 @@ before it, and back after it. The estimate …
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## Exercises
 #
-# Three graded problems wait in the [exercise notebook](../exercises/student/13_nonlocality.ipynb): the search for similar
-# patches, the filter of a group, and the iterations around a network. Each is checked at once, and a wrong answer is
-# told what it mixed up.
+# Three graded problems are in the [exercise notebook](../exercises/student/13_nonlocality.ipynb): the search for similar
+# patches, the filter of a group, and the iterations around a network. Each is checked at once, and the message for a
+# wrong answer says what was mixed up.
 #
-# For a walk on your own:
+# To explore on your own:
 #
 # 1. Find groups again in every iteration (`similar` of each $\tilde y_k$). Is it worth the time?
 # 2. Scale around middle gray instead of black: $a (z - 1/2) + 1/2$. For which of the two directions does it help, and why?
