@@ -500,7 +500,7 @@ class Writer:
         text = ""
         for part in [*node.values, None]:
             if isinstance(part, ast.Constant):
-                text += part.value
+                text += str(part.value)
                 continue
             words += self._Constant(ast.Constant(text)) if text else []
             words += self.node(part) if part is not None else []

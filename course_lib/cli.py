@@ -227,8 +227,8 @@ def _claims_confirm(args: argparse.Namespace) -> int:
                                 renamed=dict(args.renamed))
     for subject, verdict in found.items():
         name = subject.partition(":")[2]
-        same = isinstance(verdict, confirm.Confirmed)
-        print(_wrapped(f"{name}: {f'confirmed, {verdict.how}' if same else f'REFUSED: {verdict.why}'}"))
+        said = f"confirmed, {verdict.how}" if isinstance(verdict, confirm.Confirmed) else f"REFUSED: {verdict.why}"
+        print(_wrapped(f"{name}: {said}"))
     refused = sum(isinstance(verdict, confirm.Refused) for verdict in found.values())
     print(f"{len(found) - refused} confirmed, {refused} refused")
     return FAILED if refused else 0

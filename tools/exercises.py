@@ -168,7 +168,7 @@ def name(solution: Any) -> str:
 def solution_lines(source: str, stubs: Iterable[str]) -> set[str]:
     """Every line of a solution in an exercise source, without blanks, that no stub shows and that says something."""
     lines = source.splitlines()
-    shown = {squeezed(line) for stub in stubs for line in stub.splitlines()}
+    shown = [squeezed(stub) for stub in stubs]
     found, tree = set(), ast.parse(source)
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("cases_"):
@@ -177,7 +177,8 @@ def solution_lines(source: str, stubs: Iterable[str]) -> set[str]:
         match node:   # the same expression in a function would be a line that begins with return
             case ast.Call(ast.Name("Mutant"), [ast.Lambda(body=body), *_]):
                 found.add(squeezed(f"return {ast.get_source_segment(source, body)}"))
-    return {line for line in found - shown if len(line) >= SHORTEST_LEAK and not line.startswith(("def", "class"))}
+    return {line for line in found if len(line) >= SHORTEST_LEAK and not line.startswith(("def", "class"))
+            and not any(line in stub for stub in shown)}
 
 
 def squeezed(text: str) -> str:

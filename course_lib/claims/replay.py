@@ -137,7 +137,7 @@ def listen() -> None:
         checked(budget)
         CALLS.append(f"Budget {told(dataclasses.astuple(budget))}")
 
-    profiles.Budget.__post_init__ = made
+    profiles.Budget.__post_init__ = made        # type: ignore[method-assign,assignment]
 
 
 def listening(function: Callable) -> Callable:
