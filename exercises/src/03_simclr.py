@@ -219,8 +219,8 @@ NT_XENT = Problem(
 # --- simclr.contrast ------------------------------------------------------------------------------------------------
 
 STATEMENT_CONTRAST = r"""
-Augmentation has to be fast: the whole batch at once, and yet **every image with its own numbers**. Write one operation of
-the colour jitter, the contrast. Image $n$ is pulled towards the mean of its gray picture, or pushed away from it:
+Augmentation has to be fast: the whole batch at once, and yet **every image with its own numbers**. Write one operation
+of the colour jitter, the contrast. Image $n$ is pulled towards the mean of its gray picture, or pushed away from it:
 
 $$x \;\mapsto\; c_n\, x + (1 - c_n)\, \mu_n, \qquad \mu_n = \text{mean over the pixels of }
 0.299\,R + 0.587\,G + 0.114\,B ,$$
