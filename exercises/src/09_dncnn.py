@@ -399,8 +399,8 @@ NETWORK = Problem(
 # --- dncnn.blind_batch ----------------------------------------------------------------------------------------------
 
 STATEMENT_BATCH = r"""
-A network that was trained at one noise level fails at the others. DnCNN-B is trained on all of them at once: every image
-$n$ of a batch gets a level of its own,
+A network that was trained at one noise level fails at the others. DnCNN-B is trained on all of them at once: every
+image $n$ of a batch gets a level of its own,
 
 $$\sigma_n \sim \mathcal{U}(a, b), \qquad z_n = y_n + \sigma_n \, \xi_n, \qquad \xi_n \sim \mathcal{N}(0, 1)
 \text{ for each pixel and channel, independently.}$$
