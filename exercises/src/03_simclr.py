@@ -219,8 +219,8 @@ NT_XENT = Problem(
 # --- simclr.contrast ------------------------------------------------------------------------------------------------
 
 STATEMENT_CONTRAST = r"""
-Views have to be quick: the whole batch at once, and yet **every image with its own numbers**. Write one operation of
-the colour jitter, the contrast. Image $n$ is pulled towards the mean of its gray picture, or pushed away from it:
+Augmentation has to be fast: the whole batch at once, and yet **every image with its own numbers**. Write one operation
+of the colour jitter, the contrast. Image $n$ is pulled towards the mean of its gray picture, or pushed away from it:
 
 $$x \;\mapsto\; c_n\, x + (1 - c_n)\, \mu_n, \qquad \mu_n = \text{mean over the pixels of }
 0.299\,R + 0.587\,G + 0.114\,B ,$$
@@ -348,7 +348,7 @@ CONTRAST = Problem(
 # --- simclr.geometry ------------------------------------------------------------------------------------------------
 
 STATEMENT_GEOMETRY = r"""
-Two numbers say what the loss has done to the sphere. With all rows brought to length 1,
+Two numbers say how the projections lie on the sphere. With all rows brought to length 1,
 
 $$\text{alignment} = \frac1N \sum_n \lVert a_n - b_n \rVert^2, \qquad
 \text{uniformity} = \log \frac{2}{N(N-1)} \sum_{i < j} e^{-2 \lVert a_i - a_j \rVert^2} .$$

@@ -16,8 +16,8 @@ from course_lib.checks.problem import Case, Mutant, Problem, Tolerance, Variant,
 # --- dncnn.residual_loss --------------------------------------------------------------------------------------------
 
 STATEMENT_LOSS = r"""
-DnCNN is not asked for the clean image. From a noisy batch $z = y + \eta$ its layers compute $R(z)$, an estimate of
-the **noise** $\eta = z - y$. For a batch of $N$ images the paper minimises
+The layers of DnCNN do not estimate the clean image. From a noisy batch $z = y + \eta$ they compute $R(z)$, an
+estimate of the **noise** $\eta = z - y$. For a batch of $N$ images the paper minimises
 
 $$\ell = \frac{1}{2N} \sum_{n=1}^{N} \bigl\lVert R(z_n) - (z_n - y_n) \bigr\rVert^2$$
 
@@ -399,8 +399,8 @@ NETWORK = Problem(
 # --- dncnn.blind_batch ----------------------------------------------------------------------------------------------
 
 STATEMENT_BATCH = r"""
-A network that knows one noise level fails at the others. DnCNN-B is trained on all of them at once: every image $n$ of
-a batch gets a level of its own,
+A network that was trained at one noise level fails at the others. DnCNN-B is trained on all of them at once: every
+image $n$ of a batch gets a level of its own,
 
 $$\sigma_n \sim \mathcal{U}(a, b), \qquad z_n = y_n + \sigma_n \, \xi_n, \qquad \xi_n \sim \mathcal{N}(0, 1)
 \text{ for each pixel and channel, independently.}$$

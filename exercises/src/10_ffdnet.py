@@ -142,7 +142,7 @@ SUB_IMAGES = Problem(
 
 STATEMENT_INPUT = r"""
 The layers of FFDNet see the sub-images of $z$ **and** the noise level map $M$, at the resolution of the sub-images.
-Write what they are given, for gray images of any size:
+Write the input that they get, for gray images of any size:
 
 1. Where a side of the image is odd, repeat its last row or its last column, so that it becomes even. The same for $M$.
 2. Cut $z$ into its four sub-images (`F.pixel_unshuffle` does it).

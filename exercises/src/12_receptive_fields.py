@@ -135,7 +135,7 @@ offset $p$ is a sum over all paths, one offset $j_l$ from each kernel, whose off
 
 $$g(p) = \sum_{j_1 + \dots + j_n = p} w_1(j_1) \cdots w_n(j_n).$$
 
-It lives on a square of $r = n (k - 1) + 1$ pixels. You are given the kernels of $R$ such networks, drawn at random.
+It lives on a square of $r = n (k - 1) + 1$ pixels. You are given the random kernels of $R$ such networks.
 Return their **effective field**, the mean over the networks of where the energy of the gradient lies:
 
 $$e(p) = \frac1R \sum_{i=1}^{R} \frac{g_i(p)^2}{\sum_q g_i(q)^2}.$$

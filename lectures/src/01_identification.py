@@ -689,7 +689,7 @@ figures.table(
     rows,
     digits=2,
     caption="The probe, and what happens to forty people who come in at their neighbour's desk; one template each, "
-    "taken at their own desk. (A short training without views: fewer right names than before, with or without stamps.)",
+    "taken at their own desk. (A short training without augmentation: fewer right names than before, with or without stamps.)",
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}

@@ -219,7 +219,7 @@ figures.code(batch_loss)
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "The reference line is the point of the figure: it is the loss of a network that gives the same vector for every image."}
 # ## Experiment 1: a distance learnt from pairs
 #
-# The same network, batches, views and number of steps as for the classifier; only the loss differs. What would
+# The same network, batches, augmentation and number of steps as for the classifier; only the loss differs. What would
 # the loss be of a network that gives the same vector for every image? Its genuine pairs cost nothing, its impostor pairs
 # $m/2$. That is the reference line. The last layer begins with small weights, so all pictures start near one point.
 # **Predict:** on which side of the line does the training begin, and where does it end?
@@ -831,7 +831,7 @@ Player(
 # ## Experiment 4: is it worth learning to compare?
 #
 # The question that lecture 01 ended with: can we do better than the latent space of a classifier, which was never
-# trained to compare? The same network, first weights, batches, views and number of steps; only the loss differs. Three
+# trained to compare? The same network, first weights, batches, augmentation and number of steps; only the loss differs. Three
 # sets: drawn people; ORL, shifted, mirrored and lit anew; Omniglot. No person and no alphabet of the
 # test was trained on; $\gamma$ is chosen on validation strangers. **Predict** the order.
 
@@ -1071,7 +1071,7 @@ FPIR …
 # 2. Normalise $f$ to length one before the loss. Which margins still make sense, and does the error on new people change?
 # 3. Train with five people and look at the forces on the picture of a sixth. Which features did the network learn?
 # 4. `zoo.load(Embedding, "triplet-people")`, after `from course_lib import zoo`, gives a distance learnt as in experiment 4,
-#    but without views, from the first 160 people. Enrol others with it, `identities.people(140, first=160)`. Whom does it
+#    but without augmentation, from the first 160 people. Enrol others with it, `identities.people(140, first=160)`. Whom does it
 #    confuse, and what have they in common?
 #
 # ## Further reading

@@ -73,22 +73,23 @@ by_colour = linear_probe(mean_colour[0], known.labels, mean_colour[1], asked.lab
 print("guessing is right for a share of", 1 / len(known.names))
 print("the mean colour does not tell the kind:", by_colour < 0.3)
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Put lecture 02's triplet on the board and cross out the word 'person'. What replaces it? Let them propose views, then ask for each what it says is unimportant."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Put lecture 02's triplet on the board and cross out the word 'person'. What replaces it? Let them propose augmentations, then ask for each what it says is unimportant."}
 # ## Pairs without labels
 #
 # A triplet loss needs two pictures of the same person, and one of another. Without labels we do not know which pictures
-# belong together, with one exception: **a picture and itself**. So we take two random views of each picture. They change the
-# pixels and keep what we care about: they cut out a part, mirror it, change its colours or take them away.
+# belong together, with one exception: **a picture and itself**. So we take two **views** of each picture, two randomly
+# augmented copies. The **augmentation** changes the pixels and keeps what we care about: it cuts out a part, mirrors it,
+# changes its colours or takes them away.
 #
 # | | lecture 02 | here |
 # |---|---|---|
 # | belong together | two pictures with the same name | two views of the same picture |
 # | do not | pictures with different names | views of any two different pictures |
-# | what is alike is decided by | the person who wrote the labels | **the person who chose the views** |
+# | what is alike is decided by | the person who wrote the labels | **the person who chose the augmentation** |
 #
-# The last line is the main idea of the lecture. A view says: "*this* does not matter". A crop says that place and size do
-# not matter, a change of colours says that colours do not. Whatever the views keep may be used to recognise a picture. (One of
-# the two may also be the picture as it is: pairs of "augmented and not augmented versions", Boracchi 2025. Experiment 2
+# The last line is the main idea of the lecture. An augmentation says: "*this* does not matter". A crop says that place and
+# size do not matter, a change of colours says that colours do not. Whatever it keeps may be used to recognise a picture. (One
+# of the two may also be the picture as it is: pairs of "augmented and not augmented versions", Boracchi 2025. Experiment 2
 # tries both.)
 
 # %% slideshow={"slide_type": "subslide", "minutes": 2}
@@ -173,7 +174,7 @@ figures.lines(
 #
 # The features $h$ are the activations of the last block of convolutions, averaged over the picture, as in the paper; the
 # projection comes from two linear layers on top, with a ReLU between them. After the training the head is removed. That looks
-# like waste: the loss was computed on $z$, not on $h$. But the loss also removes from $z$ everything that a view changes. $h$ may still contain
+# like waste: the loss was computed on $z$, not on $h$. But the loss also removes from $z$ everything that the augmentation changes. $h$ may still contain
 # it, since the head can drop it. So $h$ should be the more useful of the two, if you do not know yet what you
 # will need. On ImageNet the paper measures more than ten points between the two, with 2048 numbers in $h$ and 128 in $z$.
 # Ours have 64 each, so there is less to drop. The tables below show both.
@@ -290,7 +291,7 @@ figures.table(
     digits=1,
     best="max",
     caption="Shapes named rightly in pictures never trained on (guessing: 12.5), and how often a linear probe finds "
-    "which of red, green and blue a picture has most of: views change that. One training, that of "
+    "which of red, green and blue a picture has most of: the augmentation changes that. One training, that of "
     "experiment 1; the last row is of stored weights, a longer training on such pictures.",
 )
 
@@ -512,7 +513,7 @@ figures.table(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# It removes a little of the colours, which views change. But it removes too little to make $h$ the better one at every seed,
+# It removes a little of the colours, which the augmentation changes. But it removes too little to make $h$ the better one at every seed,
 # and both claims about the head fail: our training is short, the network small, and $z$ has as many numbers as $h$.
 
 # %% slideshow={"slide_type": "subslide", "minutes": 2}
@@ -600,7 +601,7 @@ figures.table(
 # - Without labels, two views of a picture are the only pair of which we know that it belongs together.
 # - NT-Xent is a multiple-choice question with $2N - 1$ candidates. At low temperatures only the nearest negatives are pushed.
 # - It asks for alignment of partners and for uniformity over the sphere. The loss of a collapsed network is $\log(2N - 1)$.
-# - The views say what does not matter. What they keep may be used as a shortcut, and a low loss does not show it.
+# - The augmentation says what does not matter. What it keeps may be used as a shortcut, and a low loss does not show it.
 # - Try the features before the head as well as after it, and compare both with those of an untrained network.
 # - The loss knows no kinds. Pictures of one kind are false negatives, and there are more of them when there are fewer kinds.
 
@@ -622,11 +623,11 @@ A network maps every picture to the same point. Alignment and loss are …
 
 # %% slideshow={"slide_type": "subslide"}
 Quiz.parse("""
-You take the colour changes out of the views. The loss falls. The features are …
+You take the colour changes out of the augmentation. The loss falls. The features are …
 - [x] probably worse for anything but colours | The colours of a picture now answer the
   question, so little else has to be learnt.
 - [ ] better, since the loss is lower | It is another question, and an easier one. Losses of
-  different views cannot be compared.
+  different augmentations cannot be compared.
 - [ ] the same, since colours mean nothing here | They mean nothing for the label. For
   finding the partner they mean everything.
 

@@ -463,7 +463,7 @@ rows["WNNM, published"] = {"BSD68": figures.Paper(28.83)}
 figures.table(
     rows,
     columns=[*columns, "Set12, middles", "CBSD68"],
-    caption="PSNR in dB at σ = 25/255. Photographs: their middles. CBSD68: the first eight images. Daggers: "
+    caption="PSNR in dB at σ = 25/255. Photographs: their central parts. CBSD68: the first eight images. Daggers: "
     "Zhang et al. 2017 and 2018, on the whole sets.",
     note=[known, ranks],
 )
@@ -510,7 +510,7 @@ figures.lines(
     xlabel="σ passed to BM3D (of 255)",
     ylabel="PSNR (dB)",
     mark={"true σ": 25},
-    caption="Middles of the test photographs, mean of three noises.",
+    caption="Central parts of the test photographs, mean over three samples of the noise.",
     note=hill,
 )
 

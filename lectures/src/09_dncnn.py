@@ -48,7 +48,7 @@ painter, painter_history = dncnn.train(
 )
 painter = painter.cpu()
 
-# %% slideshow={"slide_type": "subslide", "minutes": 2, "notes": "The network has seen the answer a few hundred times and is still worse than averaging similar patches. Let them say why before you go on."}
+# %% slideshow={"slide_type": "subslide", "minutes": 2, "notes": "The network was trained for a few hundred steps and is still worse than averaging similar patches. Let them say why before you go on."}
 window = (..., slice(60, 252), slice(140, 332))
 with torch.inference_mode():
     painted = painter(z)
@@ -63,7 +63,7 @@ figures.images(
     columns=2,
     alt="The same part of a photograph of a man with a camera, four times: noisy, after wavelet shrinkage, after "
     "non-local means, and after a network that was trained for a moment, which blurs and shifts the grays",
-    caption="A part of a test photograph at σ = 25/255. The network was trained for a moment to paint the clean image.",
+    caption="A part of a test photograph at σ = 25/255. The painter was trained for a moment to return the clean image.",
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
@@ -393,8 +393,8 @@ Player(
         Axis("trained", tuple(networks), "The network was trained", start=1),
     ),
     alt=lambda level, trained: (
-        f"A photograph with noise of level {level}, and what a network trained {trained} makes "
-        "of it"
+        f"A photograph with noise of level {level}, and the result of a network "
+        f"that was trained {trained}"
     ),
     caption="Nine layers of 32 channels, from the course's weights. Give a network more noise than it was trained on, "
     "then less.",

@@ -660,7 +660,7 @@ cat = to_float(data.photographs("test", channels=3)["chelsea"])[
 ]  # (1, 3, 192, 192)
 camera = Camera(
     signal=0.04**2, read=0.005, gamma=2.2, quality=90
-)  # one that neither has met
+)  # one that neither was trained on
 shot = camera(cat, generator=generator(0, "lecture 11", "shot"))
 target = cbdnet.noise_free(camera, cat, generator=generator(0, "lecture 11", "target"))
 by_white, by_camera = (

@@ -270,7 +270,7 @@ figures.images(
     columns=4,
     alt="Twelve maps in three rows for uniform, random and random ReLU networks, with 5, 10, 20 and 40 layers from left to "
     "right; a bright blob in the middle of each takes less and less of the frame",
-    caption="Each picture is exactly as large as its theoretical field: 11, 21, 41 and 81 pixels. Shown is the root of "
+    caption="Each picture is exactly as large as its theoretical field: 11, 21, 41 and 81 pixels. It shows the root of "
     "the map, so that its faint parts can be seen.",
 )
 
