@@ -63,10 +63,17 @@ def cases_loss(variant: Variant, seed: int) -> list[Case]:
         eta = 0.3 * numbers.standard_normal(shape)
         estimate = 0.6 * eta + 0.2 * numbers.standard_normal(shape) + 0.1
         arrays = {"estimate": estimate, "z": y + eta, "y": y}
-        return Case(name, {key: array.round(2).astype(np.float32) for key, array in arrays.items()},
-                    letters={"gradient": "N C H W"})
+        return Case(
+            name,
+            {key: array.round(2).astype(np.float32) for key, array in arrays.items()},
+            letters={"gradient": "N C H W"},
+        )
 
-    return [case("two gray images", 2, 1, 4, 3), case("three colour images", 3, 3, 2, 3), case("one image", 1, 1, 3, 3)]
+    return [
+        case("two gray images", 2, 1, 4, 3),
+        case("three colour images", 3, 3, 2, 3),
+        case("one image", 1, 1, 3, 3),
+    ]
 
 
 RESIDUAL_LOSS = Problem(
@@ -78,43 +85,76 @@ RESIDUAL_LOSS = Problem(
     reference=residual_loss,
     alternates=(residual_loss_of_torch, residual_loss_by_image, residual_loss_in_a_loop),
     mutants=(
-        Mutant(lambda estimate, z, y: F.mse_loss(estimate, z - y), "mean over pixels",
-               "You take the mean over all pixels; the equation sums the pixels of an image, halves, and only the "
-               "images are averaged. Both have the same minimum, but your gradients are smaller by the number of "
-               "pixels, so a learning rate published for SGD would hardly move your network."),
-        Mutant(lambda estimate, z, y: 0.5 * torch.mean((estimate - (z - y)) ** 2), "half the mean over pixels",
-               "The half is there, but you average over pixels as well. In the equation only N, the number of images, "
-               "divides: the norm is a sum over pixels and channels. The course's own training divides as you do, on "
-               "purpose, so that one learning rate fits all patch sizes; here write the paper's loss."),
-        Mutant(lambda estimate, z, y: F.mse_loss(estimate, z - y, reduction="sum") / len(z), "the half is missing",
-               "Your loss is twice too large: the equation divides by 2N, not by N. The 2 cancels the one that "
-               "differentiating the square brings down."),
-        Mutant(lambda estimate, z, y: 0.5 * torch.sum((estimate - (z - y)) ** 2), "not divided by N",
-               "Your loss grows with the batch: the sum over images is not divided by N. Then a batch twice as large "
-               "would act like a learning rate twice as large."),
-        Mutant(lambda estimate, z, y: ((estimate - y) ** 2).sum() / (2 * len(y)), "the target is the clean image",
-               "You compare R(z) with the clean image y. That trains a network to output the image itself; residual "
-               "learning wants the noise from it. Which part of z is noise?"),
-        Mutant(lambda estimate, z, y: ((estimate - z) ** 2).sum() / (2 * len(y)), "the target is the noisy image",
-               "You compare R(z) with z, which the network already sees as its input: copying it would make this loss "
-               "zero. The target is only the noise in z."),
-        Mutant(lambda estimate, z, y: ((estimate - (y - z)) ** 2).sum() / (2 * len(y)), "the noise has the wrong sign",
-               "Your target is y - z, the noise with the wrong sign. Since z = y + noise, and the clean estimate is "
-               "z - R(z), what should R(z) be?"),
-        Mutant(lambda estimate, z, y: (estimate - (z - y)).abs().sum() / (2 * len(y)),
-               "absolute values instead of squares",
-               "You add absolute values; the equation adds squares. Squares lead to the mean of the possible clean "
-               "images, absolute values to their median."),
-        Mutant(lambda estimate, z, y: torch.linalg.vector_norm(estimate - (z - y), dim=(1, 2, 3)).mean() / 2,
-               "the norm is not squared",
-               "You average the norms of the errors; the equation averages their squares. The root makes every "
-               "image pull equally hard, however wrong its estimate is."),
-        Mutant(lambda estimate, z, y: 0.5 * ((estimate - (z - y)) ** 2).sum(dim=(1, 2, 3)), "a loss for each image",
-               "You return one number for each image, and the half of it is right. Gradient descent needs one number "
-               "for the whole batch: the mean of yours."),
-        Mutant(lambda estimate, z, y: residual_loss(estimate, z, y).item(), "the graph is cut",
-               "The value is right, but it is a plain number: `.item()`, `float(...)` and `.detach()` cut it from the "
-               "graph, so no gradient would reach the network. Return the tensor."),
+        Mutant(
+            lambda estimate, z, y: F.mse_loss(estimate, z - y),
+            "mean over pixels",
+            "You take the mean over all pixels; the equation sums the pixels of an image, halves, and only the "
+            "images are averaged. Both have the same minimum, but your gradients are smaller by the number of "
+            "pixels, so a learning rate published for SGD would hardly move your network.",
+        ),
+        Mutant(
+            lambda estimate, z, y: 0.5 * torch.mean((estimate - (z - y)) ** 2),
+            "half the mean over pixels",
+            "The half is there, but you average over pixels as well. In the equation only N, the number of images, "
+            "divides: the norm is a sum over pixels and channels. The course's own training divides as you do, on "
+            "purpose, so that one learning rate fits all patch sizes; here write the paper's loss.",
+        ),
+        Mutant(
+            lambda estimate, z, y: F.mse_loss(estimate, z - y, reduction="sum") / len(z),
+            "the half is missing",
+            "Your loss is twice too large: the equation divides by 2N, not by N. The 2 cancels the one that "
+            "differentiating the square brings down.",
+        ),
+        Mutant(
+            lambda estimate, z, y: 0.5 * torch.sum((estimate - (z - y)) ** 2),
+            "not divided by N",
+            "Your loss grows with the batch: the sum over images is not divided by N. Then a batch twice as large "
+            "would act like a learning rate twice as large.",
+        ),
+        Mutant(
+            lambda estimate, z, y: ((estimate - y) ** 2).sum() / (2 * len(y)),
+            "the target is the clean image",
+            "You compare R(z) with the clean image y. That trains a network to output the image itself; residual "
+            "learning wants the noise from it. Which part of z is noise?",
+        ),
+        Mutant(
+            lambda estimate, z, y: ((estimate - z) ** 2).sum() / (2 * len(y)),
+            "the target is the noisy image",
+            "You compare R(z) with z, which the network already sees as its input: copying it would make this loss "
+            "zero. The target is only the noise in z.",
+        ),
+        Mutant(
+            lambda estimate, z, y: ((estimate - (y - z)) ** 2).sum() / (2 * len(y)),
+            "the noise has the wrong sign",
+            "Your target is y - z, the noise with the wrong sign. Since z = y + noise, and the clean estimate is "
+            "z - R(z), what should R(z) be?",
+        ),
+        Mutant(
+            lambda estimate, z, y: (estimate - (z - y)).abs().sum() / (2 * len(y)),
+            "absolute values instead of squares",
+            "You add absolute values; the equation adds squares. Squares lead to the mean of the possible clean "
+            "images, absolute values to their median.",
+        ),
+        Mutant(
+            lambda estimate, z, y: (
+                torch.linalg.vector_norm(estimate - (z - y), dim=(1, 2, 3)).mean() / 2
+            ),
+            "the norm is not squared",
+            "You average the norms of the errors; the equation averages their squares. The root makes every "
+            "image pull equally hard, however wrong its estimate is.",
+        ),
+        Mutant(
+            lambda estimate, z, y: 0.5 * ((estimate - (z - y)) ** 2).sum(dim=(1, 2, 3)),
+            "a loss for each image",
+            "You return one number for each image, and the half of it is right. Gradient descent needs one number "
+            "for the whole batch: the mean of yours.",
+        ),
+        Mutant(
+            lambda estimate, z, y: residual_loss(estimate, z, y).item(),
+            "the graph is cut",
+            "The value is right, but it is a plain number: `.item()`, `float(...)` and `.detach()` cut it from the "
+            "graph, so no gradient would reach the network. Return the tensor.",
+        ),
     ),
     cases=cases_loss,
     probe=probes.loss,
@@ -181,7 +221,9 @@ class NamedLayers(nn.Module):
     def __init__(self, *, depth, width):
         super().__init__()
         self.last = conv(width, 1)
-        self.norms = nn.ModuleList(nn.BatchNorm2d(width, eps=1e-4, momentum=0.05) for _ in range(depth - 2))
+        self.norms = nn.ModuleList(
+            nn.BatchNorm2d(width, eps=1e-4, momentum=0.05) for _ in range(depth - 2)
+        )
         self.middle = nn.ModuleList(conv(width, width) for _ in range(depth - 2))
         self.first = conv(1, width)
 
@@ -200,7 +242,9 @@ class Blocks(nn.Module):
         widths = [1] + [width] * (depth - 1) + [1]
         self.body = nn.Sequential()
         for i in range(depth):
-            block = nn.Sequential(nn.Conv2d(widths[i], widths[i + 1], (3, 3), padding="same", bias=False))
+            block = nn.Sequential(
+                nn.Conv2d(widths[i], widths[i + 1], (3, 3), padding="same", bias=False)
+            )
             if 0 < i < depth - 1:
                 block.append(nn.BatchNorm2d(width))
             if i < depth - 1:
@@ -214,51 +258,78 @@ class Blocks(nn.Module):
 class Wrong(DnCNN):
     """The reference, one of whose choices each mutant changes."""
 
-    def __init__(self, *, depth, width, padding=1, bias=False, first_norm=False, last_relu=False, blocks=None):
+    def __init__(
+        self,
+        *,
+        depth,
+        width,
+        padding=1,
+        bias=False,
+        first_norm=False,
+        last_relu=False,
+        blocks=None,
+    ):
         nn.Module.__init__(self)
-        layers = [conv(1, width, padding, bias), *[nn.BatchNorm2d(width)] * first_norm, nn.ReLU()]
+        layers = [
+            conv(1, width, padding, bias),
+            *[nn.BatchNorm2d(width)] * first_norm,
+            nn.ReLU(),
+        ]
         for _ in range(depth - 2 if blocks is None else blocks):
             layers += self.block(width, padding, bias)
-        self.residual = nn.Sequential(*layers, conv(width, 1, padding, bias), *[nn.ReLU()] * last_relu)
+        self.residual = nn.Sequential(
+            *layers, conv(width, 1, padding, bias), *[nn.ReLU()] * last_relu
+        )
 
     def block(self, width, padding, bias):
         return [conv(width, width, padding, bias), nn.BatchNorm2d(width), nn.ReLU()]
 
 
-@mutant("returns the noise",
-        "You return R(z), which is the noise. The layers are right; what is left to do in `forward` to get the clean "
-        "estimate from the noisy image?")
+@mutant(
+    "returns the noise",
+    "You return R(z), which is the noise. The layers are right; what is left to do in `forward` to get the clean "
+    "estimate from the noisy image?",
+)
 class ReturnsNoise(DnCNN):
     def forward(self, z):
         return self.residual(z)
 
 
-@mutant("adds the noise", "You add R(z) to the noisy image. R(z) is the noise that is in z already: take it away.")
+@mutant(
+    "adds the noise",
+    "You add R(z) to the noisy image. R(z) is the noise that is in z already: take it away.",
+)
 class AddsNoise(DnCNN):
     def forward(self, z):
         return z + self.residual(z)
 
 
-@mutant("output clamped to [0, 1]",
-        "You clamp the clean estimate to [0, 1]. Where it is clamped no gradient flows back, so a network that is "
-        "wrong there is never corrected; and the statement asks for z - R(z) as it is. Clip pictures where they are "
-        "shown, not in the network.")
+@mutant(
+    "output clamped to [0, 1]",
+    "You clamp the clean estimate to [0, 1]. Where it is clamped no gradient flows back, so a network that is "
+    "wrong there is never corrected; and the statement asks for z - R(z) as it is. Clip pictures where they are "
+    "shown, not in the network.",
+)
 class Clamped(DnCNN):
     def forward(self, z):
         return super().forward(z).clamp(0, 1)
 
 
-@mutant("ReLU on the output",
-        "Your output is never negative: there is a ReLU, or a clamp at 0, behind z - R(z). Where it cuts, no gradient "
-        "flows back and nothing is learned. ReLUs belong between the layers; the subtraction comes last.")
+@mutant(
+    "ReLU on the output",
+    "Your output is never negative: there is a ReLU, or a clamp at 0, behind z - R(z). Where it cuts, no gradient "
+    "flows back and nothing is learned. ReLUs belong between the layers; the subtraction comes last.",
+)
 class NeverNegative(DnCNN):
     def forward(self, z):
         return F.relu(super().forward(z))
 
 
-@mutant("biases in the first and the last layer",
-        "Your first and your last convolution have a bias; PyTorch adds one unless told otherwise. The table wants "
-        "none in any layer: also the two layers that no batch norm follows do without.")
+@mutant(
+    "biases in the first and the last layer",
+    "Your first and your last convolution have a bias; PyTorch adds one unless told otherwise. The table wants "
+    "none in any layer: also the two layers that no batch norm follows do without.",
+)
 class BiasAtTheEnds(DnCNN):
     def __init__(self, *, depth, width):
         super().__init__(depth=depth, width=width)
@@ -266,42 +337,52 @@ class BiasAtTheEnds(DnCNN):
         self.residual[-1] = conv(width, 1, bias=True)
 
 
-@mutant("a bias in the first layer",
-        "Your first convolution has a bias; PyTorch adds one unless told otherwise. The table wants none in any layer, "
-        "the first one included, although no batch norm follows it.")
+@mutant(
+    "a bias in the first layer",
+    "Your first convolution has a bias; PyTorch adds one unless told otherwise. The table wants none in any layer, "
+    "the first one included, although no batch norm follows it.",
+)
 class BiasAtTheStart(DnCNN):
     def __init__(self, *, depth, width):
         super().__init__(depth=depth, width=width)
         self.residual[0] = conv(1, width, bias=True)
 
 
-@mutant("batch norm after the last layer",
-        "There is a batch norm behind the last convolution. It would rescale R(z) by the statistics of the batch, but "
-        "the strength of the noise is what R(z) has to say: the last layer is a bare convolution.")
+@mutant(
+    "batch norm after the last layer",
+    "There is a batch norm behind the last convolution. It would rescale R(z) by the statistics of the batch, but "
+    "the strength of the noise is what R(z) has to say: the last layer is a bare convolution.",
+)
 class NormAtTheEnd(DnCNN):
     def __init__(self, *, depth, width):
         super().__init__(depth=depth, width=width)
         self.residual.append(nn.BatchNorm2d(1))
 
 
-@mutant("no batch norm",
-        "The batch norms are missing. Each of the D - 2 middle layers is convolution, batch norm, ReLU.")
+@mutant(
+    "no batch norm",
+    "The batch norms are missing. Each of the D - 2 middle layers is convolution, batch norm, ReLU.",
+)
 class WithoutNorm(Wrong):
     def block(self, width, padding, bias):
         return [conv(width, width), nn.ReLU()]
 
 
-@mutant("ReLU before batch norm",
-        "Your middle layers are convolution, ReLU, batch norm. In DnCNN the batch norm comes before the ReLU: it "
-        "centres the channel, so that the ReLU cuts about half of it.")
+@mutant(
+    "ReLU before batch norm",
+    "Your middle layers are convolution, ReLU, batch norm. In DnCNN the batch norm comes before the ReLU: it "
+    "centres the channel, so that the ReLU cuts about half of it.",
+)
 class NormAfterRelu(Wrong):
     def block(self, width, padding, bias):
         return [conv(width, width), nn.ReLU(), nn.BatchNorm2d(width)]
 
 
-@mutant("one block, used again and again",
-        "Your middle layers all share one set of weights. A list times a number repeats the same objects; it makes no "
-        "new ones. Make new layers in every round of a loop.")
+@mutant(
+    "one block, used again and again",
+    "Your middle layers all share one set of weights. A list times a number repeats the same objects; it makes no "
+    "new ones. Make new layers in every round of a loop.",
+)
 class SharedBlock(nn.Module):
     def __init__(self, *, depth, width):
         super().__init__()
@@ -312,9 +393,11 @@ class SharedBlock(nn.Module):
         return z - self.residual(z)
 
 
-@mutant("layers in a plain list",
-        "Your network holds layers that PyTorch does not find among its `parameters()`, so an optimiser would never "
-        "train them. A plain Python list hides its layers: put them into `nn.Sequential` or `nn.ModuleList`.")
+@mutant(
+    "layers in a plain list",
+    "Your network holds layers that PyTorch does not find among its `parameters()`, so an optimiser would never "
+    "train them. A plain Python list hides its layers: put them into `nn.Sequential` or `nn.ModuleList`.",
+)
 class PlainList(NamedLayers):
     def __init__(self, *, depth, width):
         super().__init__(depth=depth, width=width)
@@ -323,9 +406,11 @@ class PlainList(NamedLayers):
         self.middle = middle
 
 
-@mutant("cropped instead of padded",
-        "You crop the image to the size of R(z). The clean estimate should be as large as the image: let the "
-        "convolutions pad with zeros instead.")
+@mutant(
+    "cropped instead of padded",
+    "You crop the image to the size of R(z). The clean estimate should be as large as the image: let the "
+    "convolutions pad with zeros instead.",
+)
 class CroppedResidual(DnCNN):
     def __init__(self, *, depth, width):
         super().__init__(depth=depth, width=width)
@@ -339,11 +424,23 @@ class CroppedResidual(DnCNN):
 
 def cases_network(variant: Variant, seed: int) -> list[Case]:
     def case(name: str, depth: int, width: int, *shape: int) -> Case:
-        z = variant.numbers(seed, "network", name).uniform(-0.2, 1.2, shape).round(2).astype(np.float32)
-        return Case(name, {"depth": np.array(depth), "width": np.array(width), "z": z}, letters={"output": "N C H W"},
-                    tolerances={"output": Tolerance(relative=1e-3, absolute=2e-3)})
+        z = (
+            variant.numbers(seed, "network", name)
+            .uniform(-0.2, 1.2, shape)
+            .round(2)
+            .astype(np.float32)
+        )
+        return Case(
+            name,
+            {"depth": np.array(depth), "width": np.array(width), "z": z},
+            letters={"output": "N C H W"},
+            tolerances={"output": Tolerance(relative=1e-3, absolute=2e-3)},
+        )
 
-    return [case("depth 5, width 4", 5, 4, 2, 1, 12, 11), case("depth 3, width 6", 3, 6, 1, 1, 8, 9)]
+    return [
+        case("depth 5, width 4", 5, 4, 2, 1, 12, 11),
+        case("depth 3, width 6", 3, 6, 1, 1, 8, 9),
+    ]
 
 
 NETWORK = Problem(
@@ -355,32 +452,60 @@ NETWORK = Problem(
     reference=DnCNN,
     alternates=(NamedLayers, Blocks),
     mutants=(
-        ReturnsNoise, AddsNoise,
-        Mutant(lambda *, depth, width: Wrong(depth=depth, width=width, first_norm=True),
-               "batch norm after the first layer",
-               "There is a batch norm behind the first convolution too. Only the D - 2 middle layers have one: the "
-               "first layer reads the noisy image, and the last writes the noise, as they are."),
-        Mutant(lambda *, depth, width: Wrong(depth=depth, width=width, last_relu=True), "ReLU after the last layer",
-               "There is a ReLU behind the last convolution, so R(z) is never negative. Noise is negative half of the "
-               "time: the last layer has to be a bare convolution."),
-        Mutant(lambda *, depth, width: Wrong(depth=depth, width=width, bias=True), "convolutions with biases",
-               "Your convolutions have biases, as they do in PyTorch unless told otherwise. Batch norm subtracts the "
-               "mean of a channel, so a bias in front of it changes nothing at all. The first and the "
-               "last layer go without one as well."),
-        BiasAtTheEnds, BiasAtTheStart, NormAtTheEnd, Clamped, NeverNegative,
-        Mutant(lambda *, depth, width: Wrong(depth=depth, width=width, blocks=depth), "D middle layers",
-               "You have D middle layers. D counts all convolutions, the first and the last too. The receptive field "
-               "shows it: each 3 x 3 layer adds 2 pixels, and yours is 4 too large."),
-        Mutant(lambda *, depth, width: Wrong(depth=depth, width=width, blocks=depth - 1), "D - 1 middle layers",
-               "There is one middle layer too many. D counts all convolutions, and both the first and the last are "
-               "among them."),
-        Mutant(lambda *, depth, width: Wrong(depth=depth, width=width, blocks=depth - 3), "D - 3 middle layers",
-               "There is one middle layer too few: with a first and a last convolution, D - 2 are between them. "
-               "Does your loop begin at 1 and stop early?"),
-        WithoutNorm, NormAfterRelu, SharedBlock, PlainList,
-        Mutant(lambda *, depth, width: Wrong(depth=depth, width=width, padding=0), "no padding",
-               "Your convolutions have no padding: each of them loses a pixel on every side, so R(z) is smaller than z "
-               "and cannot be subtracted from it. How much padding does a 3 x 3 kernel need to keep the size?"),
+        ReturnsNoise,
+        AddsNoise,
+        Mutant(
+            lambda *, depth, width: Wrong(depth=depth, width=width, first_norm=True),
+            "batch norm after the first layer",
+            "There is a batch norm behind the first convolution too. Only the D - 2 middle layers have one: the "
+            "first layer reads the noisy image, and the last writes the noise, as they are.",
+        ),
+        Mutant(
+            lambda *, depth, width: Wrong(depth=depth, width=width, last_relu=True),
+            "ReLU after the last layer",
+            "There is a ReLU behind the last convolution, so R(z) is never negative. Noise is negative half of the "
+            "time: the last layer has to be a bare convolution.",
+        ),
+        Mutant(
+            lambda *, depth, width: Wrong(depth=depth, width=width, bias=True),
+            "convolutions with biases",
+            "Your convolutions have biases, as they do in PyTorch unless told otherwise. Batch norm subtracts the "
+            "mean of a channel, so a bias in front of it changes nothing at all. The first and the "
+            "last layer go without one as well.",
+        ),
+        BiasAtTheEnds,
+        BiasAtTheStart,
+        NormAtTheEnd,
+        Clamped,
+        NeverNegative,
+        Mutant(
+            lambda *, depth, width: Wrong(depth=depth, width=width, blocks=depth),
+            "D middle layers",
+            "You have D middle layers. D counts all convolutions, the first and the last too. The receptive field "
+            "shows it: each 3 x 3 layer adds 2 pixels, and yours is 4 too large.",
+        ),
+        Mutant(
+            lambda *, depth, width: Wrong(depth=depth, width=width, blocks=depth - 1),
+            "D - 1 middle layers",
+            "There is one middle layer too many. D counts all convolutions, and both the first and the last are "
+            "among them.",
+        ),
+        Mutant(
+            lambda *, depth, width: Wrong(depth=depth, width=width, blocks=depth - 3),
+            "D - 3 middle layers",
+            "There is one middle layer too few: with a first and a last convolution, D - 2 are between them. "
+            "Does your loop begin at 1 and stop early?",
+        ),
+        WithoutNorm,
+        NormAfterRelu,
+        SharedBlock,
+        PlainList,
+        Mutant(
+            lambda *, depth, width: Wrong(depth=depth, width=width, padding=0),
+            "no padding",
+            "Your convolutions have no padding: each of them loses a pixel on every side, so R(z) is smaller than z "
+            "and cannot be subtracted from it. How much padding does a 3 x 3 kernel need to keep the size?",
+        ),
         CroppedResidual,
     ),
     cases=cases_network,
@@ -437,116 +562,159 @@ def blind_batch_by_image(y, *, low, high, generator):
     return torch.stack(noisy)
 
 
-@mutant("one level for the batch",
-        "All images of a batch get the same noise level. Then every step of the training pulls the network towards one "
-        "level only. Draw N levels, in a shape that broadcasts against (N, C, H, "
-        "W).", decisive=("repeatable", "tails", "stuck", "channels", "rows", "columns", "within"))
+@mutant(
+    "one level for the batch",
+    "All images of a batch get the same noise level. Then every step of the training pulls the network towards one "
+    "level only. Draw N levels, in a shape that broadcasts against (N, C, H, "
+    "W).",
+    decisive=("repeatable", "tails", "stuck", "channels", "rows", "columns", "within"),
+)
 def one_level(y, *, low, high, generator):
     sigma = low + (high - low) * torch.rand(1, generator=generator)
     return y + sigma * torch.randn(y.shape, generator=generator)
 
 
-@mutant("a level for each pixel",
-        "Every pixel gets a level of its own. A network cannot read a level from one pixel; the mixture merely looks "
-        "like one heavy-tailed noise of a single level. Draw one level for each image.")
+@mutant(
+    "a level for each pixel",
+    "Every pixel gets a level of its own. A network cannot read a level from one pixel; the mixture merely looks "
+    "like one heavy-tailed noise of a single level. Draw one level for each image.",
+)
 def level_of_each_pixel(y, *, low, high, generator):
     sigma = low + (high - low) * torch.rand(y.shape, generator=generator)
     return y + sigma * torch.randn(y.shape, generator=generator)
 
 
-@mutant("a level for each channel",
-        "The channels of one image get different levels. In the equation sigma has the index n only: one level for "
-        "each image.")
+@mutant(
+    "a level for each channel",
+    "The channels of one image get different levels. In the equation sigma has the index n only: one level for "
+    "each image.",
+)
 def level_of_each_channel(y, *, low, high, generator):
     sigma = low + (high - low) * torch.rand(*y.shape[:2], 1, 1, generator=generator)
     return y + sigma * torch.randn(y.shape, generator=generator)
 
 
-@mutant("a level for each row",
-        "Every row of pixels gets a level of its own. In the equation sigma has the index n only: one level for a "
-        "whole image. Which axes of (N, C, H, W) must have length 1 in the tensor of the "
-        "levels?", decisive=("repeatable", "tails", "stuck", "rows", "columns"))
+@mutant(
+    "a level for each row",
+    "Every row of pixels gets a level of its own. In the equation sigma has the index n only: one level for a "
+    "whole image. Which axes of (N, C, H, W) must have length 1 in the tensor of the "
+    "levels?",
+    decisive=("repeatable", "tails", "stuck", "rows", "columns"),
+)
 def level_of_each_row(y, *, low, high, generator):
     sigma = low + (high - low) * torch.rand(len(y), 1, y.shape[2], 1, generator=generator)
     return y + sigma * torch.randn(y.shape, generator=generator)
 
 
-@mutant("a level for each column",
-        "Every column of pixels gets a level of its own. In the equation sigma has the index n only: one level for a "
-        "whole image. The levels stand along the last axis of (N, C, H, W) and belong along the "
-        "first.", decisive=("repeatable", "tails", "stuck", "rows", "columns"))
+@mutant(
+    "a level for each column",
+    "Every column of pixels gets a level of its own. In the equation sigma has the index n only: one level for a "
+    "whole image. The levels stand along the last axis of (N, C, H, W) and belong along the "
+    "first.",
+    decisive=("repeatable", "tails", "stuck", "rows", "columns"),
+)
 def level_of_each_column(y, *, low, high, generator):
     sigma = low + (high - low) * torch.rand(len(y), 1, 1, y.shape[3], generator=generator)
     return y + sigma * torch.randn(y.shape, generator=generator)
 
 
-@mutant("levels along the width",
-        "You draw N levels, but a tensor of shape (N,) is matched with the last axis: here every column of pixels gets "
-        "a level, and where N differs from the width it would be an error. Give the levels the shape (N, 1, 1, 1).")
+@mutant(
+    "levels along the width",
+    "You draw N levels, but a tensor of shape (N,) is matched with the last axis: here every column of pixels gets "
+    "a level, and where N differs from the width it would be an error. Give the levels the shape (N, 1, 1, 1).",
+)
 def levels_along_the_width(y, *, low, high, generator):
     sigma = low + (high - low) * torch.rand(len(y), generator=generator)
     return y + sigma * torch.randn(y.shape, generator=generator)
 
 
-@mutant("global random state",
-        "Two calls with equal generators give different noise: some numbers do not come from `generator`. Hand it to "
-        "every function that draws.", decisive=("repeatable",))
+@mutant(
+    "global random state",
+    "Two calls with equal generators give different noise: some numbers do not come from `generator`. Hand it to "
+    "every function that draws.",
+    decisive=("repeatable",),
+)
 def global_numbers(y, *, low, high, generator):
     sigma = low + (high - low) * torch.rand(len(y), 1, 1, 1)
     return y + sigma * torch.randn_like(y)
 
 
-@mutant("the same levels in every batch",
-        "Every batch gets the very same levels: the first image always has the same one, and so on. They do not come "
-        "from `generator` but from one that your function seeds itself, or from no chance at all. A whole training "
-        "would then see N levels only. Draw the levels from `generator`, as the "
-        "noise.", decisive=("repeatable", "tails", "common", "stuck", "channels", "rows", "columns", "across"))
+@mutant(
+    "the same levels in every batch",
+    "Every batch gets the very same levels: the first image always has the same one, and so on. They do not come "
+    "from `generator` but from one that your function seeds itself, or from no chance at all. A whole training "
+    "would then see N levels only. Draw the levels from `generator`, as the "
+    "noise.",
+    decisive=(
+        "repeatable",
+        "tails",
+        "common",
+        "stuck",
+        "channels",
+        "rows",
+        "columns",
+        "across",
+    ),
+)
 def levels_seeded_inside(y, *, low, high, generator):
     own = torch.Generator().manual_seed(0)
     sigma = low + (high - low) * torch.rand(len(y), 1, 1, 1, generator=own)
     return y + sigma * torch.randn(y.shape, generator=generator)
 
 
-@mutant("the images share their noise",
-        "The images of a batch share one noise pattern, only scaled. Draw the noise in the full shape of `y`.")
+@mutant(
+    "the images share their noise",
+    "The images of a batch share one noise pattern, only scaled. Draw the noise in the full shape of `y`.",
+)
 def same_noise(y, *, low, high, generator):
     sigma = low + (high - low) * torch.rand(len(y), 1, 1, 1, generator=generator)
     return y + sigma * torch.randn(y.shape[1:], generator=generator)
 
 
-@mutant("one number for an image",
-        "You draw one random number for each image, so the whole image is shifted and has no grain. The level has the "
-        "shape (N, 1, 1, 1); the noise has the full shape of `y`.")
+@mutant(
+    "one number for an image",
+    "You draw one random number for each image, so the whole image is shifted and has no grain. The level has the "
+    "shape (N, 1, 1, 1); the noise has the full shape of `y`.",
+)
 def one_number_for_an_image(y, *, low, high, generator):
     sigma = low + (high - low) * torch.rand(len(y), 1, 1, 1, generator=generator)
     return y + sigma * torch.randn(len(y), 1, 1, 1, generator=generator)
 
 
-@mutant("uniform noise",
-        "Your noise is uniform on [0, 1] and never negative: `torch.rand` where `torch.randn` is meant. The level is "
-        "uniform, the noise itself is normal.")
+@mutant(
+    "uniform noise",
+    "Your noise is uniform on [0, 1] and never negative: `torch.rand` where `torch.randn` is meant. The level is "
+    "uniform, the noise itself is normal.",
+)
 def uniform_noise(y, *, low, high, generator):
     sigma = low + (high - low) * torch.rand(len(y), 1, 1, 1, generator=generator)
     return y + sigma * torch.rand(y.shape, generator=generator)
 
 
-@mutant("starts at zero",
-        "Your levels begin at 0, not at `low`. Stretch numbers from [0, 1] to the length of the range, then shift them "
-        "to where it begins.")
+@mutant(
+    "starts at zero",
+    "Your levels begin at 0, not at `low`. Stretch numbers from [0, 1] to the length of the range, then shift them "
+    "to where it begins.",
+)
 def low_ignored(y, *, low, high, generator):
     sigma = high * torch.rand(len(y), 1, 1, 1, generator=generator)
     return y + sigma * torch.randn(y.shape, generator=generator)
 
 
-@mutant("ends above high", "Your levels go up to `low + high`. The range is `high - low` long, and begins at `low`.")
+@mutant(
+    "ends above high",
+    "Your levels go up to `low + high`. The range is `high - low` long, and begins at `low`.",
+)
 def low_added(y, *, low, high, generator):
     sigma = low + high * torch.rand(len(y), 1, 1, 1, generator=generator)
     return y + sigma * torch.randn(y.shape, generator=generator)
 
 
-@mutant("sigma taken as a variance",
-        "Your noise levels are the square roots of what they should be: you use sigma as a variance. In z = y + sigma "
-        "n, sigma is a standard deviation.")
+@mutant(
+    "sigma taken as a variance",
+    "Your noise levels are the square roots of what they should be: you use sigma as a variance. In z = y + sigma "
+    "n, sigma is a standard deviation.",
+)
 def variance_for_level(y, *, low, high, generator):
     sigma = low + (high - low) * torch.rand(len(y), 1, 1, 1, generator=generator)
     return y + sigma**0.5 * torch.randn(y.shape, generator=generator)
@@ -554,19 +722,38 @@ def variance_for_level(y, *, low, high, generator):
 
 def cases_batch(variant: Variant, seed: int) -> list[Case]:
     def case(name: str, low: float, high: float, *shape: int) -> Case:
-        y = variant.numbers(seed, "blind_batch", name).uniform(0.0, 0.4, shape).round(2).astype(np.float32)
+        y = (
+            variant.numbers(seed, "blind_batch", name)
+            .uniform(0.0, 0.4, shape)
+            .round(2)
+            .astype(np.float32)
+        )
         width = high - low
         level = Tolerance(0.0, 0.04 * width)
-        return Case(name, {"y": y, "low": np.array(low), "high": np.array(high)},
-                    tolerances={"mean": Tolerance(0.0, 0.02), "tails": Tolerance(0.0, 0.1),
-                                "common": Tolerance(0.0, 0.03), "stuck": Tolerance(0.0, 0.02),
-                                "channels": Tolerance(0.0, 0.01), "rows": Tolerance(0.0, 0.02),
-                                "columns": Tolerance(0.0, 0.02), "aligned": Tolerance(0.0, 0.02),
-                                "across": level, "within": level, "level": level, "spread": level})
+        return Case(
+            name,
+            {"y": y, "low": np.array(low), "high": np.array(high)},
+            tolerances={
+                "mean": Tolerance(0.0, 0.02),
+                "tails": Tolerance(0.0, 0.1),
+                "common": Tolerance(0.0, 0.03),
+                "stuck": Tolerance(0.0, 0.02),
+                "channels": Tolerance(0.0, 0.01),
+                "rows": Tolerance(0.0, 0.02),
+                "columns": Tolerance(0.0, 0.02),
+                "aligned": Tolerance(0.0, 0.02),
+                "across": level,
+                "within": level,
+                "level": level,
+                "spread": level,
+            },
+        )
 
     # as many images as columns, so that levels of shape (N,) broadcast in silence, as they will one day
-    return [case("levels from 0.1 to 0.5", 0.1, 0.5, 8, 2, 12, 8),
-            case("levels from 0.2 to 0.6", 0.2, 0.6, 8, 3, 6, 8)]
+    return [
+        case("levels from 0.1 to 0.5", 0.1, 0.5, 8, 2, 12, 8),
+        case("levels from 0.2 to 0.6", 0.2, 0.6, 8, 3, 6, 8),
+    ]
 
 
 BLIND_BATCH = Problem(
@@ -578,27 +765,52 @@ BLIND_BATCH = Problem(
     reference=blind_batch,
     alternates=(blind_batch_noise_first, blind_batch_by_image),
     mutants=(
-        level_of_each_pixel, level_of_each_channel, level_of_each_row, levels_along_the_width, level_of_each_column,
-        Mutant(lambda y, *, low, high, generator: blind_batch(y, low=low, high=high, generator=generator).clamp(0, 1),
-               "clipped",
-               "You clip the noisy images. Near black the noise can then only go up, so it is no longer zero on "
-               "average and the network would learn that shift. Leave values below 0 and above 1 as they are."),
+        level_of_each_pixel,
+        level_of_each_channel,
+        level_of_each_row,
+        levels_along_the_width,
+        level_of_each_column,
+        Mutant(
+            lambda y, *, low, high, generator: blind_batch(
+                y, low=low, high=high, generator=generator
+            ).clamp(0, 1),
+            "clipped",
+            "You clip the noisy images. Near black the noise can then only go up, so it is no longer zero on "
+            "average and the network would learn that shift. Leave values below 0 and above 1 as they are.",
+        ),
         global_numbers,
-        Mutant(lambda y, *, low, high, generator:
-               blind_batch(y, low=low, high=high, generator=torch.Generator().manual_seed(0)),
-               "a new generator in each call",
-               "Every batch gets the very same noise, since your function makes or seeds a generator by itself. A "
-               "network can learn such a pattern by heart and then fails on any other. Draw on from `generator`.",
-               decisive=("repeatable", "stuck")),
-        same_noise, one_number_for_an_image, uniform_noise, low_ignored, low_added, variance_for_level,
-        Mutant(lambda y, *, low, high, generator: blind_batch(y, low=low / 255, high=high / 255, generator=generator),
-               "divided by 255 again",
-               "Your noise is 255 times too weak. `low` and `high` are already in the unit of the images, which "
-               "lie in [0, 1]."),
-        Mutant(lambda y, *, low, high, generator:
-               blind_batch(torch.zeros_like(y), low=low, high=high, generator=generator), "the image is missing",
-               "You return the noise alone. The noisy image is the clean one plus the noise."),
-        one_level, levels_seeded_inside,
+        Mutant(
+            lambda y, *, low, high, generator: blind_batch(
+                y, low=low, high=high, generator=torch.Generator().manual_seed(0)
+            ),
+            "a new generator in each call",
+            "Every batch gets the very same noise, since your function makes or seeds a generator by itself. A "
+            "network can learn such a pattern by heart and then fails on any other. Draw on from `generator`.",
+            decisive=("repeatable", "stuck"),
+        ),
+        same_noise,
+        one_number_for_an_image,
+        uniform_noise,
+        low_ignored,
+        low_added,
+        variance_for_level,
+        Mutant(
+            lambda y, *, low, high, generator: blind_batch(
+                y, low=low / 255, high=high / 255, generator=generator
+            ),
+            "divided by 255 again",
+            "Your noise is 255 times too weak. `low` and `high` are already in the unit of the images, which "
+            "lie in [0, 1].",
+        ),
+        Mutant(
+            lambda y, *, low, high, generator: blind_batch(
+                torch.zeros_like(y), low=low, high=high, generator=generator
+            ),
+            "the image is missing",
+            "You return the noise alone. The noisy image is the clean one plus the noise.",
+        ),
+        one_level,
+        levels_seeded_inside,
     ),
     cases=cases_batch,
     probe=probes.noise,

@@ -53,30 +53,40 @@ def receptive_field_from_behind(kernels, dilations, strides):
     return field
 
 
-@mutant("only the previous layer's stride counts",
-        "You use the stride of the layer just before. Strides multiply: after two layers with stride 2 a step is four "
-        "pixels.")
+@mutant(
+    "only the previous layer's stride counts",
+    "You use the stride of the layer just before. Strides multiply: after two layers with stride 2 a step is four "
+    "pixels.",
+)
 def previous_stride_only(kernels, dilations, strides):
     previous = torch.cat([strides.new_ones(1), strides[:-1]])
     return 1 + ((kernels - 1) * dilations * previous).sum()
 
 
-@mutant("strides are added",
-        "You add the strides up. They multiply: two layers with stride 2 make a step of 4, three one of 8.")
+@mutant(
+    "strides are added",
+    "You add the strides up. They multiply: two layers with stride 2 make a step of 4, three one of 8.",
+)
 def strides_added(kernels, dilations, strides):
     steps = 1 + torch.cat([strides.new_zeros(1), (strides - 1).cumsum(0)[:-1]])
     return 1 + ((kernels - 1) * dilations * steps).sum()
 
 
 def cases_arithmetic(variant: Variant, seed: int) -> list[Case]:
-    def case(name: str, kernels: list[int], dilations: list[int], strides: list[int]) -> Case:
+    def case(
+        name: str, kernels: list[int], dilations: list[int], strides: list[int]
+    ) -> Case:
         shuffled = variant.numbers(seed, "arithmetic", name).permutation(kernels)
         layers = {"kernels": shuffled, "dilations": dilations, "strides": strides}
-        return Case(name, {key: np.array(row, dtype=np.int64) for key, row in layers.items()})
+        return Case(
+            name, {key: np.array(row, dtype=np.int64) for key, row in layers.items()}
+        )
 
-    return [case("dilations and strides", [3, 5, 3, 7, 3], [1, 2, 1, 1, 3], [1, 2, 3, 2, 1]),
-            case("a plain stack", [3] * 7, [1] * 7, [1] * 7),
-            case("three strides", [7, 3, 1, 3], [1, 1, 1, 2], [2, 2, 2, 1])]
+    return [
+        case("dilations and strides", [3, 5, 3, 7, 3], [1, 2, 1, 1, 3], [1, 2, 3, 2, 1]),
+        case("a plain stack", [3] * 7, [1] * 7, [1] * 7),
+        case("three strides", [7, 3, 1, 3], [1, 1, 1, 2], [2, 2, 2, 1]),
+    ]
 
 
 ARITHMETIC = Problem(
@@ -88,31 +98,58 @@ ARITHMETIC = Problem(
     reference=receptive_field,
     alternates=(receptive_field_at_once, receptive_field_from_behind),
     mutants=(
-        Mutant(lambda kernels, dilations, strides: 1 + ((kernels - 1) * dilations * strides.cumprod(0)).sum(),
-               "the layer's own stride counts too",
-               "You multiply by the stride of the layer itself, too. A stride makes the steps of the layers *after* it "
-               "longer; the taps of its own kernel are still one step of the layer before apart."),
-        Mutant(lambda kernels, dilations, strides: 1 + ((kernels - 1) * dilations).sum(), "strides are left out",
-               "Your field ignores the strides. After a layer with stride 2, one step is two pixels of the image."),
-        Mutant(lambda kernels, dilations, strides: receptive_field(kernels, torch.ones_like(dilations), strides),
-               "dilations are left out",
-               "Your field ignores the dilations. A kernel of 3 with dilation d reaches d positions to each side."),
-        Mutant(lambda kernels, dilations, strides: receptive_field(kernels + 1, dilations, strides),
-               "k instead of k - 1",
-               "A kernel of 3 adds two steps, not three: its middle tap is already in the field."),
-        Mutant(lambda kernels, dilations, strides: receptive_field(kernels, dilations, strides) - 1,
-               "the pixel itself is forgotten",
-               "You are one pixel short. Without any layer an output pixel is the input pixel: the field starts at 1."),
-        Mutant(lambda kernels, dilations, strides: receptive_field(kernels.flip(0), dilations.flip(0), strides.flip(0)),
-               "the layers are taken from the wrong end",
-               "You multiply by the strides of the layers that come after. The first entry of the tensors is the layer "
-               "that reads the image, whose steps are pixels."),
+        Mutant(
+            lambda kernels, dilations, strides: (
+                1 + ((kernels - 1) * dilations * strides.cumprod(0)).sum()
+            ),
+            "the layer's own stride counts too",
+            "You multiply by the stride of the layer itself, too. A stride makes the steps of the layers *after* it "
+            "longer; the taps of its own kernel are still one step of the layer before apart.",
+        ),
+        Mutant(
+            lambda kernels, dilations, strides: 1 + ((kernels - 1) * dilations).sum(),
+            "strides are left out",
+            "Your field ignores the strides. After a layer with stride 2, one step is two pixels of the image.",
+        ),
+        Mutant(
+            lambda kernels, dilations, strides: receptive_field(
+                kernels, torch.ones_like(dilations), strides
+            ),
+            "dilations are left out",
+            "Your field ignores the dilations. A kernel of 3 with dilation d reaches d positions to each side.",
+        ),
+        Mutant(
+            lambda kernels, dilations, strides: receptive_field(
+                kernels + 1, dilations, strides
+            ),
+            "k instead of k - 1",
+            "A kernel of 3 adds two steps, not three: its middle tap is already in the field.",
+        ),
+        Mutant(
+            lambda kernels, dilations, strides: (
+                receptive_field(kernels, dilations, strides) - 1
+            ),
+            "the pixel itself is forgotten",
+            "You are one pixel short. Without any layer an output pixel is the input pixel: the field starts at 1.",
+        ),
+        Mutant(
+            lambda kernels, dilations, strides: receptive_field(
+                kernels.flip(0), dilations.flip(0), strides.flip(0)
+            ),
+            "the layers are taken from the wrong end",
+            "You multiply by the strides of the layers that come after. The first entry of the tensors is the layer "
+            "that reads the image, whose steps are pixels.",
+        ),
         previous_stride_only,
-        Mutant(lambda kernels, dilations, strides: receptive_field(kernels, dilations, strides * dilations),
-               "a dilation lengthens later steps",
-               "You let the dilation lengthen the steps of the later layers. It spreads the taps of its own layer "
-               "only; "
-               "the outputs of that layer are still one position apart."),
+        Mutant(
+            lambda kernels, dilations, strides: receptive_field(
+                kernels, dilations, strides * dilations
+            ),
+            "a dilation lengthens later steps",
+            "You let the dilation lengthen the steps of the later layers. It spreads the taps of its own layer "
+            "only; "
+            "the outputs of that layer are still one position apart.",
+        ),
         strides_added,
     ),
     cases=cases_arithmetic,
@@ -171,7 +208,7 @@ def effective_field_by_autograd(kernels):
         out = x
         for w in network:
             out = F.conv2d(out, w[None, None])
-        g, = torch.autograd.grad(out.sum(), x)
+        (g,) = torch.autograd.grad(out.sum(), x)
         fields.append(g[0, 0].square() / g.square().sum())
     return torch.stack(fields).mean(0)
 
@@ -183,54 +220,69 @@ def effective_field_by_spectra(kernels):
     return (energy / energy.sum((-2, -1), keepdim=True)).mean(0).to(kernels.dtype)
 
 
-@mutant("the mean before the square",
-        "You average the gradients first and square then. Random gradients have both signs and cancel; the effective "
-        "field averages their energy.")
+@mutant(
+    "the mean before the square",
+    "You average the gradients first and square then. Random gradients have both signs and cancel; the effective "
+    "field averages their energy.",
+)
 def mean_first(kernels):
     squares = gradients(kernels).mean(0).square()
     return squares / squares.sum()
 
 
-@mutant("absolute values instead of squares",
-        "You average |g|. For squares the variances of the steps add up, which is what gives the law of the walk; with "
-        "absolute values the map is wider.")
+@mutant(
+    "absolute values instead of squares",
+    "You average |g|. For squares the variances of the steps add up, which is what gives the law of the walk; with "
+    "absolute values the map is wider.",
+)
 def magnitudes(kernels):
     g = gradients(kernels).abs()
     return (g / g.sum((1, 2), keepdim=True)).mean(0)
 
 
-@mutant("a few networks count for all",
-        "You normalise once, after the mean, so a network with large gradients outweighs the others. Divide each "
-        "network's energy by its own sum first.")
+@mutant(
+    "a few networks count for all",
+    "You normalise once, after the mean, so a network with large gradients outweighs the others. Divide each "
+    "network's energy by its own sum first.",
+)
 def lucky_ones(kernels):
     squares = gradients(kernels).square().mean(0)
     return squares / squares.sum()
 
 
-@mutant("divided by the peak",
-        "You divide by the largest value of each network. The map is to sum to one: divide by the sum.")
+@mutant(
+    "divided by the peak",
+    "You divide by the largest value of each network. The map is to sum to one: divide by the sum.",
+)
 def peak_is_one(kernels):
     squares = gradients(kernels).square()
     return (squares / squares.amax((1, 2), keepdim=True)).mean(0)
 
 
-@mutant("a map for each network", "You return a map for each network. The effective field is their mean.")
+@mutant(
+    "a map for each network",
+    "You return a map for each network. The effective field is their mean.",
+)
 def each_network(kernels):
     squares = gradients(kernels) ** 2
     return squares / squares.sum(dim=(1, 2), keepdim=True)
 
 
-@mutant("kernels are added",
-        "You add the kernels. Layers follow one another: a path multiplies one weight of each, and offsets add up. "
-        "That is a convolution of the kernels.")
+@mutant(
+    "kernels are added",
+    "You add the kernels. Layers follow one another: a path multiplies one weight of each, and offsets add up. "
+    "That is a convolution of the kernels.",
+)
 def kernels_added(kernels):
     rim = (kernels.shape[1] - 1) * (kernels.shape[-1] // 2)
     squares = F.pad(kernels.sum(1), (rim,) * 4).square()
     return (squares / squares.sum((1, 2), keepdim=True)).mean(0)
 
 
-@mutant("cut to one kernel",
-        "Your map has the size of one kernel: it was cut on the way. An impulse grows by k - 1 pixels in each layer.")
+@mutant(
+    "cut to one kernel",
+    "Your map has the size of one kernel: it was cut on the way. An impulse grows by k - 1 pixels in each layer.",
+)
 def cropped(kernels):
     rim = (kernels.shape[1] - 1) * (kernels.shape[-1] // 2)
     return effective_field(kernels)[rim : -rim or None, rim : -rim or None]
@@ -241,11 +293,18 @@ def cases_effective(variant: Variant, seed: int) -> list[Case]:
         numbers = variant.numbers(seed, "effective", name)
         kernels = numbers.standard_normal((networks, depth, kernel, kernel)).round(2)
         kernels *= numbers.uniform(0.5, 2.0, (networks, 1, 1, 1)).round(1)
-        return Case(name, {"kernels": kernels.astype(np.float32)}, letters={"result": "H W"},
-                    tolerances={"result": Tolerance(relative=1e-3, absolute=1e-5)})
+        return Case(
+            name,
+            {"kernels": kernels.astype(np.float32)},
+            letters={"result": "H W"},
+            tolerances={"result": Tolerance(relative=1e-3, absolute=1e-5)},
+        )
 
-    return [case("four networks of three layers", 4, 3, 3), case("three networks of two layers of 5 x 5", 3, 2, 5),
-            case("two networks of four layers", 2, 4, 3)]
+    return [
+        case("four networks of three layers", 4, 3, 3),
+        case("three networks of two layers of 5 x 5", 3, 2, 5),
+        case("two networks of four layers", 2, 4, 3),
+    ]
 
 
 EFFECTIVE = Problem(
@@ -257,22 +316,42 @@ EFFECTIVE = Problem(
     reference=effective_field,
     alternates=(effective_field_by_autograd, effective_field_by_spectra),
     mutants=(
-        mean_first, magnitudes, lucky_ones,
-        Mutant(lambda kernels: gradients(kernels).square().mean(0), "nothing is normalised",
-               "Your map does not sum to one: each network's energy has to be divided by its own sum."),
+        mean_first,
+        magnitudes,
+        lucky_ones,
+        Mutant(
+            lambda kernels: gradients(kernels).square().mean(0),
+            "nothing is normalised",
+            "Your map does not sum to one: each network's energy has to be divided by its own sum.",
+        ),
         peak_is_one,
-        Mutant(lambda kernels: effective_field(kernels.flip(-1, -2)), "the kernels are mirrored",
-               "Your map is mirrored. The output at the origin reads x(o + j): the weight at offset j belongs to the "
-               "input "
-               "pixel at offset +j. `F.conv_transpose2d` puts it there; a `conv2d` of an impulse puts it at -j."),
-        Mutant(lambda kernels: F.pad(effective_field(kernels[:, 1:]), (kernels.shape[-1] // 2,) * 4),
-               "a layer is missing",
-               "The values fit a stack without its first layer. The impulse goes through all n kernels."),
-        Mutant(lambda kernels: effective_field(kernels).sqrt(), "a root at the end",
-               "You take the root at the end. That is handy for pictures; the effective field is the energy itself."),
-        Mutant(lambda kernels: effective_field(kernels) * len(kernels), "the sum over networks",
-               "You add the maps of the networks; the field is their mean and sums to one."),
-        each_network, kernels_added, cropped,
+        Mutant(
+            lambda kernels: effective_field(kernels.flip(-1, -2)),
+            "the kernels are mirrored",
+            "Your map is mirrored. The output at the origin reads x(o + j): the weight at offset j belongs to the "
+            "input "
+            "pixel at offset +j. `F.conv_transpose2d` puts it there; a `conv2d` of an impulse puts it at -j.",
+        ),
+        Mutant(
+            lambda kernels: F.pad(
+                effective_field(kernels[:, 1:]), (kernels.shape[-1] // 2,) * 4
+            ),
+            "a layer is missing",
+            "The values fit a stack without its first layer. The impulse goes through all n kernels.",
+        ),
+        Mutant(
+            lambda kernels: effective_field(kernels).sqrt(),
+            "a root at the end",
+            "You take the root at the end. That is handy for pictures; the effective field is the energy itself.",
+        ),
+        Mutant(
+            lambda kernels: effective_field(kernels) * len(kernels),
+            "the sum over networks",
+            "You add the maps of the networks; the field is their mean and sums to one.",
+        ),
+        each_network,
+        kernels_added,
+        cropped,
     ),
     cases=cases_effective,
     probe=probes.result,
@@ -316,7 +395,9 @@ def diffused(weight, *, strength):
 
 def diffused_by_loops(weight, *, strength):
     k = weight.shape[-1]
-    squared = {(i, j): (i - k // 2) ** 2 + (j - k // 2) ** 2 for i in range(k) for j in range(k)}
+    squared = {
+        (i, j): (i - k // 2) ** 2 + (j - k // 2) ** 2 for i in range(k) for j in range(k)
+    }
     mean = sum(squared.values()) / k**2
     new = weight.clone()
     for (i, j), value in squared.items():
@@ -328,30 +409,46 @@ def diffused_by_closed_form(weight, *, strength):
     k = weight.shape[-1]
     along = torch.linspace(-(k - 1) / 2, (k - 1) / 2, k).square()
     rows, columns = torch.meshgrid(along, along, indexing="ij")
-    return torch.einsum("oiab,ab->oiab", weight, (1 - strength + 6 * strength / (k * k - 1) * (rows + columns)).sqrt())
+    return torch.einsum(
+        "oiab,ab->oiab",
+        weight,
+        (1 - strength + 6 * strength / (k * k - 1) * (rows + columns)).sqrt(),
+    )
 
 
 def _factors(weight, strength, *, centre=None, squared=None, root=True, mean=None):
     k = weight.shape[-1]
     place = torch.arange(k, dtype=weight.dtype) - (k // 2 if centre is None else centre)
-    distance = place[:, None] ** 2 + place**2 if squared is None else squared(place[:, None], place)
-    values = 1 - strength + strength * distance / (distance.mean() if mean is None else mean(distance))
+    distance = (
+        place[:, None] ** 2 + place**2
+        if squared is None
+        else squared(place[:, None], place)
+    )
+    values = (
+        1
+        - strength
+        + strength * distance / (distance.mean() if mean is None else mean(distance))
+    )
     return weight * (values.sqrt() if root else values)
 
 
-@mutant("the middle grows",
-        "Your weights are largest in the middle: that makes the field narrower. Factors should grow with the distance.")
+@mutant(
+    "the middle grows",
+    "Your weights are largest in the middle: that makes the field narrower. Factors should grow with the distance.",
+)
 def concentrated(weight, *, strength):
     k = weight.shape[-1]
     place = torch.arange(k, dtype=weight.dtype) - k // 2
-    distance = (place[:, None] ** 2 + place**2)
+    distance = place[:, None] ** 2 + place**2
     distance = distance.max() - distance
     return weight * (1 - strength + strength * distance / distance.mean()).sqrt()
 
 
-@mutant("the old weights are changed",
-        "The values are right, but you changed the weights that you were given. Return new ones: whoever called you "
-        "may want to compare.")
+@mutant(
+    "the old weights are changed",
+    "The values are right, but you changed the weights that you were given. Return new ones: whoever called you "
+    "may want to compare.",
+)
 def in_place(weight, *, strength):
     weight.copy_(diffused(weight, strength=strength))
     return weight
@@ -359,11 +456,23 @@ def in_place(weight, *, strength):
 
 def cases_diffused(variant: Variant, seed: int) -> list[Case]:
     def case(name: str, strength: float, *shape: int) -> Case:
-        weight = variant.numbers(seed, "diffused", name).standard_normal(shape).round(2).astype(np.float32)
-        return Case(name, {"weight": weight, "strength": np.array(strength)}, letters={"result": "O I K K"})
+        weight = (
+            variant.numbers(seed, "diffused", name)
+            .standard_normal(shape)
+            .round(2)
+            .astype(np.float32)
+        )
+        return Case(
+            name,
+            {"weight": weight, "strength": np.array(strength)},
+            letters={"result": "O I K K"},
+        )
 
-    return [case("strength 0.8", 0.8, 3, 2, 3, 3), case("5 x 5", 0.5, 2, 2, 5, 5),
-            case("nothing in the middle", 1.0, 2, 1, 3, 3)]
+    return [
+        case("strength 0.8", 0.8, 3, 2, 3, 3),
+        case("5 x 5", 0.5, 2, 2, 5, 5),
+        case("nothing in the middle", 1.0, 2, 1, 3, 3),
+    ]
 
 
 DIFFUSED = Problem(
@@ -375,37 +484,65 @@ DIFFUSED = Problem(
     reference=diffused,
     alternates=(diffused_by_loops, diffused_by_closed_form),
     mutants=(
-        Mutant(lambda weight, *, strength: _factors(weight, strength, root=False), "the root is left out",
-               "Your factors are squared: the root is missing. It is the *variances*, the squares of the weights, "
-               "whose "
-               "factors have mean one."),
-        Mutant(lambda weight, *, strength: _factors(weight, strength, centre=0), "distances from the corner",
-               "You measure the distance from the top left entry. The middle of a kernel of side k is at k // 2."),
-        Mutant(lambda weight, *, strength: _factors(weight, strength, squared=lambda a, b: (a**2 + b**2).sqrt()),
-               "the distance is not squared",
-               "You use |m| where the formula has its square."),
-        Mutant(lambda weight, *, strength: _factors(weight, strength, mean=lambda distance: 1.0),
-               "not divided by the mean",
-               "You do not divide by the mean of |m|^2, so the weights grow as a whole and you would measure the "
-               "effect of "
-               "larger weights."),
-        Mutant(lambda weight, *, strength: _factors(weight, strength, mean=lambda distance: distance.max()),
-               "divided by the largest",
-               "You divide by the largest |m|^2; then all factors are at most one and the layer's variance shrinks. "
-               "Divide by "
-               "the mean."),
+        Mutant(
+            lambda weight, *, strength: _factors(weight, strength, root=False),
+            "the root is left out",
+            "Your factors are squared: the root is missing. It is the *variances*, the squares of the weights, "
+            "whose "
+            "factors have mean one.",
+        ),
+        Mutant(
+            lambda weight, *, strength: _factors(weight, strength, centre=0),
+            "distances from the corner",
+            "You measure the distance from the top left entry. The middle of a kernel of side k is at k // 2.",
+        ),
+        Mutant(
+            lambda weight, *, strength: _factors(
+                weight, strength, squared=lambda a, b: (a**2 + b**2).sqrt()
+            ),
+            "the distance is not squared",
+            "You use |m| where the formula has its square.",
+        ),
+        Mutant(
+            lambda weight, *, strength: _factors(
+                weight, strength, mean=lambda distance: 1.0
+            ),
+            "not divided by the mean",
+            "You do not divide by the mean of |m|^2, so the weights grow as a whole and you would measure the "
+            "effect of "
+            "larger weights.",
+        ),
+        Mutant(
+            lambda weight, *, strength: _factors(
+                weight, strength, mean=lambda distance: distance.max()
+            ),
+            "divided by the largest",
+            "You divide by the largest |m|^2; then all factors are at most one and the layer's variance shrinks. "
+            "Divide by "
+            "the mean.",
+        ),
         concentrated,
-        Mutant(lambda weight, *, strength: _factors(weight, strength, squared=lambda a, b: a**2 + 0 * b),
-               "one axis only",
-               "Your factors change along one axis only. The squared distance adds the squares of both offsets."),
-        Mutant(lambda weight, *, strength:
-               _factors(weight, strength, squared=lambda a, b: torch.maximum(a.abs(), b.abs()) ** 2),
-               "rings instead of circles",
-               "You take the larger of the two offsets. |m|^2 is the sum of their squares, so corners are twice as far "
-               "as "
-               "edges."),
-        Mutant(lambda weight, *, strength: _factors(weight, 1.0), "the strength is not used",
-               "Your result does not depend on the strength. At 0 nothing should change."),
+        Mutant(
+            lambda weight, *, strength: _factors(
+                weight, strength, squared=lambda a, b: a**2 + 0 * b
+            ),
+            "one axis only",
+            "Your factors change along one axis only. The squared distance adds the squares of both offsets.",
+        ),
+        Mutant(
+            lambda weight, *, strength: _factors(
+                weight, strength, squared=lambda a, b: torch.maximum(a.abs(), b.abs()) ** 2
+            ),
+            "rings instead of circles",
+            "You take the larger of the two offsets. |m|^2 is the sum of their squares, so corners are twice as far "
+            "as "
+            "edges.",
+        ),
+        Mutant(
+            lambda weight, *, strength: _factors(weight, 1.0),
+            "the strength is not used",
+            "Your result does not depend on the strength. At 0 nothing should change.",
+        ),
         in_place,
     ),
     cases=cases_diffused,

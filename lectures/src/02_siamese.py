@@ -872,7 +872,9 @@ figures.table(
         f"{title}: {shown[other]}": {
             f"{figure.upper()}, {what}": value
             for figure, gain in gains(found[name].results, other).items()
-            for what, value in zip(("mean", "from", "to"), (fmean(gain), *interval(gain)), strict=True)
+            for what, value in zip(
+                ("mean", "from", "to"), (fmean(gain), *interval(gain)), strict=True
+            )
         }
         for name, title in titles.items()
         for other in ("classifier", "classifier_usual")

@@ -193,7 +193,12 @@ def validate(model, progress):
 
 
 live, history = dncnn.train(
-    train_images, sigma=sigma, budget=budget, seed=0, network=DnCNN(**size), validate=validate
+    train_images,
+    sigma=sigma,
+    budget=budget,
+    seed=0,
+    network=DnCNN(**size),
+    validate=validate,
 )
 live = live.cpu()
 
