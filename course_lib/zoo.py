@@ -86,8 +86,8 @@ def save(trained: Trained, about: Card, *, folder: Path | None = None) -> Path:
     path = folder / f"{about.name}.safetensors"
     with files.atomic(path) as stream:
         stream.write(pack(half))
-    files.write_json(path.with_suffix(".json"),
-                     dataclasses.asdict(dataclasses.replace(about, weights_sha256=files.sha256(path))))
+    content = dataclasses.asdict(dataclasses.replace(about, weights_sha256=files.sha256(path)))
+    files.write_json(path.with_suffix(".json"), {key: value for key, value in content.items() if value is not None})
     return path
 
 

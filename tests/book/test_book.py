@@ -72,14 +72,14 @@ def status(*, stale: bool = False, holds: bool | None = True) -> Status:
     experiment = Experiment("toy-grays", measure=lambda profile, seed: {"psnr": 1.0})
     claim = Claim("toy-wins", "Gray beats black.", "Doe 2001, table 2", {"psnr": 30.44}, experiment,
                   lambda rows: Verdict(True, ""))
-    figures = {"psnr": Summary(3, 28.5, 0.25, 28.25, 28.75)} if holds is not None else {}
-    return Status(claim, "lecture", (100, 101, 102) if figures else (), figures,
+    metrics = {"psnr": Summary(3, 28.5, 0.25, 28.25, 28.75)} if holds is not None else {}
+    return Status(claim, "lecture", (100, 101, 102) if metrics else (), metrics,
                   None if holds is None else Verdict(holds, "28.50 > 27"), stale, "28.50 > 27")
 
 
 def test_the_ledger_marks_the_papers_value_and_shows_the_spread() -> None:
     page = book.ledger_page([status()])
-    assert "| figure | the paper's value | measured, lecture profile, 3 seeds |" in page
+    assert "| metric | the paper's value | measured, lecture profile, 3 seeds |" in page
     assert "| psnr | 30.44 | 28.50 ± 0.25 |" in page
     assert "| psnr | 28.50 ± 0.25 | 28.25 to 28.75 |" in page
     assert "Gray beats black." in page and "Doe 2001, table 2" in page and "**Holds.**" in page
