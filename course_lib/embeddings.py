@@ -86,10 +86,10 @@ def check_finite(f: Tensor, *, name: str) -> Tensor:
 
 
 def distances(a: Tensor, b: Tensor) -> Tensor:
-    """Compute the Euclidean distance of each embedding of one set to each of another, from their differences.
+    """Compute the Euclidean distance between every embedding in a and every embedding in b.
 
-    d_ij = | a_i - b_j |. The usual shortcut |a|^2 + |b|^2 - 2 ab loses small distances: in float32 it can say 0.7 for a
-    point and itself.
+    d_ij = | a_i - b_j |, from the differences of their entries. The usual shortcut |a|^2 + |b|^2 - 2 ab loses small
+    distances: in float32 it can say 0.7 for a point and itself.
     Shapes: a (N, d), b (M, d) -> (N, M), in float32 or better. Raises ValueError where they have no such shapes.
 
     >>> distances(torch.zeros(1, 2), torch.tensor([[3.0, 4.0], [0.0, 0.0]]))

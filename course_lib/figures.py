@@ -559,7 +559,7 @@ def bars(
     digits: int = 2,
     note: Note | Sequence[Note] = (),
 ) -> Picture:
-    """Plot named quantities as horizontal bars with their numbers; the paper's are hollow and say so.
+    """Plot named quantities as horizontal bars with their numbers; bars of the paper's values are hollow, with a label.
 
     `values` is {name: value}, or {group: {name: value}} for groups that compare the same names. `paper` lists the names
     that are the paper's. Bars start at `base`; where that is not zero the axis says so, since lengths then do not

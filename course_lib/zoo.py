@@ -53,8 +53,7 @@ def card(name: str) -> Card:
 
 
 def load(cls: type[M], name: str, *, device: torch.device | str = "cpu") -> M:
-    """Load a trained network in eval mode; refuses another class than the card's, and weights that are not the
-    card's."""
+    """Load a trained network in eval mode; raise an error if its class or its weights are not those of its card."""
     from safetensors.torch import load_file
 
     about = card(name)

@@ -81,7 +81,8 @@ def unchanged(z: Tensor, *, sigma: float | Tensor | None = None) -> Tensor:
 
 
 def measure_real(profile: Profile, seed: int) -> dict[str, float]:
-    """Train one network on three kinds of noise, score it on real pairs, then fine-tune it on some of the pairs."""
+    """Train one network for each of three kinds of noise, score each on real pairs, then fine-tune it on some of the
+    pairs."""
     images, pairs = data.photographs("train", channels=3), real_pairs()
     kinds: dict[str, Any] = {"camera": photographed, "white": WIDE, "near": NEAR}
     models = {name: cbdnet.train(images, degrade=degrade, budget=budget(2000), seed=seed, network=network(seed)).model

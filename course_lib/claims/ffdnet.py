@@ -44,12 +44,13 @@ def budget() -> Budget:
 
 
 def ramp(y: Tensor) -> Tensor:
-    """Make a map for an image (N, C, H, W): quiet at its left side, loud at its right one. Shape (1, 1, H, W)."""
+    """Make a noise map for an image (N, C, H, W): quiet at its left side, loud at its right one. Shape (1, 1, H, W)."""
     return torch.linspace(QUIET, LOUD, y.shape[-1]).expand(1, 1, *y.shape[-2:]).clone()
 
 
 def waves(y: Tensor, *, period: int = 64) -> Tensor:
-    """Make a map that swings between quiet and loud along both sides, once in so many pixels. Shape (1, 1, H, W)."""
+    """Make a noise map that swings between quiet and loud along both sides, once every period pixels. Shape (1, 1, H,
+    W)."""
     down, right = (torch.sin(2 * math.pi * torch.arange(side) / period) for side in y.shape[-2:])
     return (QUIET + (LOUD - QUIET) * (2 + down[:, None] + right) / 4)[None, None]
 
@@ -79,8 +80,7 @@ def variant_scores(denoisers: dict[str, Denoiser], *, prefix: str) -> dict[str, 
 
 
 def measure_maps(profile: Profile, seed: int) -> dict[str, float]:
-    """Score one network that is given the right level, a wrong one, and maps, beside one that was trained on maps that
-    vary."""
+    """Score one network with the right level, a wrong level and maps, next to a network trained on varying maps."""
     images, pictures = photographs("train"), scored("photographs")
     model = ffdnet.train(images, budget=budget(), seed=seed, network=network(seed)).model
     varied = ffdnet.train(images, budget=budget(), seed=seed, network=network(seed), maps="variant").model

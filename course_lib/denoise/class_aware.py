@@ -110,7 +110,7 @@ def sum_of(estimates: list[Tensor]) -> Tensor:
 
 
 def step(model: nn.Module, batch: tuple[Tensor, Tensor], progress: Progress) -> Tensor:
-    """Compute the loss of a training step: the mean squared error of the estimate, whichever layers it comes from."""
+    """Compute the loss of a training step: the mean squared error of the network's estimate."""
     z, y = batch
     return (model(z).float() - y).square().mean()
 

@@ -104,7 +104,7 @@ def forward(image: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def inverse(smooth: Tensor, details: Tensor) -> Tensor:
-    """Compute the image of a transform: the transpose, since the transform is orthonormal.
+    """Rebuild an image from its smooth part and its details, with the transpose of the orthonormal transform.
 
     >>> image = torch.rand(1, 1, 16, 16, generator=torch.Generator().manual_seed(0))
     >>> bool(torch.allclose(inverse(*forward(image)), image, atol=1e-5))

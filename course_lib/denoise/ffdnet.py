@@ -149,7 +149,7 @@ def variant_levels(y: Tensor, *, sigma: Sigma, generator: torch.Generator) -> Te
 def train(images: Pictures, *, sigma: Sigma = LEVELS, budget: Budget, seed: int, network: nn.Module | None = None,
           maps: Literal["uniform", "variant"] = "uniform", validate: Validate | None = None,
           checkpoint: Path | None = None) -> Trained:
-    """Train an FFDNet on pictures: the level of each patch is sampled from (low, high) and passed to the network.
+    """Train an FFDNet on pictures; each patch has its own noise level, sampled from sigma, which the network is given.
 
     images: uint8 (C, H, W); sigma in the unit of [0, 1] images; patches of budget.patch pixels (the paper's code: 70).
     maps: "uniform", one level a patch, as in the paper; "variant", a level that changes smoothly over the patch.

@@ -44,7 +44,7 @@ class Matches(NamedTuple):
 
 
 def corners(side: int, *, patch: int, stride: int) -> Tensor:
-    """List where references begin along a side: every stride pixels, and where the last patch begins.
+    """List where reference patches begin along a side: every stride pixels, and at the last place where a patch fits.
 
     >>> corners(12, patch=4, stride=3)
     tensor([0, 3, 6, 8])

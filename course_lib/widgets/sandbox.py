@@ -23,7 +23,8 @@ def source(name: str) -> str:
 
 
 def document(*, title: str, style: str, body: str, script: str) -> str:
-    """Write the whole HTML of a frame; its policy forbids every request but pictures written into it."""
+    """Build the complete HTML of a frame, with a policy that blocks every request; only pictures written into it
+    load."""
     return (
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
@@ -33,7 +34,7 @@ def document(*, title: str, style: str, body: str, script: str) -> str:
 
 
 def embed(inner: str, *, title: str, heights: Mapping[int, str], max_width: int, caption: str = "") -> str:
-    """Put a document on a page, in a frame whose height follows from the width that the page has.
+    """Build the HTML that shows a document on a page, in a frame whose height follows from the width of the page.
 
     `heights` maps the narrowest width (px) for which it holds to a CSS length, in which 100% is the width of the frame.
     At one and the same width, an entry for narrower frames must not be lower than one for wider frames.
