@@ -136,12 +136,17 @@ def _outside(names: Mapping[str, Any], name: str) -> canonical.Target | None:
     return definition(value) or f"name {name}"      # its value is described by itself
 
 
+@functools.lru_cache(maxsize=64)
+def _parsed(source: str) -> ast.Module:
+    return ast.parse(source)
+
+
 def _node(function: types.FunctionType) -> ast.AST | None:
     """The syntax of a function in its source, None where there is no source that can be read."""
     its_code = function.__code__
     linecache.checkcache(its_code.co_filename)
     try:
-        tree = ast.parse("".join(linecache.getlines(its_code.co_filename)))
+        tree = _parsed("".join(linecache.getlines(its_code.co_filename)))
     except SyntaxError:
         return None
     spans = [((line, column), (last, end)) for line, last, column, end in its_code.co_positions() if end]
