@@ -267,6 +267,10 @@ INNER = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef
 COMPREHENSIONS = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
 
+SILENT = {ast.Constant, ast.Load, *ast.operator.__subclasses__(), *ast.cmpop.__subclasses__(),
+          *ast.unaryop.__subclasses__(), *ast.boolop.__subclasses__()}      # hold no names
+
+
 def bound(body: Iterable[ast.AST]) -> set[str]:
     """Return the names that statements bind in their own scope, imports left out, `global` and `nonlocal` respected."""
     found: set[str] = set()
@@ -274,14 +278,17 @@ def bound(body: Iterable[ast.AST]) -> set[str]:
     waiting = [(node, False) for node in body]
     while waiting:
         node, inner = waiting.pop()     # inner: within a comprehension, where only := binds outside
+        if type(node) in SILENT:
+            continue
         if isinstance(node, ast.Global | ast.Nonlocal):
             elsewhere |= set(node.names)
         elif isinstance(node, ast.NamedExpr):
             found.add(node.target.id)
             waiting.append((node.value, inner))
             continue
-        elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load) and not inner:
-            found.add(node.id)
+        elif isinstance(node, ast.Name):
+            found |= set() if inner or isinstance(node.ctx, ast.Load) else {node.id}
+            continue
         elif isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar) and node.name:
             found.add(node.name)
         elif isinstance(node, ast.MatchMapping) and node.rest:
