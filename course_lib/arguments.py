@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+import numbers
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    import torch
+    from torch import Tensor, nn
 
 MAX_SIGMA = 2.0  # in units of the image range; 25 instead of 25 / 255 is far above, the noisiest lecture far below
+
+
+ROUNDING = 0.01  # so far outside [0, 1] a clean image may be: an interpolation overshoots, a 16-bit float rounds
+
+_unread: ContextVar[bool] = ContextVar("_unread", default=False)
 
 
 class UnknownName(ValueError):
@@ -46,8 +55,53 @@ def one_of(word: str, known: Iterable[str], *, what: str) -> str:
     return word
 
 
-def image_batch(z: Tensor, *, channels: int | None = None, name: str = "the images") -> Tensor:
-    """Return z if it is a float batch (N, C, H, W) of the expected channels.
+@contextmanager
+def unread() -> Iterator[None]:
+    """Check types and shapes only, and read no value, within the block.
+
+    A value that is read on a GPU has to be waited for, in every training step again. `fit` reads a batch once, and its
+    sources draw numbers that need no check.
+
+    >>> import torch
+    >>> with unread():
+    ...     finite(torch.tensor([math.nan]), name="the images")
+    tensor([nan])
+    """
+    token = _unread.set(True)
+    try:
+        yield
+    finally:
+        _unread.reset(token)
+
+
+def reads(values: Tensor) -> bool:
+    """Tell whether the values of a tensor may be read: not within `unread`, and not of a tensor that has none."""
+    return not _unread.get() and values.numel() > 0 and values.device.type != "meta"
+
+
+def finite(values: Tensor, *, name: str) -> Tensor:
+    """Return a tensor if all its values are numbers, neither NaN nor infinite.
+
+    >>> import torch
+    >>> finite(torch.tensor([1.0, math.nan]), name="the images")
+    Traceback (most recent call last):
+        ...
+    ValueError: the images: expected finite numbers, got 1 of 2 that are NaN or infinite. Usual cause: a division by \
+zero or a logarithm of zero before, or a training that diverged.
+    """
+    if reads(values) and not bool(values.isfinite().all()):
+        wrong = int((~values.isfinite()).sum())
+        raise ValueError(f"{name}: expected finite numbers, got {wrong} of {values.numel()} that are NaN or infinite. "
+                         "Usual cause: a division by zero or a logarithm of zero before, or a training that diverged.")
+    return values
+
+
+def image_batch(z: Tensor, *, channels: int | None = None, name: str = "the images",
+                like: nn.Module | None = None) -> Tensor:
+    """Return z if it is a finite float batch (N, C, H, W) of the expected channels, with one image or more.
+
+    like: the network that z is for. z comes back in the type of its weights, as NumPy makes float64; on another device
+    it is refused.
 
     >>> import torch
     >>> image_batch(torch.zeros(4, 4))
@@ -66,14 +120,87 @@ batch with image[None, None].
                  3: "A single image (C, H, W) becomes a batch with image[None]."}.get(z.ndim, "")
         raise ValueError(f"{name}: expected a tensor of shape (N, C, H, W), got {tuple(z.shape)}. {cause}".rstrip())
     if not z.is_floating_point():
-        raise TypeError(f"{name}: expected floats in [0, 1], got {str(z.dtype).removeprefix('torch.')}. "
+        raise TypeError(f"{name}: expected floats in [0, 1], got {_type(z)}. "
                         "Usual cause: 8-bit pixels that were not divided: image.float() / 255.")
+    if not z.numel():
+        raise ValueError(f"{name}: expected one image of one pixel or more, got {tuple(z.shape)}. Usual cause: a "
+                         "selection or a crop that is empty.")
     if channels is not None and z.shape[1] != channels:
         cause = "The network was built for gray images; convert, or build it with channels=3." if channels == 1 else \
             f"The network was built with channels={channels}."
         raise ValueError(f"{name}: expected {channels} channel{'s' if channels > 1 else ''} (N, {channels}, H, W), "
                          f"got {z.shape[1]} in {tuple(z.shape)}. {cause}")
-    return z
+    return finite(z if like is None else _for_network(z, like, name), name=name)
+
+
+def _for_network(z: Tensor, network: nn.Module, name: str) -> Tensor:
+    """The images in the type of a network's weights, if they are on its device."""
+    import torch
+
+    weight = next(network.parameters(), None)
+    if weight is None:
+        return z
+    if z.device != weight.device:
+        raise ValueError(f"{name}: expected them on {weight.device}, where the network is, got {z.device}. "
+                         f"Move one of them: images.to({str(weight.device)!r}), or network.to({str(z.device)!r}).")
+    cast = z.dtype == torch.float64 or not torch.is_autocast_enabled(z.device.type)     # autocast casts the others
+    return z.to(weight.dtype) if cast else z
+
+
+def clean_batch(y: Tensor, *, name: str = "the clean images") -> Tensor:
+    """Return y if it is a batch (N, C, H, W) of clean images, which lie in [0, 1] (and 0.01 beyond, for rounding).
+
+    >>> import torch
+    >>> clean_batch(torch.full((1, 1, 2, 2), 255.0))
+    Traceback (most recent call last):
+        ...
+    ValueError: the clean images: expected values in [0, 1], got 255 to 255. Usual cause: images in 0 to 255 that were \
+not divided: y / 255.
+    """
+    image_batch(y, name=name)
+    if reads(y):
+        low, high = (float(extreme) for extreme in y.detach().aminmax())
+        if low < -ROUNDING or high > 1 + ROUNDING:
+            cause = "images in 0 to 255 that were not divided: y / 255" if high > 2 else \
+                "a noisy image in the place of the clean one, or images in [-1, 1]"
+            raise ValueError(f"{name}: expected values in [0, 1], got {low:.4g} to {high:.4g}. Usual cause: {cause}.")
+    return y
+
+
+def same_device(*tensors: Tensor, what: str) -> torch.device:
+    """Return the one device that all tensors are on.
+
+    >>> import torch
+    >>> same_device(torch.zeros(1), torch.zeros(1, device="meta"), what="estimate and y")
+    Traceback (most recent call last):
+        ...
+    ValueError: estimate and y: expected tensors on one device, got cpu and meta. Move them: x.to(y.device).
+    """
+    devices = [tensor.device for tensor in tensors]
+    if len(set(devices)) > 1:
+        raise ValueError(f"{what}: expected tensors on one device, got {' and '.join(map(str, devices))}. "
+                         "Move them: x.to(y.device).")
+    return devices[0]
+
+
+def number(value: float, *, name: str, low: float = -math.inf, high: float = math.inf, above: bool = False) -> float:
+    """Return a finite number from low to high; `above` leaves the lower bound itself out.
+
+    >>> number(math.nan, name="margin", low=0)
+    Traceback (most recent call last):
+        ...
+    ValueError: margin: expected a number of 0 or more, got nan.
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name}: expected a number, got {_shown(value)}.")
+    value = float(value)
+    if not math.isfinite(value) or not low <= value <= high or (above and value == low):
+        bounds = {(True, True): f"a number above {low:g} and up to {high:g}" if above else
+                  f"a number from {low:g} to {high:g}",
+                  (True, False): f"a number above {low:g}" if above else f"a number of {low:g} or more",
+                  (False, True): f"a number of {high:g} or less", (False, False): "a finite number"}
+        raise ValueError(f"{name}: expected {bounds[math.isfinite(low), math.isfinite(high)]}, got {value:g}.")
+    return value
 
 
 def sigma_value(sigma: float, *, name: str = "sigma") -> float:
@@ -85,12 +212,80 @@ def sigma_value(sigma: float, *, name: str = "sigma") -> float:
     ValueError: sigma: expected a noise level in the unit of the images, which lie in [0, 1], got 25. Usual cause: \
 25 instead of 25 / 255.
     """
+    if isinstance(sigma, bool) or not isinstance(sigma, numbers.Real):
+        raise TypeError(f"{name}: expected a noise level, one number such as 25 / 255, got {_shown(sigma)}.")
+    sigma = float(sigma)
     if not (math.isfinite(sigma) and sigma >= 0):
         raise ValueError(f"{name}: expected a noise level of zero or more, got {sigma}.")
     if sigma > MAX_SIGMA:
         raise ValueError(f"{name}: expected a noise level in the unit of the images, which lie in [0, 1], "
                          f"got {sigma:g}. Usual cause: {sigma:g} instead of {sigma:g} / 255.")
-    return float(sigma)
+    return sigma
+
+
+def per_image(level: Tensor, y: Tensor, *, name: str) -> Tensor:
+    """Return a tensor that says one thing of each image, or of each pixel, of y (N, C, H, W), in y's type and place.
+
+    It is one number (), a number for each image (N, 1, 1, 1), or a map that broadcasts to (N, C, H, W). Anything else
+    would broadcast to something that was not meant: (2,) would be two columns, and not two images.
+
+    >>> import torch
+    >>> per_image(torch.tensor([0.0, 0.5]), torch.zeros(2, 1, 4, 4), name="sigma")
+    Traceback (most recent call last):
+        ...
+    ValueError: sigma: expected one number, a number for each image (2, 1, 1, 1), or a map that broadcasts to \
+(2, 1, 4, 4), got a tensor (2,). A number for each image is level[:, None, None, None].
+    """
+    fits = level.ndim == 4 and all(a in (1, b) for a, b in zip(level.shape, y.shape, strict=True))
+    if level.ndim and not fits:
+        n = y.shape[0]
+        cause = " A number for each image is level[:, None, None, None]." if level.shape == (n,) else ""
+        raise ValueError(f"{name}: expected one number, a number for each image ({n}, 1, 1, 1), or a map that "
+                         f"broadcasts to {tuple(y.shape)}, got a tensor {tuple(level.shape)}.{cause}")
+    return level.to(y)
+
+
+def whole_labels(labels: Tensor, *, count: int | None = None, name: str = "labels") -> Tensor:
+    """Return labels as int64 if they are whole numbers of one axis, (N,), of any integer type; count: the N expected.
+
+    >>> import torch
+    >>> whole_labels(torch.tensor([0, 1], dtype=torch.uint8)).dtype
+    torch.int64
+    """
+    import torch
+
+    if not isinstance(labels, torch.Tensor):
+        raise TypeError(f"{name}: expected a tensor of labels (N,), got {_shown(labels)}. "
+                        "torch.tensor(list) makes one.")
+    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
+        raise TypeError(f"{name}: expected whole numbers, got {_type(labels)}. Usual cause: one-hot or averaged "
+                        "labels, or a comparison; labels.long() where they are whole.")
+    if labels.ndim != 1 or (count is not None and len(labels) != count):
+        wanted = "(N,), one for each image" if count is None else f"({count},), one for each of them"
+        raise ValueError(f"{name}: expected labels {wanted}, got {tuple(labels.shape)}.")
+    return labels.long()
+
+
+def embedding_table(f: Tensor, *, name: str = "the embeddings") -> Tensor:
+    """Return f if it is a table of finite embeddings (N, D), one row or more, in float32 or better.
+
+    >>> import torch
+    >>> embedding_table(torch.zeros(3))
+    Traceback (most recent call last):
+        ...
+    ValueError: the embeddings: expected (N, D), one row for each image, got (3,). One embedding becomes a table of \
+one with f[None].
+    """
+    import torch
+
+    if not isinstance(f, torch.Tensor):
+        raise TypeError(f"{name}: expected a tensor (N, D), got {_shown(f)}.")
+    if not f.is_floating_point():
+        raise TypeError(f"{name}: expected floats (N, D), got {_type(f)}.")
+    if f.ndim != 2 or not f.numel():
+        cause = " One embedding becomes a table of one with f[None]." if f.ndim == 1 else ""
+        raise ValueError(f"{name}: expected (N, D), one row for each image, got {tuple(f.shape)}.{cause}")
+    return finite(f.to(torch.promote_types(f.dtype, torch.float32)), name=name)
 
 
 def same_shape(*tensors: Tensor, letters: str) -> None:
@@ -110,6 +305,18 @@ def same_shape(*tensors: Tensor, letters: str) -> None:
 
 def positive(value: int, *, name: str) -> int:
     """Return a whole number above zero."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name}: expected a whole number of 1 or more, got {value!r}.")
-    return value
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
+        raise ValueError(f"{name}: expected a whole number of 1 or more, got {_shown(value)}.")
+    return int(value)
+
+
+def _type(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def _shown(value: object) -> str:
+    """A wrong argument in few words: a tensor by its shape, everything else as Python writes it, cut short."""
+    if hasattr(value, "shape"):
+        return f"{type(value).__name__} of shape {tuple(value.shape)}"
+    words = repr(value)
+    return words if len(words) <= 60 else f"{words[:57]}..."
