@@ -14,6 +14,8 @@ def he_normal(weight: Tensor, generator: torch.Generator) -> None:
     """Fill a kernel so that the variance stays constant over the depth of a ReLU network: N(0, 2 / fan_in). Source: He
     et al. 2015.
 
+    The numbers are drawn where the generator is, so that a network on another device begins with the same weights.
+
     >>> w = torch.empty(64, 64, 3, 3)
     >>> he_normal(w, torch.Generator().manual_seed(0))
     >>> abs(float(w.detach().std()) / math.sqrt(2 / 576) - 1) < 0.02
@@ -21,7 +23,8 @@ def he_normal(weight: Tensor, generator: torch.Generator) -> None:
     """
     fan_in = weight[0].numel()
     with torch.no_grad():
-        weight.normal_(0.0, math.sqrt(2 / fan_in), generator=generator)
+        drawn = torch.empty_like(weight, device=generator.device)
+        weight.copy_(drawn.normal_(0.0, math.sqrt(2 / fan_in), generator=generator))
 
 
 def initialise(module: nn.Module, generator: torch.Generator,
