@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import is_dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -123,10 +124,10 @@ def padded(images: Tensor, margins: tuple[int, int, int, int], mode: str) -> Ten
 
 def resized(images: Tensor, size: tuple[int, int], mode: str, *, antialias: bool) -> Tensor:
     """Resample images to a size, as F.interpolate does; where its gradient has no certain order, by two matrices."""
-    how = {"mode": mode, "antialias": antialias}
+    resample = partial(F.interpolate, mode=mode, antialias=antialias)
     if not (images.requires_grad and images.is_cuda and torch.are_deterministic_algorithms_enabled()):
-        return F.interpolate(images, size=size, **how)
-    rows, columns = (F.interpolate(torch.eye(side).to(images)[None, None], size=(new, side), **how)
+        return resample(images, size=size)
+    rows, columns = (resample(torch.eye(side).to(images)[None, None], size=(new, side))
                      for side, new in zip(images.shape[-2:], size, strict=True))
     return rows @ images @ columns.mT                      # (1, 1, H', H), (N, C, H, W), (1, 1, W, W')
 
