@@ -14,17 +14,17 @@ def he_normal(weight: Tensor, generator: torch.Generator) -> None:
     """Fill a kernel so that the variance stays constant over the depth of a ReLU network: N(0, 2 / fan_in). Source: He
     et al. 2015.
 
-    The numbers are drawn where the generator is, so that a network on another device begins with the same weights.
-
     >>> w = torch.empty(64, 64, 3, 3)
     >>> he_normal(w, torch.Generator().manual_seed(0))
     >>> abs(float(w.detach().std()) / math.sqrt(2 / 576) - 1) < 0.02
     True
     """
+    if generator.device.type != weight.device.type:
+        raise ValueError(f"expected weights and a generator on one device, got {weight.device} and {generator.device}. "
+                         "Make a network on the processor, so that it begins the same for every GPU, and move it then.")
     fan_in = weight[0].numel()
     with torch.no_grad():
-        drawn = torch.empty_like(weight, device=generator.device)
-        weight.copy_(drawn.normal_(0.0, math.sqrt(2 / fan_in), generator=generator))
+        weight.normal_(0.0, math.sqrt(2 / fan_in), generator=generator)
 
 
 def initialise(module: nn.Module, generator: torch.Generator,

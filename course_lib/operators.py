@@ -5,7 +5,6 @@ The blurs, masks and samplings of part E, each with its adjoint, will live here 
 
 from __future__ import annotations
 
-import numbers
 from io import BytesIO
 
 import torch
@@ -117,12 +116,12 @@ def jpeg(y: Tensor, *, quality: int) -> Tensor:
     arguments.image_batch(y)
     if y.shape[1] not in (1, 3):
         raise ValueError(f"JPEG stores gray images (N, 1, H, W) or colour (N, 3, H, W), got {tuple(y.shape)}.")
-    if isinstance(quality, bool) or not isinstance(quality, numbers.Integral) or not 1 <= quality <= 100:
-        raise ValueError(f"quality: expected a whole number from 1 to 100, got {quality!r}.")
+    if isinstance(quality, bool) or not isinstance(quality, int) or not 1 <= quality <= 100:
+        raise ValueError(f"quality: expected a whole number from 1 to 100, an int of Python's, got {quality!r}.")
     stored = []
-    for image in (devices.at_least_float32(y.detach()).clamp(0, 1) * 255).round().byte().cpu():
+    for image in (y.detach().clamp(0, 1) * 255).round().byte().cpu():
         pixels, file = image.permute(1, 2, 0).numpy(), BytesIO()
-        Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(file, "JPEG", quality=int(quality))
+        Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(file, "JPEG", quality=quality)
         stored.append(torch.from_numpy(np.array(Image.open(file)).reshape(pixels.shape)).permute(2, 0, 1))
     return torch.stack(stored).to(y) / 255
 

@@ -211,6 +211,7 @@ def colours(image: Tensor, *, back: bool = False) -> Tensor:
     >>> colours(torch.ones(1, 3, 1, 1)).flatten().round(decimals=4)
     tensor([1.7321, 0.0000, 0.0000])
     """
+    arguments.image_batch(image)
     if image.shape[1] == 1:
         return image
     if image.shape[1] != 3:
@@ -227,6 +228,6 @@ def one_level(sigma: float | Tensor | None, *, method: str) -> float:
     if isinstance(sigma, Tensor) and sigma.numel() != 1:
         raise ValueError(f"{method} takes one noise level for the whole image, got a map {tuple(sigma.shape)}. "
                          "Filter with each level that occurs and choose pixel by pixel, or take FFDNet.")
-    if not isinstance(sigma, Tensor | numbers.Real):
+    if isinstance(sigma, bool) or not isinstance(sigma, Tensor | numbers.Real):
         raise TypeError(f"sigma: expected one noise level, a number such as 25 / 255, got {sigma!r}.")
     return arguments.sigma_value(float(sigma))

@@ -146,7 +146,7 @@ def filter_groups(image: Tensor, matches: Tensor, *, patch: int, tau: float) -> 
         raise ValueError(f"matches: expected (N, R, K), groups for each of {len(image)} images, got "
                          f"{tuple(matches.shape)}.")
     height, width = image.shape[-2:]
-    padded = _at_least(devices.at_least_float32(image), patch)
+    padded = _at_least(devices.at_least_float32(image.detach()), patch)
     total = grouping.patches(padded, patch=patch)                               # (N, C, P, D), D = patch^2
     weight = torch.zeros_like(total[..., 0])                                    # (N, C, P)
     for one, many in enumerate(matches):

@@ -78,7 +78,7 @@ class WNNM:
         arguments.number(self.feedback, name="feedback", low=0, high=1)
         return z.clone() if level == 0 else torch.cat([self._one(image[None], level) for image in z])
 
-    def _one(self, image: Tensor, sigma: float) -> Tensor:
+    def _one(self, z: Tensor, sigma: float) -> Tensor:
         _, patch, count, iterations, left = next(row for row in SIZES if sigma <= row[0] / 255)
         patch, count, iterations = self.patch or patch, self.count or count, self.iterations or iterations
         left = left if self.left is None else self.left
@@ -86,14 +86,14 @@ class WNNM:
         if (self.stride or 1) > patch:
             raise ValueError(f"stride: expected at most the side of a patch, {patch}, or pixels between the references "
                              f"would belong to no group; got {self.stride}.")
-        height, width = image.shape[-2:]
-        z = devices.at_least_float32(image)
-        z = colours(F.pad(z, (0, max(0, patch - width), 0, max(0, patch - height)), mode="replicate"))
-        count = min(count, grouping.fewest(*z.shape[-2:], patch=patch, window=self.window))
-        given = grouping.patches(z, patch=patch)                                # (1, C, P, D)
-        estimate = z
+        height, width = z.shape[-2:]
+        margins = (0, max(0, patch - width), 0, max(0, patch - height))
+        noisy = colours(F.pad(devices.at_least_float32(z), margins, mode="replicate"))
+        count = min(count, grouping.fewest(*noisy.shape[-2:], patch=patch, window=self.window))
+        given = grouping.patches(noisy, patch=patch)                            # (1, C, P, D)
+        estimate = noisy
         for iteration in range(iterations):
-            fed = estimate + self.feedback * (z - estimate)
+            fed = estimate + self.feedback * (noisy - estimate)
             if iteration % self.again == 0:
                 index = grouping.match(fed[:, :1], patch=patch, window=self.window, count=count,
                                        stride=self.stride or max(1, patch // 2 - 1))[0]
@@ -103,8 +103,9 @@ class WNNM:
             filtered = [low_rank(channel, index, sigma=noise, strength=self.strength)
                         for channel, noise in zip(table[0], remaining[0], strict=True)]
             total, weight = (torch.stack(parts) for parts in zip(*filtered, strict=True))
-            estimate = grouping.assemble(total, weight, window=z.new_ones(patch, patch), size=z.shape[-2:])[None]
-        return colours(estimate, back=True)[..., :height, :width].to(image)
+            flat = noisy.new_ones(patch, patch)
+            estimate = grouping.assemble(total, weight, window=flat, size=noisy.shape[-2:])[None]
+        return colours(estimate, back=True)[..., :height, :width].to(z)
 
 
 def low_rank(table: Tensor, index: Tensor, *, sigma: Tensor, strength: float) -> tuple[Tensor, Tensor]:
