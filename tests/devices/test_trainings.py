@@ -33,7 +33,7 @@ def test_a_step_waits_for_the_gpu_once(name):
 
 @pytest.mark.parametrize("name", whole)
 def test_the_gpu_makes_the_same_choices_and_leaves_the_global_states_alone(name):
-    """The same crops, levels and pairs: the first losses differ by the noise only, and by nothing where there is none."""
+    """The same crops, levels and pairs: the first losses differ by their noise only."""
     with strictly_on("cpu"):
         here = run(name)
     with strictly_on("cuda"), pretend_cuda() as gpu:
