@@ -14,10 +14,9 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from course_lib import manifest, profiles
+from course_lib import files, manifest, profiles
 from course_lib.arguments import suggest
 
 if TYPE_CHECKING:
@@ -83,7 +82,7 @@ def _run(args: argparse.Namespace) -> int:
     course = manifest.load()
     lecture = course.lecture(args.lecture)
     profile = args.profile or profiles.current()
-    out = args.out or course.root / "build" / "run"
+    out = files.folder(args.out, setting="--out") if args.out else course.root / "build" / "run"
     begin = time.monotonic()
 
     def on_cell(number: int, total: int, line: str) -> None:
@@ -289,7 +288,7 @@ def _grammar() -> argparse.ArgumentParser:
                "course run dncnn --profile smoke", "course run 9 --out /tmp/notebooks")
     run.add_argument("lecture", metavar="LECTURE", help="its name, number or stem: dncnn, 9 or 09_dncnn")
     _profile_option(run)
-    run.add_argument("--out", metavar="DIR", type=Path, help="where the executed notebook goes (default build/run)")
+    run.add_argument("--out", metavar="DIR", help="where the executed notebook goes (default build/run)")
     run.add_argument("--timeout", metavar="S", type=_positive_int, help="limit for each cell, in seconds")
     run.add_argument("--record", action="store_true", help="write the time taken to results/lectures/")
 

@@ -321,7 +321,7 @@ def _data() -> Iterator[Finding]:
     from course_lib import data
 
     named = os.environ.get("COURSE_DATA", "")
-    if named and not Path(named).is_dir():
+    if named and not data.root().is_dir():
         yield Finding("data", f"COURSE_DATA is {named}, which is no folder", "problem",
                       "make it, or point COURSE_DATA to the folder with the data sets")  # fmt: skip
         return

@@ -69,7 +69,7 @@ def sha256(path: Path) -> str:
 
 
 def folder(named: str, *, setting: str) -> Path:
-    """Return the folder that a setting of the environment names; `~` is the user's home.
+    """Return the path that a setting of the environment names; `~` is the user's home.
 
     >>> folder("data", setting="COURSE_DATA").name
     'data'
@@ -77,8 +77,8 @@ def folder(named: str, *, setting: str) -> Path:
     try:
         return Path(named).expanduser()
     except RuntimeError as error:      # no HOME, and no user of this number or name
-        raise ValueError(f"{setting} is {named}, and the system knows no such home folder. Usual cause: a container "
-                         f"whose user has no name, or a wrong name after ~. Write the whole path.") from error
+        raise ValueError(f"{setting}: there is no home folder for {named}. Usual cause: a container whose user has no "
+                         f"name, or a wrong name after the ~. Set {setting} to a whole path.") from error
 
 
 def of_8_bits(read: Read) -> Read:
@@ -108,7 +108,7 @@ def _picture(source: object) -> Path | bytes:
         return source
     if not isinstance(source, str | Path):
         raise TypeError(f"expected the path of a picture, got {type(source).__name__}.")
-    path = folder(str(source), setting="the path")
+    path = folder(str(source), setting="the picture")
     if path.is_dir():
         raise ValueError(f"{path} is a folder, not a picture. data.load reads all pictures of a set.")
     if not path.exists():
