@@ -69,10 +69,13 @@ def _doctor(args: argparse.Namespace) -> int:
             print(_finding(finding))
         if report.bench is not None:
             print(_row(" ", "benchmark", _speed(report.bench)))
+        share = report.bench.share if report.bench is not None and report.busy else 1.0
         for minutes in report.minutes:
-            print(_row(" ", minutes.lecture, _minutes(minutes)))
+            print(_row(" ", minutes.lecture, _minutes(minutes, share)))
         problems = sum(finding.level == "problem" for finding in report.findings)
-        print("\nAll is well." if report.healthy else f"\n{problems} problem{'s' * (problems > 1)}, marked with !")
+        well = "Nothing is broken, but the machine is busy: measure again when it is not." if report.busy \
+            else "All is well."
+        print(f"\n{well}" if report.healthy else f"\n{problems} problem{'s' * (problems > 1)}, marked with !")
     return 0 if report.healthy else FAILED
 
 
@@ -443,12 +446,15 @@ def _speed(bench: Bench) -> str:
             f" {bench.threads} threads); {bench.gflops:.0f} Gflop/s in a float32 product")
 
 
-def _minutes(minutes: Minutes) -> str:
+def _minutes(minutes: Minutes, share: float) -> str:
+    """The minutes here, down to those that there would be without the programs that left the benchmark only a share."""
     if minutes.recorded is None:
         return "not measured: `course run --record` does"
     recorded = f"{minutes.recorded:.1f} min recorded on {minutes.hardware}"
-    here = "not measured here" if minutes.here is None else f"about {minutes.here:.1f} min here"
-    return f"{here} ({recorded})"
+    if minutes.here is None:
+        return f"not measured here ({recorded})"
+    least = f"{share * minutes.here:.1f} to " if share < 1 else ""
+    return f"about {least}{minutes.here:.1f} min here ({recorded})"
 
 
 def _hint(hint: str) -> str:
