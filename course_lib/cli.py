@@ -14,10 +14,9 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from course_lib import manifest, profiles
+from course_lib import files, manifest, profiles
 from course_lib.arguments import suggest
 
 if TYPE_CHECKING:
@@ -70,10 +69,13 @@ def _doctor(args: argparse.Namespace) -> int:
             print(_finding(finding))
         if report.bench is not None:
             print(_row(" ", "benchmark", _speed(report.bench)))
+        share = report.bench.share if report.bench is not None and report.busy else 1.0
         for minutes in report.minutes:
-            print(_row(" ", minutes.lecture, _minutes(minutes)))
+            print(_row(" ", minutes.lecture, _minutes(minutes, share)))
         problems = sum(finding.level == "problem" for finding in report.findings)
-        print("\nAll is well." if report.healthy else f"\n{problems} problem{'s' * (problems > 1)}, marked with !")
+        well = "Nothing is broken, but the machine is busy: measure again when it is not." if report.busy \
+            else "All is well."
+        print(f"\n{well}" if report.healthy else f"\n{problems} problem{'s' * (problems > 1)}, marked with !")
     return 0 if report.healthy else FAILED
 
 
@@ -83,7 +85,7 @@ def _run(args: argparse.Namespace) -> int:
     course = manifest.load()
     lecture = course.lecture(args.lecture)
     profile = args.profile or profiles.current()
-    out = args.out or course.root / "build" / "run"
+    out = files.folder(args.out, setting="--out") if args.out else course.root / "build" / "run"
     begin = time.monotonic()
 
     def on_cell(number: int, total: int, line: str) -> None:
@@ -289,7 +291,7 @@ def _grammar() -> argparse.ArgumentParser:
                "course run dncnn --profile smoke", "course run 9 --out /tmp/notebooks")
     run.add_argument("lecture", metavar="LECTURE", help="its name, number or stem: dncnn, 9 or 09_dncnn")
     _profile_option(run)
-    run.add_argument("--out", metavar="DIR", type=Path, help="where the executed notebook goes (default build/run)")
+    run.add_argument("--out", metavar="DIR", help="where the executed notebook goes (default build/run)")
     run.add_argument("--timeout", metavar="S", type=_positive_int, help="limit for each cell, in seconds")
     run.add_argument("--record", action="store_true", help="write the time taken to results/lectures/")
 
@@ -444,12 +446,15 @@ def _speed(bench: Bench) -> str:
             f" {bench.threads} threads); {bench.gflops:.0f} Gflop/s in a float32 product")
 
 
-def _minutes(minutes: Minutes) -> str:
+def _minutes(minutes: Minutes, share: float) -> str:
+    """The minutes here, down to those that there would be without the programs that left the benchmark only a share."""
     if minutes.recorded is None:
         return "not measured: `course run --record` does"
     recorded = f"{minutes.recorded:.1f} min recorded on {minutes.hardware}"
-    here = "not measured here" if minutes.here is None else f"about {minutes.here:.1f} min here"
-    return f"{here} ({recorded})"
+    if minutes.here is None:
+        return f"not measured here ({recorded})"
+    least = f"{share * minutes.here:.1f} to " if share < 1 else ""
+    return f"about {least}{minutes.here:.1f} min here ({recorded})"
 
 
 def _hint(hint: str) -> str:

@@ -7,6 +7,7 @@ processor no function of this module changes a result, whatever it is called wit
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import is_dataclass
@@ -180,3 +181,38 @@ def matrix_type(device: torch.device) -> torch.dtype:
     """Return bfloat16 where a device multiplies it natively or at least the processor does, else float32 (a T4)."""
     native = device.type != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.bfloat16 if native else torch.float32
+
+
+def settings() -> None:
+    """Refuse a device that the environment names and that is not here, and numbers of a launcher that are none.
+
+    >>> settings()      # all is well
+    """
+    for name, least in (("WORLD_SIZE", 1), ("LOCAL_RANK", 0)):
+        text = os.environ.get(name, str(least))
+        if not text.isdecimal() or int(text) < least:
+            raise ValueError(f"{name}: expected a whole number of {least} or more, as torchrun and accelerate launch "
+                             f"set it, got {text!r}. Unset it to train in one process.")
+    if named := os.environ.get("COURSE_DEVICE"):
+        _expect_here(named)
+    elif (rank := int(os.environ.get("LOCAL_RANK", 0))) and 0 < _gpus() <= rank:
+        raise ValueError(f"LOCAL_RANK: expected a number below {_gpus()}, the number of GPUs here, got {rank}. Usual "
+                         "cause: more processes than GPUs.")
+
+
+def _expect_here(named: str) -> None:
+    try:
+        device = torch.device(named)
+    except RuntimeError:
+        device = torch.device("meta")
+    here = {"cpu": 1, "cuda": _gpus(), "mps": int(torch.backends.mps.is_available())}
+    if device.type not in here:
+        raise ValueError(f"COURSE_DEVICE: expected cpu, cuda, cuda:1 for the second GPU, or mps, got {named!r}.")
+    if (device.index or 0) >= here[device.type]:
+        raise ValueError(f"COURSE_DEVICE: expected a device that is here, got {named!r}, and PyTorch can use "
+                         f"{here[device.type] or 'none'} of this type, counted from 0. `course doctor` looks for the "
+                         "cause; COURSE_DEVICE=cpu computes on the processor.")
+
+
+def _gpus() -> int:
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0

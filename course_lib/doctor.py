@@ -2,7 +2,8 @@
 
 `examine` collects findings. Each is fine, a note (it works, but could be better) or a problem (something will fail).
 The benchmark is a few seconds of the course's typical work; the minutes of a lecture are predicted from those recorded
-on another machine, as a ratio of the two benchmarks.
+on another machine, as a ratio of the two benchmarks. Of many short rounds the least disturbed one counts. How much of
+the processor the benchmark got is measured, too: on a busy machine the minutes are a range, and that is said.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ import os
 import platform
 import re
 import shutil
-import statistics
+import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib import metadata
@@ -36,6 +37,7 @@ LEAST_PYTHON = (3, 11)
 LEAST_MEMORY = 2 * GIB  # free; a lecture at lecture profile stays below
 LEAST_DISK = GIB
 DISTRIBUTION = "without-ground-truth"
+BUSY_LOAD, BUSY_SHARE = 0.5, 0.85  # programs that wait or run, for each core; processor time that one thread gets
 IMPORTED_AS = {"scikit-image": "skimage", "scikit-learn": "sklearn"}
 
 
@@ -56,8 +58,9 @@ class Bench:
     device: str
     precision: str
     threads: int
-    step_ms: float  # median time of one training step of a small DnCNN
+    step_ms: float  # one training step of a small DnCNN, where it was least disturbed
     gflops: float  # float32 product of two 1024 x 1024 matrices, in 10^9 operations a second
+    share: float = 1.0  # of its time that a thread of the steps had a core to itself; 1 where nothing else computes
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,7 @@ class Report:
     findings: tuple[Finding, ...]
     bench: Bench | None
     minutes: tuple[Minutes, ...]
+    busy: bool = False  # other programs computed meanwhile, so that the times are too long
 
     @property
     def healthy(self) -> bool:
@@ -84,6 +88,7 @@ class Report:
     def as_data(self) -> dict[str, object]:
         return {
             "healthy": self.healthy,
+            "busy": self.busy,
             "findings": [asdict(finding) for finding in self.findings],
             "bench": asdict(self.bench) if self.bench else None,
             "lectures": [asdict(minutes) for minutes in self.minutes],
@@ -93,6 +98,7 @@ class Report:
 def examine(*, seconds: float = 5.0) -> Report:
     """Look at everything, spending about `seconds` on the benchmark. Nothing that is broken stops the rest."""
     findings: list[Finding] = []
+    before = load()  # the benchmark adds to it
     for look in (_environment, _packages, _compute, _memory, _disk, _data):
         try:
             findings += look()
@@ -106,7 +112,8 @@ def examine(*, seconds: float = 5.0) -> Report:
     except (RuntimeError, ValueError) as error:
         advice = "try COURSE_DEVICE=cpu or COURSE_PRECISION=fp32"
         findings.append(Finding("benchmark", f"a training step failed: {_one_line(error)}", "problem", advice))
-    return Report(tuple(findings), speed, tuple(_predictions(speed)))
+    findings.append(_load(before, speed))
+    return Report(tuple(findings), speed, tuple(_predictions(speed)), busy=findings[-1].level != "fine")
 
 
 # --- the benchmark, and minutes ---------------------------------------------------------------------------------------
@@ -141,14 +148,15 @@ def bench(seconds: float = 5.0) -> Bench:
         elif device.type == "mps":
             torch.mps.synchronize()
 
-    step_time = _median_time(step, wait, 0.6 * seconds)
-    product_time = _median_time(lambda: matrix @ matrix, wait, 0.4 * seconds)
+    step_time, share = _least_disturbed(step, wait, 0.6 * seconds)
+    product_time, _ = _least_disturbed(lambda: matrix @ matrix, wait, 0.4 * seconds)
     return Bench(
         device=device.type,
         precision=str(precision).removeprefix("torch."),
         threads=torch.get_num_threads(),
         step_ms=round(1000 * step_time, 3),
         gflops=round(2 * 1024**3 / product_time / 1e9, 1),
+        share=round(share, 2) if device.type == "cpu" else 1.0,
     )
 
 
@@ -184,18 +192,20 @@ def predict(lecture: Lecture, profile: str, speed: Bench | None, root: Path) -> 
     return Minutes(lecture.stem, profile, recorded, str(entry.get("hardware", "")), here)
 
 
-def _median_time(work: Callable[[], object], wait: Callable[[], None], seconds: float) -> float:
-    """Median duration of single runs of `work`, after two that are not counted; at least three are."""
+def _least_disturbed(work: Callable[[], object], wait: Callable[[], None], seconds: float) -> tuple[float, float]:
+    """Time `work` in rounds as short as can be, of one run: that of the best round, and the share of the time of all
+    rounds in which this thread had a core. The rest of it another program had."""
+    for _ in range(2):  # which are not counted
+        work()
+        wait()
     times: list[float] = []
-    end = None
-    while end is None or len(times) < 5 or time.perf_counter() < end:
+    began, busy = time.perf_counter(), time.thread_time()
+    while len(times) < 5 or time.perf_counter() < began + seconds:
         begin = time.perf_counter()
         work()
         wait()
         times.append(time.perf_counter() - begin)
-        if len(times) == 2:
-            end = time.perf_counter() + seconds
-    return statistics.median(times[2:])
+    return min(times), min(1.0, (time.thread_time() - busy) / (time.perf_counter() - began))
 
 
 def _predictions(speed: Bench | None) -> Iterator[Minutes]:
@@ -285,14 +295,28 @@ def _compute() -> Iterator[Finding]:
 
     with profiles.using("lecture"):
         device, precision = profiles.device(), str(profiles.precision()).removeprefix("torch.")
-    kind = "no accelerator" if device.type == "cpu" else device.type
+    unused = f" (CUDA {torch.version.cuda} without a driver)" if torch.version.cuda and _driver() is None else ""
+    kind = f"no accelerator{unused}" if device.type == "cpu" else device.type
     yield Finding("hardware", f"{provenance.hardware()}; {kind}; {precision}")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    yield from _gpu()
+    cores = _cores()
     threads = torch.get_num_threads()
     asked = os.environ.get("OMP_NUM_THREADS")
     advice = f"OMP_NUM_THREADS={cores} is usually faster" if threads > cores else \
         f"OMP_NUM_THREADS={asked} is set: unset it to use all" if threads < cores and asked else ""
     yield Finding("threads", f"{threads} on {cores} cores", "note" if advice else "fine", advice)
+
+
+def _load(before: float | None, speed: Bench | None) -> Finding:
+    """How busy other programs keep the machine: how many ran before, and what they left to the benchmark."""
+    share = 1.0 if speed is None else speed.share
+    words = [f"{before:.1f} programs ran on {_cores()} cores in the last minute"] if before is not None else []
+    words += [f"a thread of the benchmark had a core for {share:.0%} of its time"] if speed is not None else []
+    text = "; ".join(words) or "this system does not tell"
+    if (before or 0) <= BUSY_LOAD * _cores() and share >= BUSY_SHARE:
+        return Finding("load", text)
+    return Finding("load", f"the machine is busy: {text}", "note",
+                   "times measured now are too long: close other programs, wait a minute, and ask again")  # fmt: skip
 
 
 def _memory() -> Iterator[Finding]:
@@ -321,7 +345,7 @@ def _data() -> Iterator[Finding]:
     from course_lib import data
 
     named = os.environ.get("COURSE_DATA", "")
-    if named and not Path(named).is_dir():
+    if named and not data.root().is_dir():
         yield Finding("data", f"COURSE_DATA is {named}, which is no folder", "problem",
                       "make it, or point COURSE_DATA to the folder with the data sets")  # fmt: skip
         return
@@ -334,6 +358,81 @@ def _data() -> Iterator[Finding]:
     if absent := [name for name in data.SETS if name not in there]:
         yield Finding("data", f"not here: {', '.join(absent)} (no lecture needs them to run)", "note",
                       f"`course data get {absent[0]}` downloads one")  # fmt: skip
+
+
+def _gpu() -> Iterator[Finding]:
+    """Whether the GPU that is seen can be used, and whether there is one that is not seen."""
+    import torch
+
+    if torch.cuda.is_available():
+        name, card = torch.cuda.get_device_name(), torch.cuda.get_device_capability()
+        if not has_kernels(torch.cuda.get_arch_list(), card):
+            yield Finding("gpu", f"PyTorch {torch.__version__} has no code for {name} (compute capability {card[0]}."
+                          f"{card[1]}), only for {', '.join(torch.cuda.get_arch_list())}", "problem",
+                          "install a PyTorch that has it, or compute with COURSE_DEVICE=cpu")  # fmt: skip
+        return
+    driver = _driver()
+    if driver is None:
+        return
+    if torch.version.cuda is None:
+        yield Finding("gpu", f"{driver}, but this PyTorch is built for the processor alone", "note",
+                      "`make env TORCH=default` installs the one for GPUs")  # fmt: skip
+    elif (hidden := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        yield Finding("gpu", f"{driver}, but CUDA_VISIBLE_DEVICES={hidden} shows PyTorch none", "note",
+                      "unset CUDA_VISIBLE_DEVICES to use it")  # fmt: skip
+    else:
+        yield Finding("gpu", f"{driver}, but PyTorch, built for CUDA {torch.version.cuda}, can use no GPU: the driver "
+                      "is too old for it, or missing", "problem",
+                      f"install a driver for CUDA {torch.version.cuda} or newer, or a PyTorch for an older CUDA; "
+                      "COURSE_DEVICE=cpu does without")  # fmt: skip
+
+
+def has_kernels(built_for: Sequence[str], card: tuple[int, int]) -> bool:
+    """Whether a PyTorch built for some architectures can compute on a card of this compute capability.
+
+    Machine code (sm_80) runs on cards of the same major number and the same minor or a later one, that with an `a` on
+    its own alone; PTX (compute_80) is compiled for any later card. Names of other makers say nothing, and pass.
+
+    >>> has_kernels(["sm_75", "sm_80"], (8, 6)), has_kernels(["sm_75", "sm_80"], (9, 0))
+    (True, False)
+    """
+    found = [match for name in built_for if (match := re.fullmatch(r"(sm|compute)_(\d+)(\d)([af]?)", name))]
+    if not found:
+        return True
+    for kind, *version, suffix in (match.groups() for match in found):
+        major, minor = map(int, version)
+        if suffix == "a":
+            fits = card == (major, minor)
+        elif kind == "sm" or suffix:
+            fits = card[0] == major and card[1] >= minor
+        else:
+            fits = card >= (major, minor)
+        if fits:
+            return True
+    return False
+
+
+def _driver() -> str | None:
+    """What the driver's own program says: the cards and its version; None where there is no such program."""
+    if (program := shutil.which("nvidia-smi")) is None:
+        return None
+    command = [program, "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return "nvidia-smi is here and does not answer"
+    if done.returncode:
+        return f"nvidia-smi says: {' '.join((done.stdout or done.stderr).split())[:100]}"
+    name, _, version = done.stdout.partition("\n")[0].partition(", ")
+    return f"here is the card {name} with the driver {version}"
+
+
+def load() -> float | None:
+    """Return how many programs ran or waited on average in the last minute; None where the system does not tell."""
+    try:
+        return os.getloadavg()[0]
+    except (OSError, AttributeError):
+        return None
 
 
 def free_memory() -> int | None:
@@ -370,6 +469,10 @@ def _requirements() -> list[tuple[str, str]]:
         lines = tomllib.loads(pyproject.read_text())["project"]["dependencies"] if pyproject.exists() else []
     found = (re.match(r"\s*([\w.-]+)(?:[^;]*?>=\s*([\d.]+))?", line) for line in lines)
     return [(match[1], match[2] or "") for match in found if match]
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from course_lib import files
 from course_lib.arguments import UnknownName, one_of, suggest
 
 __all__ = ["Course", "Lecture", "UnknownName", "find_root", "load", "suggest"]
@@ -60,7 +61,8 @@ class Course:
 def find_root(start: Path | None = None) -> Path:
     """Find the folder that holds course.toml: `COURSE_ROOT`, else upwards from here, else beside the package."""
     if named := os.environ.get("COURSE_ROOT"):
-        return _holding(Path(named), f"COURSE_ROOT is {named}, but there is no {FILE} in it.")
+        return _holding(files.folder(named, setting="COURSE_ROOT"),
+                        f"COURSE_ROOT is {named}, but there is no {FILE} in it.")
     here = (start or Path.cwd()).resolve()
     for folder in (here, *here.parents):
         if (folder / FILE).is_file():

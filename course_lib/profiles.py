@@ -62,9 +62,15 @@ def choose(*, smoke: T, lecture: T, full: T) -> T:
 
 
 def device() -> torch.device:
-    """Choose where to compute: `COURSE_DEVICE`, else the processor at smoke, else the accelerator if there is one."""
+    """Choose where to compute: `COURSE_DEVICE`, else the processor at smoke, else the accelerator if there is one.
+
+    Raises ValueError where COURSE_DEVICE, or the LOCAL_RANK of a launcher, names a device that is not here.
+    """
     import torch
 
+    from course_lib import devices
+
+    devices.settings()
     if named := os.environ.get("COURSE_DEVICE"):
         return torch.device(named)
     if current() == "smoke":

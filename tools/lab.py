@@ -37,6 +37,13 @@ def free_port(wished: int | None = None) -> int:
     raise OSError(f"no free port at {HOST}")
 
 
+def port_number(text: str) -> int:
+    """The port that a text names."""
+    if not text.isdecimal() or not 1024 <= int(text) < 65536:
+        raise argparse.ArgumentTypeError(f"a whole number from 1024 to 65535 is expected, not {text!r}, as PORT=8888")
+    return int(text)
+
+
 def has_browser(environment: Mapping[str, str], *, platform: str = sys.platform) -> bool:
     """Whether opening a browser makes sense: on a desktop; a text browser would take over a server's terminal."""
     if platform in ("darwin", "win32"):
@@ -75,11 +82,11 @@ def options(port: int, *, browser: bool, root: bool) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Open JupyterLab on the lectures.")
-    parser.add_argument("--port", type=int, help="where to listen; a free port otherwise")
+    parser.add_argument("--port", type=port_number, help="where to listen; a free port otherwise")
     wished = parser.parse_args(arguments).port
     port = free_port(wished)
     if wished is not None and port != wished:
-        print(f"Port {wished} is taken; using {port}.", flush=True)
+        print(f"Port {wished} is in use by another program; using {port}.", flush=True)
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # this environment's kernel, not one that lies about in the home folder
     token = os.environ.setdefault("JUPYTER_TOKEN", secrets.token_hex(16))
     address = f"http://{HOST}:{port}/lab/tree/lectures?token={token}"

@@ -75,7 +75,8 @@ class Written:
             found = [Statement(alone, lines, path, self.words(one, alone))
                      for _, top in self.code.statements(one)
                      for alone, lines, path in _alone(top, refuses=lambda node: self.refuses(one, node))]
-            self._statements[one] = [statement for statement in found if statement.words]
+            self._statements[one] = [statement for statement in found
+                                     if statement.words and not canonical.idle(statement.node)]
         return self._statements[one]
 
     def refuses(self, one: Definition, node: ast.AST) -> bool:

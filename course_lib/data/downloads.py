@@ -158,9 +158,13 @@ def _fetch(address: str, path: Path, *, largest: int, home: Path) -> None:
     except requests.RequestException as error:
         kept = path.stat().st_size if path.exists() else 0
         again = f" {kept} bytes have come and are kept: run it again, and it goes on from there." if kept else ""
-        raise ConnectionError(f"could not fetch {address}: {type(error).__name__}.{again} Without a network, copy the "
-                              f"set into {home} by hand; `course data list` names its files' home.") from error
+        raise ConnectionError(f"could not fetch {address}: {type(error).__name__}.{_proxy(error)}{again} Without a "
+                              f"network, copy the set into {home} by hand; `course data list` names its files' home."
+                              ) from error
     except OSError as error:
+        if "TLS CA certificate" in str(error):
+            raise ConnectionError(f"could not fetch {address}: {error}. Usual cause: a REQUESTS_CA_BUNDLE or "
+                                  "CURL_CA_BUNDLE that names no file: unset it.") from error
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise OSError(error.errno, f"the disk is full: {path.parent} has no room for what comes from {address}. "
@@ -168,6 +172,19 @@ def _fetch(address: str, path: Path, *, largest: int, home: Path) -> None:
     if total is not None and begun < total:
         raise ConnectionError(f"the line broke after {begun} of {total} bytes of {address}. They are kept: run it "
                               "again, and it goes on from there.")
+
+
+def _proxy(error: Exception) -> str:
+    """What to do where the proxy that the environment names is the cause; its address may hold a password."""
+    import requests
+
+    named = [name for name in os.environ if name.lower() in ("http_proxy", "https_proxy", "all_proxy")]
+    about = requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema | requests.exceptions.ProxyError
+    if not named or not isinstance(error, about):
+        return ""
+    if "SOCKS" in str(error):
+        return f" {' and '.join(named)} names a SOCKS proxy, which needs PySocks: pip install pysocks, or unset it."
+    return f" Usual cause: {' and '.join(named)} names a proxy that is wrong or away: correct it, or unset it."
 
 
 def _continues(answer: Response, begun: int) -> bool:

@@ -10,9 +10,19 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from course_lib import files
 
+
+@files.of_8_bits
 def read(path: Path, *, channels: int | None = None) -> Tensor:
-    """Read a picture file as a uint8 tensor (C, H, W); channels=1 makes it gray (ITU-R 601 luma), 3 makes it colour."""
+    """Read a picture file as a uint8 tensor (C, H, W); channels=1 makes it gray (ITU-R 601 luma), 3 makes it colour.
+
+    Without `channels` a gray picture has one channel, and every other has three. It is turned as its EXIF orientation
+    says. Of a file with several pictures it is the first. Pillow takes the upper 8 of 16 bits of a colour.
+
+    Raises ValueError where 8 bits do not show what is there (gray of 16 bits, floats, transparent parts), and where the
+    file is broken or has more pixels than Pillow trusts; FileNotFoundError where there is none.
+    """
     try:
         with Image.open(path) as image:
             mode = {1: "L", 3: "RGB"}.get(channels or (1 if image.mode in ("L", "1", "I;16") else 3))
@@ -25,9 +35,10 @@ def read(path: Path, *, channels: int | None = None) -> Tensor:
     return torch.from_numpy(pixels).reshape(*pixels.shape[:2], -1).permute(2, 0, 1).contiguous()
 
 
+@files.of_8_bits
 def decode(content: bytes, *, channels: int, name: str) -> Tensor:
     """Decode a picture that was read into memory, as a uint8 tensor (C, H, W) of 1 or 3 channels; `name` is for the
-    error."""
+    error. It refuses what `read` refuses."""
     try:
         with Image.open(io.BytesIO(content)) as image:
             pixels = np.array(image.convert("L" if channels == 1 else "RGB"))

@@ -131,7 +131,7 @@ SETS = {entry.name: entry for entry in (
 
 def root() -> Path:
     """Return the folder of the data: `COURSE_DATA`, else `course_data` in the user's home."""
-    return Path(os.environ.get("COURSE_DATA") or Path.home() / "course_data")
+    return files.folder(os.environ.get("COURSE_DATA") or "~/course_data", setting="COURSE_DATA")
 
 
 def find(name: str) -> Path | None:

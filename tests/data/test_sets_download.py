@@ -2,8 +2,10 @@
 
 import hashlib
 import io
+import os
 import random
 import re
+import sys
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -393,3 +395,31 @@ def test_the_real_zip_of_cifar10_is_one_that_can_be_made_anew(course_data, tmp_p
     archives.repack(real, tmp_path / "again.zip", inside=entry.archive.packed, into=entry.archive.packed,
                     date=entry.archive.date)
     assert hashlib.sha256((tmp_path / "again.zip").read_bytes()).hexdigest() == entry.hashes["cifar10_jpeg.zip"]
+
+
+# The network's settings ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("proxy", "said"), [
+    ("socks5://127.0.0.1:9", "HTTPS_PROXY names a SOCKS proxy, which needs PySocks: pip install pysocks, or unset it"),
+    ("socks5h://me:secret@127.0.0.1:9", "names a SOCKS proxy, which needs PySocks"),
+    ("http://", "HTTPS_PROXY names a proxy that is wrong or away: correct it, or unset it"),
+    ("ftp://127.0.0.1:9", "names a proxy that is wrong or away"),
+    ("http://127.0.0.1:99999", "names a proxy that is wrong or away"),
+    ("http://127.0.0.1:9", "names a proxy that is wrong or away"),
+])
+def test_a_proxy_that_cannot_be_used_is_named_and_its_password_is_not(proxy, said, tmp_path, monkeypatch):
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setitem(sys.modules, "socks", None)          # PySocks is not installed
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    fetch = downloads.fetcher(largest=100, home=tmp_path)
+    with pytest.raises(ConnectionError, match="could not fetch https://example.invalid/a") as error:
+        fetch("https://example.invalid/a", tmp_path / "a")
+    assert said in str(error.value) and "secret" not in str(error.value)
+
+
+def test_certificates_that_are_not_there_are_said_to_be_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "nowhere.pem"))
+    with pytest.raises(ConnectionError, match="nowhere.pem.*REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE that names no file"):
+        downloads.fetcher(largest=100, home=tmp_path)("https://127.0.0.1:9/a", tmp_path / "a")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -211,6 +212,31 @@ def test_a_wished_port_is_taken_if_it_is_free_and_left_if_it_is_not() -> None:
         taken = other.getsockname()[1]
         assert lab.free_port(taken) != taken
     assert lab.free_port(taken) == taken
+
+
+@pytest.mark.parametrize("text", ["99999", "65536", "0", "-1", "80", "abc", "", "88.5"])
+def test_a_port_that_is_none_is_refused_in_one_line(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        lab.main([f"--port={text}"])
+    said = capsys.readouterr().err
+    assert f"a whole number from 1024 to 65535 is expected, not '{text}', as PORT=8888" in said
+
+
+def test_a_port_in_use_is_said_to_be_so(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[list[str]] = []
+    labapp = types.SimpleNamespace(main=opened.append)
+    monkeypatch.setitem(sys.modules, "jupyterlab", types.SimpleNamespace(labapp=labapp))
+    monkeypatch.setitem(sys.modules, "jupyterlab.labapp", labapp)
+    monkeypatch.setattr(lab, "announce", lambda address, port: None)
+    monkeypatch.setenv("JUPYTER_TOKEN", "t")
+    monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "1")
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        lab.main(["--port", str(taken)])
+    assert f"Port {taken} is in use by another program; using " in capsys.readouterr().out
+    assert f"--ServerApp.port={taken}" not in opened[0]
 
 
 @pytest.mark.parametrize(
