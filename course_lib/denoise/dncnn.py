@@ -141,7 +141,7 @@ def three_tasks(y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     if y.shape[-1] % 12 or y.shape[-2] % 12:
         raise ValueError(f"patches for the three tasks must divide by 12 (scales 2, 3 and 4), got {tuple(y.shape)}.")
     if y.shape[0] < 3:
-        raise ValueError(f"a batch for the three tasks: expected three patches or more, one for each, got {y.shape[0]}.")
+        raise ValueError(f"a batch for the three tasks: expected 3 patches or more, one for each, got {y.shape[0]}.")
     third = y.shape[0] // 3
     scale = SCALES[int(torch.randint(len(SCALES), (), generator=generator, device=generator.device))]
     low, high = QUALITIES

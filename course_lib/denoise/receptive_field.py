@@ -411,6 +411,6 @@ def _map(field: Tensor) -> Tensor:
         raise ValueError(f"the map: expected (H, W), got {tuple(field.shape)}. Usual cause: gradients (N, C, H, W), "
                          "whose map is energy(gradients).")
     if arguments.finite(field, name="the map").min() < 0 or not field.any():
-        raise ValueError(f"the map: expected shares of zero or more that are not all zero, got {float(field.min()):.4g} "
-                         f"to {float(field.max()):.4g}. Usual cause: gradients, whose map is energy(gradients).")
+        raise ValueError(f"the map: expected shares of zero or more, not all zero, got {float(field.min()):.4g} to "
+                         f"{float(field.max()):.4g}. Usual cause: gradients, whose map is energy(gradients).")
     return devices.float64(field).cpu()
