@@ -430,6 +430,50 @@ def test_weights_of_something_else_are_refused(weights):
         bias_free.from_published(weights)
 
 
+# Other networks and images ------------------------------------------------------------------------------------------
+
+
+LOOKS = [bias_free.net_bias, bias_free.jacobian,
+         lambda network, z: bias_free.adaptive_filters(network, z, pixels=[(1, 2), (3, 5)]),
+         lambda network, z: torch.tensor(bias_free.homogeneity_error(network, z, factor=3))]
+
+
+@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("frozen", [False, True])
+def test_images_of_float64_and_frozen_networks_are_looked_at_too(look, frozen):
+    network, z = settled(BiasedTwin(depth=3, width=4)).requires_grad_(not frozen), images(1, 1, 5, 7)
+    assert torch.equal(look(network, z.double()), look(network, z))
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_a_network_left_in_training_mode_is_refused_with_the_call_that_helps(look):
+    with pytest.raises(ValueError, match=r"Call network.eval\(\) first"):
+        look(BiasFreeDnCNN(depth=3, width=4).train(), images(1, 1, 5, 7))
+
+
+@pytest.mark.parametrize(("how", "words"), [
+    (dict(pixels=[]), "one .row, column. or more"), (dict(pixels=(1, 2)), "two whole numbers, got 1"),
+    (dict(pixels=[(1.0, 2.0)]), "two whole numbers"), (dict(pixels=[(5, 0)]), "rows come first"),
+    (dict(pixels=[(1, 2)], channel=1), "one of the 1 channels"), (dict(pixels=[(1, 2)], channel=-1), "one of the 1")])
+def test_pixels_and_channels_that_an_image_has_not_are_refused(how, words):
+    with pytest.raises((ValueError, TypeError), match=words):
+        bias_free.adaptive_filters(bias_free_network(), images(1, 1, 5, 7), **how)
+
+
+@pytest.mark.parametrize("measure", [
+    bias_free.effective_dimensionality, lambda matrix: bias_free.singular_vectors(matrix, shape=(1, 2, 2))])
+@pytest.mark.parametrize("matrix", [torch.zeros(1, 1, 2, 2), torch.zeros(4, 3)])
+def test_what_is_no_matrix_of_a_denoiser_is_refused(measure, matrix):
+    with pytest.raises(ValueError, match=r"expected \(P, P\)"):
+        measure(matrix)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
+def test_a_network_without_biases_keeps_the_type_of_its_weights(dtype):
+    network = bias_free.remove_biases(nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4)).to(dtype))
+    assert {value.dtype for value in network.state_dict().values()} == {dtype}
+
+
 # Training ----------------------------------------------------------------------------------------------------------
 
 

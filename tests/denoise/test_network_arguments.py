@@ -53,7 +53,8 @@ def test_a_network_of_float64_takes_images_of_float32(name):
 
 @pytest.mark.parametrize("call", [
     lambda z: dncnn.DnCNN(**SMALL).eval().noise(z), lambda z: class_aware.Gradual(**SMALL).noise(z),
-    lambda z: class_aware.Gradual(**SMALL).noise_estimates(z)[1], lambda z: class_aware.Gradual(**SMALL).gradually(z)[1],
+    lambda z: class_aware.Gradual(**SMALL).noise_estimates(z)[1],
+    lambda z: class_aware.Gradual(**SMALL).gradually(z)[1],
     lambda z: BLIND["cbdnet"]().noise_level(z), lambda z: BLIND["cbdnet"]().denoise(z, level=0.1 * torch.ones_like(z))])
 def test_the_methods_of_networks_take_images_of_float64_too(call):
     z = images(2, 1, 12, 12)
