@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from benchmarks import receptive_field as benchmark
 from course_lib import randomness
 from course_lib.denoise import receptive_field
-from course_lib.denoise.cbdnet import CBDNet
+from course_lib.denoise.cbdnet import CBDNet, NoiseEstimator
 from course_lib.denoise.class_aware import Gradual
 from course_lib.denoise.dncnn import DnCNN
 from course_lib.denoise.fast import Fast
@@ -131,7 +131,7 @@ def test_a_field_larger_than_is_looked_for_names_strides_among_the_causes():
 
 @pytest.mark.parametrize(("network", "told", "field"), [
     (Gradual(depth=4, width=4), {}, 9), (Gradual(depth=2, width=4), {}, 5),
-    (CBDNet(channels=1, width=2, estimator_width=2), {}, 94), (CBDNet(channels=1, width=2, estimator_width=2).estimator, {}, 11),
+    (CBDNet(channels=1, width=2, estimator_width=2), {}, 94), (NoiseEstimator(channels=1, width=2), {}, 11),
     *[(FFDNet(depth=3, width=4), {"sigma": level}, 14) for level in (
         torch.tensor(0.1), torch.full((1, 1, 1, 1), 0.1), torch.rand(1, 1, 40, 40), torch.rand(1, 1, 30, 50).double())],
     (Fast(depth=3, width=4), {"sigma": torch.rand(1, 1, 40, 40)}, 14)])
