@@ -395,14 +395,12 @@ def noise_levels(sigma: float | Tensor | None, z: Tensor | None = None, *, name:
     """
     import torch
 
-    if sigma is not None and not isinstance(sigma, torch.Tensor):
-        sigma_value(sigma, name=name)
-    elif sigma is not None:
-        if z is not None:
-            per_image(sigma, z, name=name)
-        if reads(sigma):
-            for extreme in sigma.detach().aminmax():
-                sigma_value(float(extreme), name=name)
+    if sigma is None:
+        return
+    if isinstance(sigma, torch.Tensor) and z is not None:
+        per_image(sigma, z, name=name)
+    for extreme in extremes(sigma, name=name):
+        sigma_value(extreme, name=name)
 
 
 def each_image(sigma: float | Tensor | None, z: Tensor) -> list[float | Tensor | None]:
