@@ -148,6 +148,8 @@ def resized(images: Tensor, size: tuple[int, int], mode: str, *, antialias: bool
     rows, columns = (resample(torch.eye(side).to(images)[None, None], size=(new, side))
                      for side, new in zip(images.shape[-2:], size, strict=True))
     return rows @ images @ columns.mT                      # (1, 1, H', H), (N, C, H, W), (1, 1, W, W')
+
+
 def cross_entropy(scores: Tensor, label: Tensor) -> Tensor:
     """Compute the mean cross entropy of scores (N, K) or (N, K, H, W) with classes (N,) or (N, H, W).
 
