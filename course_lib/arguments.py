@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from difflib import get_close_matches
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor, nn
+    from torch import Tensor
 
 MAX_SIGMA = 2.0  # in units of the image range; 25 instead of 25 / 255 is far above, the noisiest lecture far below
 
@@ -97,11 +97,11 @@ zero or a logarithm of zero before, or a training that diverged.
 
 
 def image_batch(z: Tensor, *, channels: int | None = None, name: str = "the images",
-                like: nn.Module | None = None) -> Tensor:
+                like: Callable[..., object] | None = None) -> Tensor:
     """Return z if it is a finite float batch (N, C, H, W) of the expected channels, with one image or more.
 
     like: the network that z is for. z comes back in the type of its weights, as NumPy makes float64; on another device
-    it is refused.
+    it is refused. A plain function takes any.
 
     >>> import torch
     >>> image_batch(torch.zeros(4, 4))
@@ -133,11 +133,11 @@ batch with image[None, None].
     return finite(z if like is None else _for_network(z, like, name), name=name)
 
 
-def _for_network(z: Tensor, network: nn.Module, name: str) -> Tensor:
+def _for_network(z: Tensor, network: Callable[..., object], name: str) -> Tensor:
     """The images in the type of a network's weights, if they are on its device."""
     import torch
 
-    weight = next(network.parameters(), None)
+    weight = next(network.parameters(), None) if isinstance(network, torch.nn.Module) else None
     if weight is None:
         return z
     if z.device != weight.device:
@@ -379,6 +379,62 @@ def positive(value: int, *, name: str) -> int:
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
         raise ValueError(f"{name}: expected a whole number of 1 or more, got {_shown(value)}.")
     return int(value)
+
+
+def noise_levels(sigma: float | Tensor | None, z: Tensor | None = None, *, name: str = "sigma") -> None:
+    """Refuse a sigma that says no noise level of z: it is None, a number, or a tensor that `per_image` takes.
+
+    A network that ignores sigma asks so too, as a sigma of 25 would be a mistake elsewhere.
+
+    >>> import torch
+    >>> noise_levels(torch.tensor([[[[0.1]]], [[[25.0]]]]), torch.zeros(2, 1, 4, 4))
+    Traceback (most recent call last):
+        ...
+    ValueError: sigma: expected a noise level in the unit of the images, which lie in [0, 1], got 25. Usual cause: \
+25 instead of 25 / 255.
+    """
+    import torch
+
+    if sigma is None:
+        return
+    if isinstance(sigma, torch.Tensor) and z is not None:
+        per_image(sigma, z, name=name)
+    for extreme in extremes(sigma, name=name):
+        sigma_value(extreme, name=name)
+
+
+def each_image(sigma: float | Tensor | None, z: Tensor) -> list[float | Tensor | None]:
+    """Return the noise level of each image of a batch, for a loop over its images, as `noise_levels` takes it.
+
+    >>> import torch
+    >>> each_image(torch.tensor([0.1, 0.2]).reshape(2, 1, 1, 1), torch.zeros(2, 1, 4, 4))
+    [tensor([[[[0.1000]]]]), tensor([[[[0.2000]]]])]
+    """
+    import torch
+
+    noise_levels(sigma, z)
+    if isinstance(sigma, torch.Tensor) and sigma.ndim and len(sigma) > 1:
+        return list(sigma.split(1))
+    return [sigma] * len(z)
+
+
+def pixel(at: tuple[int, int], z: Tensor, *, name: str = "pixel") -> tuple[int, int]:
+    """Return the place (row, column) of a pixel if it is one of z (N, C, H, W).
+
+    >>> import torch
+    >>> pixel((5, 0), torch.zeros(1, 1, 4, 6))
+    Traceback (most recent call last):
+        ...
+    ValueError: pixel: expected (row, column) inside the image of 4 x 6, got (5, 0). Usual cause: x and y in the order \
+of plots; rows come first.
+    """
+    if not isinstance(at, tuple | list) or len(at) != 2 or not all(isinstance(one, numbers.Integral) for one in at):
+        raise TypeError(f"{name}: expected (row, column), two whole numbers, got {_shown(at)}.")
+    (row, column), (height, width) = at, z.shape[-2:]
+    if not (0 <= row < height and 0 <= column < width):
+        raise ValueError(f"{name}: expected (row, column) inside the image of {height} x {width}, got {tuple(at)}. "
+                         "Usual cause: x and y in the order of plots; rows come first.")
+    return row, column
 
 
 def _type(tensor: Tensor) -> str:

@@ -7,8 +7,9 @@ processor no function of this module changes a result, whatever it is called wit
 
 from __future__ import annotations
 
+import copy
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import is_dataclass
 from functools import partial
@@ -69,6 +70,18 @@ def sent(values: Tensor, device: torch.device) -> Tensor:
     """Move values to a device without waiting for it; from a GPU to the processor the call waits, or would return
     before they have come."""
     return values.to(device, non_blocking=values.device.type == "cpu")
+
+
+def on_processor(network: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Return a network whose weights are float32 on the processor: itself, or a copy of one whose weights are not.
+
+    >>> on_processor(torch.nn.Conv2d(1, 1, 3).double()).weight.dtype
+    torch.float32
+    """
+    if not isinstance(network, nn.Module) or all(
+            weight.device.type == "cpu" and weight.dtype == torch.float32 for weight in network.parameters()):
+        return network
+    return copy.deepcopy(network).cpu().float()
 
 
 def float64(values: Tensor) -> Tensor:
@@ -136,6 +149,20 @@ def resized(images: Tensor, size: tuple[int, int], mode: str, *, antialias: bool
     rows, columns = (resample(torch.eye(side).to(images)[None, None], size=(new, side))
                      for side, new in zip(images.shape[-2:], size, strict=True))
     return rows @ images @ columns.mT                      # (1, 1, H', H), (N, C, H, W), (1, 1, W, W')
+
+
+def cross_entropy(scores: Tensor, label: Tensor) -> Tensor:
+    """Compute the mean cross entropy of scores (N, K) or (N, K, H, W) with classes (N,) or (N, H, W).
+
+    A GPU adds up the errors of pixels in any order, and refuses that in its deterministic mode; there they are one long
+    list, which it adds up in one order.
+
+    >>> round(float(cross_entropy(torch.zeros(1, 2, 4, 4), torch.zeros(1, 4, 4, dtype=torch.long))), 4)
+    0.6931
+    """
+    if scores.device.type != "cpu":
+        scores, label = scores.movedim(1, -1).flatten(0, -2), label.flatten()
+    return torch.nn.functional.cross_entropy(scores, label)
 
 
 @contextmanager

@@ -27,12 +27,12 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from course_lib import arguments, randomness
+from course_lib import arguments, devices, published, randomness
 from course_lib.data import Pictures
 from course_lib.denoise import dncnn
 from course_lib.denoise.dncnn import DnCNN
@@ -149,7 +149,7 @@ def remove_biases(network: nn.Module) -> nn.Module:
                                     momentum=0.1 if part.momentum is None else part.momentum)
                 kept = {key: value for key, value in part.state_dict().items() if key in ("weight", "running_var")}
                 norm.load_state_dict(norm.state_dict() | kept)
-                setattr(parent, name, norm.train(part.training).to(next(network.parameters()).device))
+                setattr(parent, name, norm.train(part.training).to(next(network.parameters())))
     return network
 
 
@@ -165,12 +165,13 @@ def homogeneity_error(denoiser: Denoiser, z: Tensor, *, factor: float = 2.0) -> 
     >>> homogeneity_error(lambda z, sigma=None: z + 1.0, torch.ones(1, 1, 2, 2))     # (3 - 4) / 4
     0.25
     """
-    if not factor > 0:
+    if not arguments.number(factor, name="factor") > 0:
         raise ValueError(f"factor: homogeneity is about factors above zero, got {factor:g}.")
     _evaluating(denoiser)
+    z = arguments.image_batch(z, like=denoiser)
     with torch.no_grad():
-        scaled, expected = denoiser(factor * arguments.image_batch(z)), factor * denoiser(z)
-        return float((scaled - expected).double().norm() / expected.double().norm())
+        scaled, expected = denoiser(factor * z), factor * denoiser(z)
+        return float(devices.float64(scaled - expected).norm() / devices.float64(expected).norm())
 
 
 def adaptive_filters(network: nn.Module, z: Tensor, *, pixels: Sequence[tuple[int, int]], channel: int = 0) -> Tensor:
@@ -181,11 +182,14 @@ def adaptive_filters(network: nn.Module, z: Tensor, *, pixels: Sequence[tuple[in
     pixels: (row, column) of each output pixel; channel: which channel of the output.
     Shapes: z (1, C, H, W) -> (pixels, C, H, W), on the device of z.
     """
-    _one_image(z)
-    _, _, height, width = z.shape
-    if outside := [pixel for pixel in pixels if not (0 <= pixel[0] < height and 0 <= pixel[1] < width)]:
-        raise ValueError(f"pixels: expected (row, column) inside the image of {height} x {width}, got {outside[0]}. "
-                         "Usual cause: x and y in the order of plots; rows come first.")
+    z = _one_image(z, network)
+    if not pixels:
+        raise ValueError("pixels: expected one (row, column) or more, got none.")
+    for at in pixels:
+        arguments.pixel(at, z, name="pixels")
+    if not 0 <= channel < z.shape[1]:
+        raise ValueError(f"channel: expected one of the {z.shape[1]} channels of the image, from 0, got {channel}.")
+    height, width = z.shape[2:]
     places = torch.tensor([(channel * height + row) * width + column for row, column in pixels], device=z.device)
     return _rows(network, z, places)
 
@@ -199,7 +203,8 @@ def jacobian(network: nn.Module, z: Tensor, *, rows_at_once: int = 100) -> Tenso
     tensor([[1., 0.],
             [0., 1.]])
     """
-    places = torch.arange(_one_image(z).numel(), device=z.device)
+    z = _one_image(z, network)
+    places = torch.arange(z.numel(), device=z.device)
     return torch.cat([_rows(network, z, some).flatten(1) for some in places.split(rows_at_once)])
 
 
@@ -213,8 +218,9 @@ def net_bias(network: nn.Module, z: Tensor) -> Tensor:
     (tensor([[[[0.]]]]), tensor([[[[0.3416]]]]))
     """
     _evaluating(network)
+    z = arguments.image_batch(z, like=network).detach()
     with torch.enable_grad():
-        estimate, linear = torch.autograd.functional.jvp(network, arguments.image_batch(z).detach(), z.detach())
+        estimate, linear = torch.autograd.functional.jvp(network, z, z)
     return (estimate - linear).detach()
 
 
@@ -227,7 +233,7 @@ def effective_dimensionality(matrix: Tensor) -> float:
     >>> effective_dimensionality(torch.eye(4)), effective_dimensionality(torch.full((4, 4), 1 / 4))
     (4.0, 1.0)
     """
-    return float(matrix.double().square().sum())
+    return float(devices.float64(_square(matrix)).square().sum())
 
 
 def singular_vectors(matrix: Tensor, *, shape: tuple[int, int, int]) -> tuple[Tensor, Tensor, Tensor]:
@@ -241,7 +247,7 @@ def singular_vectors(matrix: Tensor, *, shape: tuple[int, int, int]) -> tuple[Te
     >>> s.tolist(), v[0].flatten().tolist()
     ([2.0, 1.0], [0.0, 1.0])
     """
-    u, s, vh = torch.linalg.svd(matrix.double().cpu())
+    u, s, vh = torch.linalg.svd(devices.float64(_square(matrix)).cpu())
     sign = torch.where(vh.sum(dim=1) < 0, -1.0, 1.0).to(vh)
     return (sign[:, None] * vh).reshape(-1, *shape), s, (sign * u).mT.reshape(-1, *shape)
 
@@ -255,8 +261,8 @@ def filter_width(weights: Tensor, *, pixel: tuple[int, int]) -> float:
     >>> filter_width(torch.tensor([[[1.0, 0.0, 0.0, 1.0]]]), pixel=(0, 0))     # half of it at 0, half at 3
     2.1213203435596424
     """
-    energy = weights.double().square().sum(dim=0)                                # (H, W)
-    down, right = (torch.arange(side, device=weights.device) - at
+    energy = devices.float64(weights).square().sum(dim=0)                        # (H, W)
+    down, right = (torch.arange(side, device=energy.device) - at
                    for side, at in zip(energy.shape, pixel, strict=True))        # (H,), (W,)
     return math.sqrt(((down[:, None] ** 2 + right**2) * energy).sum() / energy.sum())
 
@@ -281,8 +287,16 @@ def _evaluating(denoiser: object) -> None:
                          "batch, so nothing it does is linear or homogeneous. Call network.eval() first.")
 
 
-def _one_image(z: Tensor) -> Tensor:
-    if arguments.image_batch(z).shape[0] != 1:
+def _square(matrix: Tensor) -> Tensor:
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+        raise ValueError(f"the matrix of a denoiser: expected (P, P) with P = C H W, got {tuple(matrix.shape)}. "
+                         "Usual cause: an image in the place of `jacobian(network, image)`.")
+    return matrix
+
+
+def _one_image(z: Tensor, network: nn.Module) -> Tensor:
+    z = arguments.image_batch(z, like=network)
+    if z.shape[0] != 1:
         raise ValueError(f"the local linear view belongs to one image, (1, C, H, W), got {tuple(z.shape)}. "
                          "Take one of the batch with z[:1].")
     return z
@@ -305,39 +319,42 @@ def train(images: Pictures, *, sigma: Sigma = NARROW, budget: Budget, seed: int,
                        checkpoint=checkpoint)
 
 
-def from_published(weights: Mapping[str, Tensor]) -> DnCNN:
+def from_published(weights: Mapping[str, Any]) -> DnCNN:
     """Build the network that the authors' weights describe, bias-free or the biased twin, in eval mode.
 
     The layout is that of the authors' code (MIT licence): `first_layer`, `hidden_layer_list.N`, `bn_layer_list.N`,
     `last_layer`. Their files hold it in a list, beside the arguments of the training: load one yourself with
 
         with torch.serialization.safe_globals([argparse.Namespace]):
-            weights = torch.load(path, weights_only=True)["model"][0]
+            file = torch.load(path, map_location="cpu", weights_only=True)
 
-    A bias-free file has means and shifts of its normalisation too, which its network does not use; nor does this.
+    and give all of it or file["model"][0]. A bias-free file has means and shifts of its normalisation too, which its
+    network does not use; nor does this. Dilations leave no trace in a state dict, so a network that had some would
+    load, and be wrong.
     """
+    weights = published.state_dict(weights)
     hidden = [key for key in weights if re.fullmatch(r"hidden_layer_list\.\d+\.weight", key)]
     if not hidden or "first_layer.weight" not in weights or "last_layer.weight" not in weights:
         raise ValueError("these are no weights of the authors' DnCNN: expected keys first_layer.weight, "
                          "hidden_layer_list.0.weight, bn_layer_list.0.weight, ..., last_layer.weight, got "
-                         f"{', '.join(map(str, list(weights)[:3])) or 'nothing'}. Of a whole file take "
-                         "file['model'][0].")
-    biased = "first_layer.bias" in weights
+                         f"{', '.join(list(weights)[:3]) or 'nothing'}.")
+    biased = any(re.fullmatch(r"(first_layer|last_layer|hidden_layer_list\.\d+)\.bias", key) for key in weights)
     width, channels = weights["first_layer.weight"].shape[0], weights["first_layer.weight"].shape[1]
-    network = (BiasedTwin if biased else BiasFreeDnCNN)(depth=len(hidden) + 2, width=width, channels=channels)
-    # evaluation does not need how many batches a BatchNorm had seen, and a bias-free one nothing that shifts
-    counters = {key: value for key, value in network.state_dict().items() if key.endswith("num_batches_tracked")}
-    unused = () if biased else ("bias", "running_mean", "num_batches_tracked")
-    used = {_our_name(key, len(hidden)): value for key, value in weights.items()
+    count = 1 + max(int(key.split(".")[1]) for key in hidden)
+    network = (BiasedTwin if biased else BiasFreeDnCNN)(depth=count + 2, width=width, channels=channels)
+    unused = () if biased else ("bias", "running_mean", "num_batches_tracked")     # all that shifts
+    used = {key: value for key, value in weights.items()
             if not (key.startswith("bn_layer_list.") and key.endswith(unused))}
-    network.load_state_dict(counters | used)
-    return network.eval()
+    return published.filled(network, used, name=lambda key: _their_name(key, count))
 
 
-def _our_name(key: str, hidden: int) -> str:
-    """`bn_layer_list.4.weight` becomes `layers.15.weight`."""
-    layer, _, kind = key.rpartition(".")
-    name, _, number = layer.partition(".")
-    place = {"first_layer": 0, "last_layer": 2 + 3 * hidden, "hidden_layer_list": 2 + 3 * int(number or 0),
-             "bn_layer_list": 3 + 3 * int(number or 0)}
-    return f"layers.{place[name]}.{kind}" if name in place else key
+def _their_name(key: str, hidden: int) -> str:
+    """The authors' name of a tensor of ours.
+
+    >>> [_their_name(f"layers.{place}.weight", 4) for place in (0, 2, 3, 14)]
+    ['first_layer.weight', 'hidden_layer_list.0.weight', 'bn_layer_list.0.weight', 'last_layer.weight']
+    """
+    _, place, kind = key.split(".")
+    number, normalises = divmod(int(place) - 2, 3)
+    inner = f"{'bn' if normalises else 'hidden'}_layer_list.{number}"
+    return f"{'first_layer' if number < 0 else 'last_layer' if number == hidden else inner}.{kind}"

@@ -42,7 +42,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from course_lib import arguments, profiles, randomness
+from course_lib import arguments, devices, profiles, randomness
 from course_lib.data import Pair, Pictures, Source, patches, then
 from course_lib.fit import Progress, Trained, Validate, fit
 from course_lib.layers import initialise, quiet_constructors
@@ -73,12 +73,13 @@ class NoiseEstimator(nn.Module):
 
     def __init__(self, *, channels: int = 3, width: int = 32, depth: int = 5) -> None:
         super().__init__()
+        self.channels = channels
         sizes = [channels, *[width] * (depth - 1), channels]
         self.layers = nn.Sequential(*(layer for inputs, outputs in pairwise(sizes)
                                       for layer in (nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU())))
 
     def forward(self, z: Tensor) -> Tensor:
-        return self.layers(z) / MAP
+        return self.layers(arguments.image_batch(z, channels=self.channels, like=self)) / MAP
 
 
 class NonBlind(nn.Module):
@@ -92,6 +93,7 @@ class NonBlind(nn.Module):
 
     def __init__(self, *, channels: int = 3, width: int = 64) -> None:
         super().__init__()
+        self.channels = channels
         full, half, quarter = width, 2 * width, 4 * width
         self.full_in = _convolutions(2 * channels, full, 2)
         self.half_in = _convolutions(full, half, 3)
@@ -103,6 +105,11 @@ class NonBlind(nn.Module):
         self.last = nn.Conv2d(full, channels, 1)
 
     def forward(self, z: Tensor, level: Tensor) -> Tensor:
+        z = arguments.image_batch(z, channels=self.channels, like=self)
+        arguments.same_shape(z, level, letters="N C H W")
+        if any(side % 4 for side in z.shape[2:]):
+            raise ValueError(f"the U-Net halves images twice, so their sides must be multiples of 4, got "
+                             f"{tuple(z.shape)}. CBDNet extends images of other sizes.")
         full = self.full_in(torch.cat([z, MAP * level], dim=1))                       # (N, w, H, W)
         half = self.half_in(F.avg_pool2d(full, 2))                              # (N, 2w, H/2, W/2)
         quarter = self.quarter(F.avg_pool2d(half, 2))                           # (N, 4w, H/4, W/4)
@@ -135,18 +142,21 @@ class CBDNet(nn.Module):
         nn.init.constant_(cast(Tensor, ends.bias), 0.01 * MAP)
 
     def forward(self, z: Tensor, *, sigma: float | Tensor | None = None) -> Tensor:
-        if isinstance(sigma, float | int):
-            arguments.sigma_value(sigma)   # not used, but a sigma of 25 would be a mistake
+        z = arguments.image_batch(z, channels=self.channels, like=self)
+        arguments.noise_levels(sigma, z)   # not used, but a sigma of 25 would be a mistake
         return self.denoise(z, level=self.noise_level(z))
 
     def noise_level(self, z: Tensor) -> Tensor:
         """Estimate s_hat, the deviation of the noise in linear light, for each pixel and channel of z (N, C, H, W)."""
-        arguments.image_batch(z, channels=self.channels)
         return self.estimator(z)
 
     def denoise(self, z: Tensor, *, level: Tensor) -> Tensor:
         """Remove noise of a given level: a map (N, C, H, W), as `noise_level` returns it, or what broadcasts to it."""
-        arguments.image_batch(z, channels=self.channels)
+        z = arguments.image_batch(z, channels=self.channels, like=self)
+        if not isinstance(level, Tensor):
+            raise TypeError(f"the noise level map: expected a tensor (N, C, H, W), got {level!r:.60}. A number becomes "
+                            "one with torch.tensor(number).")
+        level = arguments.per_image(level, z, name="the noise level map")
         both = _to_fours(torch.cat([z, level.to(z.dtype).expand_as(z)], dim=1))
         found = self.denoiser(*both.chunk(2, dim=1))
         return z + found[..., : z.shape[2], : z.shape[3]]
@@ -230,7 +240,8 @@ def recoloured(y: Tensor, generator: torch.Generator) -> Tensor:
     >>> sorted(set(map(tuple, recoloured(y, torch.Generator().manual_seed(0))[..., 0, 0].int().tolist())))
     [(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)]
     """
-    order = torch.rand(y.shape[:2], generator=generator, device=y.device).argsort(dim=1)
+    order = torch.rand(y.shape[:2], generator=generator, device=generator.device).argsort(dim=1)
+    order = devices.sent(order, y.device)
     return y.gather(1, order[:, :, None, None].expand_as(y))
 
 

@@ -30,7 +30,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from course_lib import arguments, profiles, randomness
+from course_lib import arguments, devices, profiles, randomness
 from course_lib.data import Pictures, Source, noisy, patches, then
 from course_lib.denoiser import Denoiser
 from course_lib.fit import Progress, Trained, Validate, fit
@@ -70,8 +70,8 @@ class Gradual(nn.Module):
             nn.init.constant_(cast(Tensor, layer.bias), 0.01)
 
     def forward(self, z: Tensor, *, sigma: float | Tensor | None = None) -> Tensor:
-        if isinstance(sigma, float | int):
-            arguments.sigma_value(sigma)   # not used, but a sigma of 25 would be a mistake
+        z = arguments.image_batch(z, channels=self.channels, like=self)
+        arguments.noise_levels(sigma, z)   # not used, but a sigma of 25 would be a mistake
         return z - self.noise(z)
 
     def noise(self, z: Tensor) -> Tensor:
@@ -81,7 +81,7 @@ class Gradual(nn.Module):
     def noise_estimates(self, z: Tensor) -> list[Tensor]:
         """Compute what each layer takes away: `depth` estimates of the shape of z (N, channels, H, W), which sum to
         `noise`."""
-        arguments.image_batch(z, channels=self.channels)
+        z = arguments.image_batch(z, channels=self.channels, like=self)
         found, passed = [], z - CENTRE
         for i, layer in enumerate(self.layers):
             own, passed = layer(passed).tensor_split([self.channels], dim=1)    # split off before the ReLU
@@ -152,7 +152,7 @@ class Classifier(nn.Module):
         initialise(self, randomness.generator(seed, "Classifier"))
 
     def forward(self, z: Tensor) -> Tensor:
-        arguments.image_batch(z, channels=self.channels)
+        z = arguments.image_batch(z, channels=self.channels, like=self)
         return self.scores(self.features(z - CENTRE).mean(dim=(2, 3)))
 
 
@@ -194,8 +194,9 @@ class Chooser(nn.Module):
 
     def forward(self, z: Tensor, *, sigma: float | Tensor | None = None) -> Tensor:
         network: Mapping[str, Denoiser] = dict(zip(self.names, self.networks, strict=True))
-        return torch.cat([network[name](image, sigma=sigma)
-                          for name, image in zip(self.choose(z), z.split(1), strict=True)])
+        levels = arguments.each_image(sigma, arguments.image_batch(z))
+        return torch.cat([network[name](image, sigma=level)
+                          for name, image, level in zip(self.choose(z), z.split(1), levels, strict=True)])
 
     def choose(self, z: Tensor) -> list[str]:
         """Find the class that the classifier sees in each image of a batch."""
@@ -216,8 +217,8 @@ def _labelled(classes: Mapping[str, Pictures], *, size: int) -> Source:
     def draw(batch: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         counts = [len(part) for part in torch.arange(batch).tensor_split(len(sources))]
         crops: list[Any] = [source(count, generator) for source, count in zip(sources, counts, strict=True) if count]
-        label = torch.arange(len(sources), device=generator.device)
-        return torch.cat(crops), label.repeat_interleave(torch.tensor(counts, device=generator.device))
+        label = torch.arange(len(sources)).repeat_interleave(torch.tensor(counts))
+        return torch.cat(crops), devices.sent(label, devices.place(generator))
 
     return draw
 

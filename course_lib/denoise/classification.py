@@ -20,9 +20,8 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from course_lib import profiles
+from course_lib import arguments, devices, profiles
 from course_lib.data import Pictures, Source, patches
 from course_lib.fit import Progress, Trained, Validate, fit
 from course_lib.optimisers import Muon, Optimiser
@@ -31,11 +30,18 @@ from course_lib.profiles import Budget
 
 def labelled(images: Tensor, labels: Tensor) -> Source:
     """Sample labelled images (uint8, N C H W), flipped or not: batches of an image, centred, and its class."""
+    if not isinstance(images, Tensor) or images.dtype != torch.uint8 or images.ndim != 4 or not len(images):
+        came = f"{tuple(images.shape)} of {images.dtype}" if isinstance(images, Tensor) else type(images).__name__
+        raise ValueError(f"the images: expected one 8-bit image or more, (N, C, H, W), got {came}. "
+                         "(images * 255).round().byte() makes them of floats.")
+    labels = arguments.whole_labels(labels, count=len(images)).to(images.device)
+
     def draw(batch: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        chosen = torch.randint(len(images), (batch,), generator=generator, device=generator.device).cpu()
-        flip = torch.rand((batch, 1, 1, 1), generator=generator, device=generator.device).cpu() < 0.5
-        x = centred(images[chosen].float() / 255)
-        return torch.where(flip, x.flip(-1), x), labels[chosen]
+        chosen = torch.randint(len(images), (batch,), generator=generator, device=generator.device).to(images.device)
+        flip = torch.rand((batch, 1, 1, 1), generator=generator, device=generator.device) < 0.5
+        flip, x, label = (devices.sent(one, devices.place(generator)) for one in (flip, images[chosen], labels[chosen]))
+        x = centred(x.float() / 255)
+        return torch.where(flip, x.flip(-1), x), label
     return draw
 
 
@@ -55,8 +61,9 @@ def mosaics(pictures: Pictures, *, size: int) -> Source:
         angle = 2 * math.pi * torch.rand(batch, 1, 1, generator=generator, device=where)
         offset = size / 3 * (2 * torch.rand(batch, 1, 1, generator=generator, device=where) - 1)
         beyond = angle.cos() * place.to(where)[:, None] + angle.sin() * place.to(where) > offset   # (N, s, s)
+        kinds, beyond = (devices.sent(choice, crops.device) for choice in (kinds, beyond))
         label = torch.where(beyond, kinds[0], kinds[1])                                       # (N, s, s)
-        each = torch.arange(batch, device=where)
+        each = torch.arange(batch, device=crops.device)
         one, other = (crops[kind.flatten(), each] for kind in kinds)
         return centred(torch.where(beyond[:, None], one, other)), label
     return draw
@@ -72,7 +79,7 @@ def step(model: nn.Module, batch: tuple[Tensor, Tensor], progress: Progress) -> 
     one."""
     x, label = batch
     scores = model(x).float()                                                                 # (N, classes, H, W)
-    return F.cross_entropy(scores if label.ndim == 3 else scores.mean((2, 3)), label)
+    return devices.cross_entropy(scores if label.ndim == 3 else scores.mean((2, 3)), label)
 
 
 def train(source: Source, *, budget: Budget, seed: int, network: nn.Module, optimiser: Optimiser = Muon(),

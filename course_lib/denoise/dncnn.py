@@ -24,12 +24,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from course_lib import arguments, profiles, randomness
+from course_lib import arguments, profiles, published, randomness
 from course_lib.data import Pictures, Source, noisy, patches, then
 from course_lib.fit import Progress, Trained, Validate, fit
 from course_lib.layers import initialise, quiet_constructors
@@ -78,9 +78,8 @@ class DnCNN(nn.Module):
             nn.init.zeros_(last.weight)   # begin with R = 0: the first estimate is z itself
 
     def forward(self, z: Tensor, *, sigma: float | Tensor | None = None) -> Tensor:
-        arguments.image_batch(z, channels=self.channels)
-        if isinstance(sigma, float | int):
-            arguments.sigma_value(sigma)   # not used, but a sigma of 25 would be a mistake
+        z = arguments.image_batch(z, channels=self.channels, like=self)
+        arguments.noise_levels(sigma, z)   # not used, but a sigma of 25 would be a mistake
         return z - self.layers(z) if self.residual else self.layers(z)
 
     def noise(self, z: Tensor) -> Tensor:
@@ -141,6 +140,8 @@ def three_tasks(y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Degrade a third of a batch by noise, a third by lost resolution, a third by JPEG; patches must divide by 12."""
     if y.shape[-1] % 12 or y.shape[-2] % 12:
         raise ValueError(f"patches for the three tasks must divide by 12 (scales 2, 3 and 4), got {tuple(y.shape)}.")
+    if y.shape[0] < 3:
+        raise ValueError(f"a batch for the three tasks: expected 3 patches or more, one for each, got {y.shape[0]}.")
     third = y.shape[0] // 3
     scale = SCALES[int(torch.randint(len(SCALES), (), generator=generator, device=generator.device))]
     low, high = QUALITIES
@@ -151,25 +152,26 @@ def three_tasks(y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     return z, y
 
 
-def from_published(weights: Mapping[str, Tensor]) -> DnCNN:
+def from_published(weights: Mapping[str, Any]) -> DnCNN:
     """Build the network that a published PyTorch state dict describes, in eval mode.
 
     Two layouts are known. KAIR (MIT licence): `model.0, model.2, ...`, convolutions with biases into which the
     normalisation was merged. SaoYan (GPL): `module.dncnn.N`, convolutions without biases and BatchNorm layers.
-    Both predict the noise, as this class does. Load the file yourself with torch.load(path, weights_only=True).
+    Both predict the noise, as this class does. Load the file yourself with torch.load(path, map_location="cpu",
+    weights_only=True). Dilations leave no trace in a state dict, so a network that had some would load, and be wrong.
     """
+    weights = published.state_dict(weights)
     convs = sorted((int(found[1]), key, value) for key, value in weights.items() if value.ndim == 4
-                   and (found := re.fullmatch(r"(?:module\.dncnn|model)\.(\d+)\.weight", key)))
+                   and (found := re.fullmatch(r"(?:dncnn|model)\.(\d+)\.weight", key)))
     if not convs or convs[0][2].shape[1] != convs[-1][2].shape[0]:
         raise ValueError("these are no DnCNN weights in a known layout: expected keys model.0.weight, ... (KAIR) or "
                          f"module.dncnn.0.weight, ... (SaoYan), got {', '.join(list(weights)[:3]) or 'nothing'}.")
-    prefix = convs[0][1].split(".0.")[0]
-    network = DnCNN(depth=len(convs), width=convs[0][2].shape[0], channels=convs[0][2].shape[1],
-                    batch_norm=any("running_mean" in key for key in weights), bias=f"{prefix}.0.bias" in weights)
-    # torch before 0.4.1 did not store how many batches a BatchNorm had seen, and evaluation does not need it
-    counters = {key: value for key, value in network.state_dict().items() if key.endswith("num_batches_tracked")}
-    network.load_state_dict(counters | {key.replace(prefix, "layers", 1): value for key, value in weights.items()})
-    return network.eval()
+    prefix, last = convs[0][1].split(".")[0], convs[-1][0]
+    norms = any("running_mean" in key for key in weights)
+    biases = any(f"{prefix}.{place}.bias" in weights for place, *_ in convs)
+    network = DnCNN(depth=(last + 4) // 3 if norms else last // 2 + 1, width=convs[0][2].shape[0],
+                    channels=convs[0][2].shape[1], batch_norm=norms, bias=biases)
+    return published.filled(network, weights, name=lambda key: key.replace("layers", prefix, 1))
 
 
 def _channels(images: Pictures) -> int:

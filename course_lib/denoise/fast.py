@@ -62,7 +62,7 @@ class Fast(nn.Module):
         nn.init.zeros_(last.weight)   # begin with R = 0: the first estimate is z itself
 
     def forward(self, z: Tensor, *, sigma: float | Tensor | None = None) -> Tensor:
-        arguments.image_batch(z, channels=self.channels)
+        z = arguments.image_batch(z, channels=self.channels, like=self)
         told = torch.cat([F.pixel_unshuffle(to_even(z), 2), noise_level_map(z, sigma=sigma)], dim=1)
         noise = F.pixel_shuffle(self.layers(told), 2)
         return z - noise[..., : z.shape[2], : z.shape[3]]

@@ -22,13 +22,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from course_lib import arguments, randomness
+from course_lib import arguments, published, randomness
 from course_lib.data import Pictures
 from course_lib.denoise import known_level
 from course_lib.denoise.known_level import uniform_levels
@@ -71,7 +71,7 @@ class FFDNet(nn.Module):
         initialise(self, randomness.generator(seed, "FFDNet"), orthogonal if initial == "orthogonal" else he_normal)
 
     def forward(self, z: Tensor, *, sigma: float | Tensor | None = None) -> Tensor:
-        arguments.image_batch(z, channels=self.channels)
+        z = arguments.image_batch(z, channels=self.channels, like=self)
         small = F.pixel_unshuffle(to_even(z), 2)                                    # (N, 4C, H/2, W/2)
         told = torch.cat([small, noise_level_map(z, sigma=sigma)], dim=1)           # (N, 4C+1, H/2, W/2)
         return F.pixel_shuffle(self.layers(told), 2)[..., : z.shape[2], : z.shape[3]]
@@ -96,6 +96,7 @@ def noise_level_map(z: Tensor, *, sigma: float | Tensor | None) -> Tensor:
     tensor([[[[0.5000, 0.0000],
               [1.0000, 1.0000]]]])
     """
+    arguments.image_batch(z)
     n, _, height, width = z.shape
     if sigma is None:
         raise ValueError("this network needs the noise level: call it with sigma=25 / 255, or with a map (N, 1, H, W). "
@@ -103,15 +104,15 @@ def noise_level_map(z: Tensor, *, sigma: float | Tensor | None) -> Tensor:
     half = (n, 1, (height + 1) // 2, (width + 1) // 2)
     if not isinstance(sigma, Tensor):
         return z.new_full(half, arguments.sigma_value(sigma))
-    for extreme in (sigma.min(), sigma.max()):
-        arguments.sigma_value(float(extreme), name="the noise level map")
-    if sigma.ndim == 0:
-        sigma = sigma.reshape(1, 1, 1, 1)
-    if sigma.ndim != 4 or sigma.shape[0] not in (1, n) or sigma.shape[1] != 1 or \
-            tuple(sigma.shape[2:]) not in ((1, 1), (height, width)):
+    if sigma.ndim and (sigma.ndim != 4 or sigma.shape[0] not in (1, n) or sigma.shape[1] != 1 or
+                       tuple(sigma.shape[2:]) not in ((1, 1), (height, width))):
         raise ValueError(f"the noise level map: expected one level for each pixel, (N, 1, H, W) = ({n}, 1, {height}, "
                          f"{width}), or for each image, ({n}, 1, 1, 1), got {tuple(sigma.shape)}. A map (H, W) becomes "
                          "one with map[None, None], levels (N,) with levels.reshape(-1, 1, 1, 1).")
+    for extreme in (sigma.min(), sigma.max()):
+        arguments.noise_levels(extreme, name="the noise level map")
+    if sigma.ndim == 0:
+        sigma = sigma.reshape(1, 1, 1, 1)
     level = sigma.to(z)
     if level.shape[2:] == (height, width):
         a, b, c, d = F.pixel_unshuffle(to_even(level), 2).split(1, dim=1)
@@ -140,7 +141,7 @@ def variant_levels(y: Tensor, *, sigma: Sigma, generator: torch.Generator) -> Te
 
     Shapes: y (N, C, H, W) -> (N, 1, H, W).
     """
-    grid = Gaussian(sigma).draw(y.new_empty(y.shape[0] * GRID**2, 1, 1, 1), generator=generator)
+    grid = Gaussian(sigma).draw(y.new_zeros(y.shape[0] * GRID**2, 1, 1, 1), generator=generator)
     if not isinstance(sigma, tuple) or not isinstance(grid, Tensor):
         raise ValueError(f"sigma: maps that vary need a range (low, high) to draw from, got {sigma}.")
     return F.interpolate(grid.reshape(-1, 1, GRID, GRID), size=tuple(y.shape[2:]), mode="bilinear", align_corners=True)
@@ -163,20 +164,21 @@ def train(images: Pictures, *, sigma: Sigma = LEVELS, budget: Budget, seed: int,
                              seed=seed, optimiser=Muon(lr=0.007), ema=0.998, validate=validate, checkpoint=checkpoint)
 
 
-def from_published(weights: Mapping[str, Tensor]) -> FFDNet:
+def from_published(weights: Mapping[str, Any]) -> FFDNet:
     """Build the network that a published PyTorch state dict describes, in eval mode.
 
     The layout is KAIR's (MIT licence): `model.0, model.2, ...`, convolutions with biases; sub-images in PyTorch's order
     (row by row), the map last, the clean image as output, as here. Load the file yourself with
-    torch.load(path, weights_only=True). Weights for MatConvNet order the sub-images by column: swap the second and the
-    third of each colour, in the first layer's inputs and the last layer's outputs, before.
+    torch.load(path, map_location="cpu", weights_only=True). Weights for MatConvNet order the sub-images by column: swap
+    the second and the third of each colour, in the first layer's inputs and the last layer's outputs, before.
+    Dilations leave no trace in a state dict, so a network that had some would load, and be wrong.
     """
+    weights = published.state_dict(weights)
     convs = sorted((int(found[1]), value) for key, value in weights.items() if value.ndim == 4
                    and (found := re.fullmatch(r"model\.(\d+)\.weight", key)))
     if not convs or convs[0][1].shape[1] != convs[-1][1].shape[0] + 1 or convs[-1][1].shape[0] % 4:
         raise ValueError("these are no FFDNet weights in a known layout: expected keys model.0.weight, model.0.bias, "
                          "... (KAIR), 4 C + 1 channels in and 4 C out, got "
                          f"{', '.join(list(weights)[:3]) or 'nothing'}.")
-    network = FFDNet(channels=convs[-1][1].shape[0] // 4, depth=len(convs), width=convs[0][1].shape[0])
-    network.load_state_dict({key.replace("model", "layers", 1): value for key, value in weights.items()})
-    return network.eval()
+    network = FFDNet(channels=convs[-1][1].shape[0] // 4, depth=convs[-1][0] // 2 + 1, width=convs[0][1].shape[0])
+    return published.filled(network, weights, name=lambda key: key.replace("layers", "model", 1))

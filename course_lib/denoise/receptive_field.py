@@ -32,11 +32,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from course_lib import arguments, randomness
-from course_lib.denoise.sight import reach
+from course_lib import arguments, devices, randomness
+from course_lib.denoise.sight import evaluating, reach
 from course_lib.layers import he_normal, initialise, quiet_constructors
 
-LARGEST = 1024                       # pixels: beyond, a network is said to see the whole image
+LARGEST = 1024                       # pixels: the side of the largest field that is looked for
 THRESHOLD = 1 - 0.9545               # of the peak: two standard deviations of a Gaussian hold 95.45 %
 Initial = Callable[[Tensor, torch.Generator], None]
 Activation = Literal["linear", "relu", "tanh"]
@@ -80,7 +80,7 @@ def theoretical_field(network: Callable[..., Tensor], *, channels: int = 1, **to
     (35, 62)
     """
     size = 64
-    while size <= LARGEST:
+    while size <= 2 * LARGEST:                                     # twice the field, or all outputs see the border
         sides = []
         for matrix in reach(network, size=size, channels=channels, **told):
             seen = matrix.any(0).chunk(4)                          # of the middle half: outputs far from the border
@@ -89,9 +89,9 @@ def theoretical_field(network: Callable[..., Tensor], *, channels: int = 1, **to
         if sides and 2 * max(sides) <= size:
             return max(sides)
         size *= 2
-    raise ValueError(f"this network sees more than {LARGEST // 2} pixels, or the whole image. Usual cause: an average "
-                     f"over "
-                     "the image, or a layer that connects everything.")
+    raise ValueError(f"this network sees more than {LARGEST} pixels, or the whole image. Usual cause: an average over "
+                     "the image, a layer that connects everything, or many strides one after the other, each of which "
+                     "doubles the steps of all layers behind it.")
 
 
 def _extent(row: Tensor) -> int:
@@ -174,7 +174,7 @@ class Stack(nn.Module):
         initialise(self, randomness.generator(seed, "Stack"), initial)
 
     def forward(self, z: Tensor) -> Tensor:
-        x = arguments.image_batch(z, channels=self.channels)
+        x = arguments.image_batch(z, channels=self.channels, like=self)
         activate, _ = ACTIVATIONS[self.activation]
         for layer in self.layers[:-1]:
             x = activate(layer(x))
@@ -207,7 +207,7 @@ class Residual(nn.Module):
         initialise(self, randomness.generator(seed, "Residual"), initial)
 
     def forward(self, z: Tensor) -> Tensor:
-        x = self.first(arguments.image_batch(z, channels=self.channels))
+        x = self.first(arguments.image_batch(z, channels=self.channels, like=self))
         for pair in self.pairs:
             x = x + pair(x) / math.sqrt(self.blocks)
         return self.last(torch.relu(x))
@@ -220,7 +220,8 @@ def input_gradients(network: Callable[..., Tensor], z: Tensor, *, output: int | 
     """Propagate an impulse at the centre of the output back to the input: how the output changes with each pixel.
 
     g = d f(z)(centre) / d z, for each image of the batch; the centre is pixel (H // 2, W // 2) of the output. output:
-    the channel of the output; None adds all channels. Works for every network, in whatever mode it is in.
+    the channel of the output; None adds all channels. The network is looked at in eval mode, where images do not mix,
+    and left in its own.
 
     Shapes: z (N, C, H, W) -> (N, C, H, W).
 
@@ -228,9 +229,15 @@ def input_gradients(network: Callable[..., Tensor], z: Tensor, *, output: int | 
     >>> input_gradients(conv, torch.zeros(1, 1, 5, 5))[0, 0, 2]
     tensor([0.0000, 0.1111, 0.1111, 0.1111, 0.0000])
     """
-    z = arguments.image_batch(z).detach().clone().requires_grad_()
-    with torch.enable_grad():
+    z = arguments.image_batch(z, like=network).detach().clone().requires_grad_()
+    with evaluating(network), torch.enable_grad():
         out = network(z, **told)
+        if out.ndim != 4 or not out.requires_grad:
+            raise ValueError(f"expected a network that makes images (N, C, H, W) of images and can be differentiated, "
+                             f"got an output {tuple(out.shape)}{'' if out.requires_grad else ' without a gradient'}. "
+                             "Usual cause: scores of a classifier, or a network that runs in torch.no_grad().")
+        if output is not None and not -out.shape[1] <= output < out.shape[1]:
+            raise ValueError(f"output: expected one of the {out.shape[1]} output channels, from 0, got {output}.")
         centre = out[..., out.shape[-2] // 2, out.shape[-1] // 2]              # (N, outputs)
         impulse = (centre if output is None else centre[:, output]).sum()      # images do not mix: one sum serves all
         return torch.autograd.grad(impulse, z)[0]
@@ -252,8 +259,11 @@ def many_gradients(networks: Sequence[Stack], z: Tensor) -> Tensor:
     >>> bool((many_gradients(networks, z) - one_by_one).abs().max() < 1e-5)
     True
     """
+    if not networks:
+        raise ValueError("networks: expected one or more, got none.")
     first, count = networks[0], len(networks)
-    if arguments.image_batch(z, channels=first.channels).shape[0] != count:
+    z = arguments.image_batch(z, channels=first.channels, like=first)
+    if z.shape[0] != count:
         raise ValueError(f"expected an image for each of the {count} networks, got {z.shape[0]}.")
     if any((other.dilations, other.activation) != (first.dilations, first.activation) for other in networks):
         raise ValueError("expected networks of one architecture, got several dilations or activations.")
@@ -292,9 +302,12 @@ def impulse_response(network: Callable[..., Tensor], z: Tensor, *, at: tuple[int
     >>> impulse_response(Stack(depth=1, initial=constant), torch.zeros(1, 1, 5, 5), at=(2, 2))[0, 0, 2]
     tensor([0.0000, 0.1111, 0.1111, 0.1111, 0.0000])
     """
-    changed = arguments.image_batch(z).clone()
+    z = arguments.image_batch(z, like=network)
+    arguments.pixel(at, z, name="at")
+    changed = z.clone()
     changed[..., at[0], at[1]] += height
-    return (network(changed, **told) - network(z, **told)) / height
+    with evaluating(network):
+        return (network(changed, **told) - network(z, **told)) / height
 
 
 # What is measured of them ------------------------------------------------------------------------------------------
@@ -311,7 +324,7 @@ def energy(gradients: Tensor) -> Tensor:
     >>> energy(torch.tensor([[[[3.0, 4.0]]]]))
     tensor([[0.3600, 0.6400]])
     """
-    squares = arguments.image_batch(gradients, name="the gradients").double().square().sum(1)   # (N, H, W)
+    squares = devices.float64(arguments.image_batch(gradients, name="the gradients")).square().sum(1)   # (N, H, W)
     total = squares.sum((1, 2), keepdim=True)
     alive = total[:, 0, 0] > 0
     if not alive.any():
@@ -327,7 +340,8 @@ def width(field: Tensor) -> float:
     >>> width(torch.tensor([[0.25, 0.0, 0.25], [0.0, 0.0, 0.0], [0.25, 0.0, 0.25]]))
     1.0
     """
-    p = field.double() / field.double().sum()
+    p = _map(field)
+    p = p / p.sum()
     total = 0.0
     for axis in (0, 1):
         along = p.sum(1 - axis)
@@ -342,6 +356,7 @@ def diameter(field: Tensor, *, threshold: float = THRESHOLD) -> float:
     >>> round(diameter(gaussian(5.0, size=65)) / 5.0, 1)
     5.0
     """
+    _map(field)
     return 2 * math.sqrt(float((field > threshold * field.max()).sum()) / math.pi)
 
 
@@ -351,11 +366,12 @@ def square(field: Tensor, *, share: float = 0.95) -> int:
     >>> square(gaussian(5.0, size=65), share=0.95)
     23
     """
+    field = _map(field)
     row, column = field.shape[0] // 2, field.shape[1] // 2
     down, right = (torch.arange(n, device=field.device) for n in field.shape)
     ring = torch.maximum((down - row).abs()[:, None], (right - column).abs())       # (H, W): 0 at the centre
     inside = torch.zeros(int(ring.max()) + 1, dtype=torch.float64, device=field.device)
-    inside.index_add_(0, ring.flatten(), field.double().flatten())
+    inside.index_add_(0, ring.flatten(), field.flatten())
     return 2 * int((inside.cumsum(0) / inside.sum() < share - 1e-9).sum()) + 1
 
 
@@ -379,11 +395,22 @@ def misfit(field: Tensor) -> float:
     >>> misfit(gaussian(3.0, size=41)) < 0.001
     True
     """
-    total = 0.0
+    field, total = _map(field), 0.0
     for axis in (0, 1):
-        along = field.double().sum(axis) / field.double().sum()
+        along = field.sum(axis) / field.sum()
         edges = torch.arange(len(along) + 1, dtype=torch.float64) - 0.5
         middle = (along * (edges[:-1] + 0.5)).sum()
         std = ((along * (edges[:-1] + 0.5 - middle).square()).sum() - 1 / 12).clamp(min=1e-6).sqrt()   # pixels add 1/12
         total += float((along - (0.5 * torch.erf((edges - middle) / (std * math.sqrt(2)))).diff()).abs().sum())
     return total / 4
+
+
+def _map(field: Tensor) -> Tensor:
+    """A map (H, W) as float64 on the processor, if it is one: no number below zero, and not all of them zero."""
+    if field.ndim != 2:
+        raise ValueError(f"the map: expected (H, W), got {tuple(field.shape)}. Usual cause: gradients (N, C, H, W), "
+                         "whose map is energy(gradients).")
+    if arguments.finite(field, name="the map").min() < 0 or not field.any():
+        raise ValueError(f"the map: expected shares of zero or more, not all zero, got {float(field.min()):.4g} to "
+                         f"{float(field.max()):.4g}. Usual cause: gradients, whose map is energy(gradients).")
+    return devices.float64(field).cpu()

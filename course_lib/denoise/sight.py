@@ -26,13 +26,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils._pytree import tree_flatten, tree_map
 
+from course_lib import arguments, devices
+
 POINTWISE = frozenset((
     "relu", "relu_", "leaky_relu", "leaky_relu_", "prelu", "elu", "elu_", "selu", "gelu", "silu", "mish", "sigmoid",
     "tanh", "softplus", "hardtanh", "relu6", "hardswish", "hardsigmoid", "batch_norm", "dropout", "dropout2d", "add",
     "add_", "sub", "sub_", "rsub", "mul", "mul_", "div", "div_", "__add__", "__radd__", "__iadd__", "__sub__",
     "__rsub__", "__isub__", "__mul__", "__rmul__", "__imul__", "__truediv__", "__rtruediv__", "__neg__", "neg",
     "__pow__", "pow", "abs", "square", "sqrt", "exp", "log", "clamp", "clamp_", "clip", "maximum", "minimum", "where",
-    "lerp", "to", "float", "double", "type", "contiguous", "clone", "detach", "requires_grad_", "type_as"))
+    "lerp", "float", "double", "type", "contiguous", "clone", "detach", "requires_grad_"))
+LIKE = frozenset(("to", "type_as", "expand", "expand_as", "broadcast_to"))      # the first one, as the others are
 BLANK = frozenset(("new_full", "new_zeros", "new_ones", "new_empty", "zeros_like", "ones_like", "full_like"))
 REARRANGED = frozenset(("pixel_shuffle", "pixel_unshuffle", "pad", "__getitem__", "split", "chunk", "narrow", "flip",
                         "roll", "channel_shuffle", "tensor_split"))
@@ -48,14 +51,16 @@ class Reach(NamedTuple):
 def reach(network: Callable[..., Tensor], *, size: int, channels: int = 1, **told: Any) -> Reach:
     """Find which rows and columns of an input of size x size pixels each position of the output depends on.
 
-    told: further arguments of the network, such as FFDNet's sigma. The network is run once, in eval mode, on zeros.
+    told: further arguments of the network, such as FFDNet's sigma; a map among them is made as large as the input, as
+    what is in it does not matter. The network is run once, in eval mode, on zeros; one on a GPU is copied from there.
 
     >>> rows = reach(torch.nn.Conv2d(1, 1, 3, dilation=2, padding=2), size=8).rows
     >>> rows[0, 4].nonzero().flatten().tolist()
     [2, 4, 6]
     """
     own = torch.eye(size, dtype=torch.bool)[None]
-    with _evaluating(network):
+    network, told = devices.on_processor(network), {name: _fitted(value, size) for name, value in told.items()}
+    with evaluating(network), arguments.unread():
         output = network(_carrying(torch.zeros(1, channels, size, size), Reach(own, own)), **told)
     if not isinstance(output, _Carrier):
         raise TypeError("what the network returned does not come from its input, or is no tensor "
@@ -63,8 +68,15 @@ def reach(network: Callable[..., Tensor], *, size: int, channels: int = 1, **tol
     return output.reach
 
 
+def _fitted(value: Any, size: int) -> Any:
+    """An argument on the processor, and as large as the input if it is a map of an image (N, C, H, W)."""
+    if not isinstance(value, Tensor):
+        return value
+    return F.interpolate(value.cpu().float(), size) if value.ndim == 4 else value.cpu()
+
+
 @contextmanager
-def _evaluating(network: Callable) -> Iterator[None]:
+def evaluating(network: Callable) -> Iterator[None]:
     """Put a network into eval mode, so that running it leaves no trace in its statistics, and every part back after."""
     parts = {part: part.training for part in network.modules()} if isinstance(network, nn.Module) else {}
     for part in parts:
@@ -91,6 +103,9 @@ class _Carrier(Tensor):
             answer = func(*tree_map(_plain, args), **tree_map(_plain, kwargs))
             if func.__name__ in BLANK or not any(isinstance(one, Tensor) for one in tree_flatten(answer)[0]):
                 return answer                       # a shape, a flag, a blank sheet: nothing of what is in a picture
+            if func.__name__ in LIKE:
+                return _carrying(answer, _spread(args[0].reach, answer.shape)) if isinstance(args[0], _Carrier) \
+                    else answer
             carriers = [one for one in tree_flatten((args, kwargs))[0] if isinstance(one, _Carrier)]
             if func.__name__ in REARRANGED:
                 return _rearranged(func, args, kwargs, answer)
@@ -99,8 +114,7 @@ class _Carrier(Tensor):
             if func.__name__ in RULES:
                 return _carrying(answer, RULES[func.__name__](answer.shape, *args, **kwargs))
         raise NotImplementedError(f"how {func.__name__} spreads what a pixel sees is not known here. If it works on "
-                                  f"each "
-                                  "pixel by itself, add its name to course_lib.denoise.sight.POINTWISE.")
+                                  "each pixel by itself, add its name to course_lib.denoise.sight.POINTWISE.")
 
 
 def _plain(value: Any) -> Any:
@@ -119,6 +133,11 @@ def _joined(several: list[Reach]) -> Reach:
     for other in several[1:]:
         joined = Reach(joined.rows | other.rows, joined.columns | other.columns)   # one channel or pixel broadcasts
     return joined
+
+
+def _spread(there: Reach, shape: torch.Size) -> Reach:
+    """What is seen by a tensor whose axes of one pixel are repeated."""
+    return Reach(there.rows.expand(-1, shape[2], -1), there.columns.expand(-1, shape[3], -1))
 
 
 # Windows: convolutions and their kin -------------------------------------------------------------------------------
@@ -273,6 +292,8 @@ def _gathered(there: Tensor, channel: Tensor, place: Tensor) -> Tensor:
         channel, place = torch.zeros_like(channel[:1]), place[:1]
     elif len(there) == 1:
         channel = torch.zeros_like(channel)
+    if not place.numel():                                      # a part without channels, at the end of a split
+        return there.new_zeros(*place.shape[:2], there.shape[-1])
     pairs = torch.stack([channel, place], dim=-1)              # (C, out, across, 2)
     joined = torch.zeros(*place.shape[:2], there.shape[-1], dtype=torch.bool)
     for pair in pairs.unique(dim=2).unbind(2):                 # columns that are sorted alike are looked at once

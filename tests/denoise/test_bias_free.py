@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import re
 from collections import OrderedDict
 
 import numpy as np
@@ -409,18 +410,17 @@ def test_the_real_size_loads_from_a_file_of_the_authors_kind(tmp_path):
                tmp_path / "0-10.pt")
     with torch.serialization.safe_globals([argparse.Namespace]):
         file = torch.load(tmp_path / "0-10.pt", weights_only=True)
-    assert sum(weight.numel() for weight in bias_free.from_published(file["model"][0]).parameters()) == 665_856
-    with pytest.raises(ValueError, match=r"file\['model'\]\[0\]"):
-        bias_free.from_published(file)
+    for weights in (file, file["model"], file["model"][0]):
+        assert sum(weight.numel() for weight in bias_free.from_published(weights).parameters()) == 665_856
 
 
 @pytest.mark.parametrize("biased", [False, True])
 def test_a_layer_that_is_missing_or_one_too_many_is_noticed(biased):
     weights = published(5, 4, biased=biased)
     for key in ("hidden_layer_list.1.weight", "bn_layer_list.2.running_var", "bn_layer_list.0.weight"):
-        with pytest.raises(RuntimeError, match="layers"):
+        with pytest.raises(ValueError, match=rf"Missing: {re.escape(key)}\."):
             bias_free.from_published({name: value for name, value in weights.items() if name != key})
-    with pytest.raises(RuntimeError, match="strange"):
+    with pytest.raises(ValueError, match=r"Too many: strange\.weight\."):
         bias_free.from_published({**weights, "strange.weight": torch.zeros(1)})
 
 
@@ -428,6 +428,50 @@ def test_a_layer_that_is_missing_or_one_too_many_is_noticed(biased):
 def test_weights_of_something_else_are_refused(weights):
     with pytest.raises(ValueError, match="no weights of the authors' DnCNN"):
         bias_free.from_published(weights)
+
+
+# Other networks and images ------------------------------------------------------------------------------------------
+
+
+LOOKS = [bias_free.net_bias, bias_free.jacobian,
+         lambda network, z: bias_free.adaptive_filters(network, z, pixels=[(1, 2), (3, 5)]),
+         lambda network, z: torch.tensor(bias_free.homogeneity_error(network, z, factor=3))]
+
+
+@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("frozen", [False, True])
+def test_images_of_float64_and_frozen_networks_are_looked_at_too(look, frozen):
+    network, z = settled(BiasedTwin(depth=3, width=4)).requires_grad_(not frozen), images(1, 1, 5, 7)
+    assert torch.equal(look(network, z.double()), look(network, z))
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_a_network_left_in_training_mode_is_refused_with_the_call_that_helps(look):
+    with pytest.raises(ValueError, match=r"Call network.eval\(\) first"):
+        look(BiasFreeDnCNN(depth=3, width=4).train(), images(1, 1, 5, 7))
+
+
+@pytest.mark.parametrize(("how", "words"), [
+    (dict(pixels=[]), "one .row, column. or more"), (dict(pixels=(1, 2)), "two whole numbers, got 1"),
+    (dict(pixels=[(1.0, 2.0)]), "two whole numbers"), (dict(pixels=[(5, 0)]), "rows come first"),
+    (dict(pixels=[(1, 2)], channel=1), "one of the 1 channels"), (dict(pixels=[(1, 2)], channel=-1), "one of the 1")])
+def test_pixels_and_channels_that_an_image_has_not_are_refused(how, words):
+    with pytest.raises((ValueError, TypeError), match=words):
+        bias_free.adaptive_filters(bias_free_network(), images(1, 1, 5, 7), **how)
+
+
+@pytest.mark.parametrize("measure", [
+    bias_free.effective_dimensionality, lambda matrix: bias_free.singular_vectors(matrix, shape=(1, 2, 2))])
+@pytest.mark.parametrize("matrix", [torch.zeros(1, 1, 2, 2), torch.zeros(4, 3)])
+def test_what_is_no_matrix_of_a_denoiser_is_refused(measure, matrix):
+    with pytest.raises(ValueError, match=r"expected \(P, P\)"):
+        measure(matrix)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
+def test_a_network_without_biases_keeps_the_type_of_its_weights(dtype):
+    network = bias_free.remove_biases(nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4)).to(dtype))
+    assert {value.dtype for value in network.state_dict().values()} == {dtype}
 
 
 # Training ----------------------------------------------------------------------------------------------------------

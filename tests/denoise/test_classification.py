@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from course_lib import data, randomness
+from course_lib import data, devices, randomness
 from course_lib.denoise import classification
 from course_lib.denoise.receptive_field import Stack
 from course_lib.profiles import Budget
@@ -41,6 +41,37 @@ def test_the_loss_is_of_pixels_or_of_their_mean():
     assert float(classification.step(lambda x: scores, (None, pixels), None)) == pytest.approx(expected / 32, rel=1e-5)
     expected = -sum(log_share(scores[n].mean((1, 2)), whole[n]) for n in range(2))
     assert float(classification.step(lambda x: scores, (None, whole), None)) == pytest.approx(expected / 2, rel=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4, 4), (8, 3, 24, 24), (3, 5, 7, 11), (4, 10, 33, 17), (5, 7)])
+def test_the_loss_of_all_devices_is_bitwise_that_of_pytorch_on_the_processor(shape):
+    scores = 3 * torch.randn(shape, generator=randomness.generator(0, "scores"))
+    label = torch.randint(shape[1], (shape[0], *shape[2:]), generator=randomness.generator(1))
+    found = []
+    for loss in (devices.cross_entropy, torch.nn.functional.cross_entropy):
+        leaf = scores.clone().requires_grad_()
+        loss(leaf, label).backward()
+        found.append((loss(scores, label), leaf.grad))
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+
+
+@pytest.mark.parametrize(("images", "labels", "words"), [
+    (torch.zeros(4, 1, 2, 2), torch.zeros(4).long(), "8-bit image.*float32"),
+    (torch.zeros(1, 2, 2).byte(), torch.zeros(1).long(), r"\(N, C, H, W\), got \(1, 2, 2\)"),
+    (torch.zeros(0, 1, 2, 2).byte(), torch.zeros(0).long(), "one 8-bit image or more"),
+    ([1], torch.zeros(1).long(), "got list"), (torch.zeros(4, 1, 2, 2).byte(), torch.zeros(4), "whole numbers"),
+    (torch.zeros(4, 1, 2, 2).byte(), torch.zeros(3).long(), r"\(4,\)"),
+    (torch.zeros(4, 1, 2, 2).byte(), torch.zeros(4, 3).long(), r"\(4,\)")])
+def test_what_is_no_labelled_picture_is_refused_before_the_training(images, labels, words):
+    with pytest.raises((ValueError, TypeError), match=words):
+        classification.labelled(images, labels)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int32])
+def test_labels_of_any_whole_type_can_be_trained_on(dtype):
+    _, label = classification.labelled(torch.zeros(4, 1, 2, 2).byte(), torch.arange(4).to(dtype))(
+        8, randomness.generator(0))
+    assert label.dtype == torch.int64
 
 
 @pytest.mark.slow

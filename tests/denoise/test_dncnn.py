@@ -137,6 +137,12 @@ def test_patches_that_do_not_divide_by_every_scale_are_refused():
         dncnn.three_tasks(images(3, 1, 20, 20), randomness.generator(0))
 
 
+@pytest.mark.parametrize("batch", [1, 2])
+def test_a_batch_too_small_for_three_tasks_is_refused(batch):
+    with pytest.raises(ValueError, match=f"expected 3 patches or more, one for each, got {batch}"):
+        dncnn.three_tasks(images(batch, 1, 24, 24), randomness.generator(0))
+
+
 # Published weights -------------------------------------------------------------------------------------------------
 
 

@@ -11,6 +11,8 @@ from torch.nn import functional as F
 from benchmarks import receptive_field as benchmark
 from course_lib import randomness
 from course_lib.denoise import receptive_field
+from course_lib.denoise.cbdnet import CBDNet, NoiseEstimator
+from course_lib.denoise.class_aware import Gradual
 from course_lib.denoise.dncnn import DnCNN
 from course_lib.denoise.fast import Fast
 from course_lib.denoise.ffdnet import FFDNet
@@ -109,6 +111,53 @@ def test_a_network_that_sees_everything_is_refused():
         theoretical_field(lambda z: z + z.mean((2, 3), keepdim=True))
 
 
+@pytest.mark.parametrize(("stages", "field"), [(1, 59), (2, 179), pytest.param(3, 547, marks=pytest.mark.slow),
+                                               pytest.param(4, 899, marks=pytest.mark.slow)])
+def test_a_resnet_sees_what_the_formula_says_down_to_its_last_stage(stages, field):
+    resnet = pytest.importorskip("torchvision").models.resnet34(weights=None)
+    layers = [(7, 1, 2), (3, 1, 2)]                                    # the stem: a convolution and a maximum
+    for stage, blocks in enumerate((3, 4, 6, 3)[:stages]):
+        layers += [(3, 1, 1 + (stage > 0)), *[(3, 1, 1)] * (2 * blocks - 1)]
+    parts = [resnet.conv1, resnet.bn1, resnet.relu, resnet.maxpool, resnet.layer1, resnet.layer2, resnet.layer3,
+             resnet.layer4][: 4 + stages]
+    assert theoretical_field(nn.Sequential(*parts), channels=3) == by_arithmetic(layers) == field
+
+
+def test_a_field_larger_than_is_looked_for_names_strides_among_the_causes():
+    network = nn.Sequential(*[nn.Conv2d(1, 1, 3, stride=2, padding=1) for _ in range(11)])
+    with pytest.raises(ValueError, match="more than 1024 pixels, or the whole image.*many strides"):
+        theoretical_field(network)
+
+
+@pytest.mark.parametrize(("network", "told", "field"), [
+    (Gradual(depth=4, width=4), {}, 9), (Gradual(depth=2, width=4), {}, 5),
+    (CBDNet(channels=1, width=2, estimator_width=2), {}, 94), (NoiseEstimator(channels=1, width=2), {}, 11),
+    *[(FFDNet(depth=3, width=4), {"sigma": level}, 14) for level in (
+        torch.tensor(0.1), torch.full((1, 1, 1, 1), 0.1), torch.rand(1, 1, 40, 40), torch.rand(1, 1, 30, 50).double())],
+    (Fast(depth=3, width=4), {"sigma": torch.rand(1, 1, 40, 40)}, 14)])
+def test_networks_of_several_kinds_of_layers_and_maps_are_followed(network, told, field):
+    assert theoretical_field(network, **told) == field
+
+
+def test_what_cbdnet_sees_is_what_its_gradient_reaches():
+    network = CBDNet(channels=1, width=2, estimator_width=2).double()
+    for weight in network.parameters():
+        nn.init.constant_(weight, 0.05)       # positive: no path cancels, no unit is dead
+    z, sides = torch.ones(1, 1, 128, 128, dtype=torch.float64, requires_grad=True), []
+    for phase in range(4):
+        seen = torch.autograd.grad(network(z)[0, 0, 64 + phase].sum(), z)[0].ne(0).any(-1)[0, 0].nonzero()
+        sides.append(int(seen.max() - seen.min()) + 1)
+    assert max(sides) == theoretical_field(network) == 94
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
+def test_the_type_of_the_weights_and_the_mode_change_no_field_and_stay(dtype):
+    network = DnCNN(depth=3, width=4).to(dtype).train()
+    network.layers[3].eval()
+    assert theoretical_field(network) == 7
+    assert network.training and not network.layers[3].training and network.layers[0].weight.dtype == dtype
+
+
 def test_a_way_around_leaves_the_theoretical_field_and_shrinks_the_effective_one():
     z = images(16, 1, 33, 33)
     gradients = {}
@@ -180,6 +229,49 @@ def test_one_output_channel_is_a_part_of_the_sum():
     parts = [input_gradients(network, z, output=k) for k in range(3)]
     assert torch.allclose(sum(parts), input_gradients(network, z), atol=1e-6)
     assert not torch.allclose(parts[0], parts[1])
+
+
+def noisy_norms():
+    """A network with normalisation, whose running statistics are not those of a batch, in training mode."""
+    network = DnCNN(depth=3, width=4, residual=False)
+    for name, value in network.state_dict().items():
+        if "running" in name:
+            value.add_(0.5)
+    return network.train()
+
+
+@pytest.mark.parametrize("look", [
+    input_gradients, lambda network, z: impulse_response(network, z, at=(4, 5))])
+def test_a_network_left_in_training_mode_is_looked_at_in_eval_mode_and_keeps_its_statistics(look):
+    network, z = noisy_norms(), images(3, 1, 9, 11)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    found = look(network, z)
+    assert torch.equal(found, look(noisy_norms().eval(), z))
+    assert torch.allclose(found[:1], look(noisy_norms(), z[:1]), atol=1e-3), "the images of a batch met"
+    assert network.training and all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize("look", [
+    input_gradients, lambda network, z: impulse_response(network, z, at=(4, 5)),
+    lambda network, z: many_gradients([network] * len(z), z)])
+@pytest.mark.parametrize("frozen", [False, True])
+def test_images_of_float64_and_frozen_networks_are_looked_at_too(look, frozen):
+    network, z = Stack(depth=3, width=4).requires_grad_(not frozen), images(2, 1, 9, 11)
+    assert torch.equal(look(network, z.double()), look(network, z))
+
+
+def test_what_cannot_be_differentiated_or_is_no_image_is_refused():
+    network, z = Stack(depth=2, width=4), images(1, 1, 9, 9)
+    with pytest.raises(ValueError, match="scores of a classifier"):
+        input_gradients(lambda z: network(z).mean((2, 3)), z)
+    with pytest.raises(ValueError, match=r"without a gradient.*no_grad"):
+        input_gradients(torch.no_grad()(lambda z: network(z)), z)
+    with pytest.raises(ValueError, match="output: expected one of the 1 output channels, from 0, got 1"):
+        input_gradients(network, z, output=1)
+    with pytest.raises(ValueError, match=r"at: expected \(row, column\) inside the image of 9 x 9, got \(9, 0\)"):
+        impulse_response(network, z, at=(9, 0))
+    with pytest.raises(ValueError, match="expected one or more, got none"):
+        many_gradients([], z)
 
 
 CASES = [dict(depth=8), dict(depth=5, activation="tanh"), dict(depth=4, activation="linear"), dict(depth=1),
@@ -325,6 +417,25 @@ def test_a_gaussian_fits_itself_and_a_box_does_not():
     assert receptive_field.misfit(gaussian(4.0, size=41)) < 0.001 < 0.05 < receptive_field.misfit(box)
     off_centre = F.pad(gaussian(4.0, size=41), (6, 0, 0, 6))
     assert receptive_field.misfit(off_centre) < 0.001      # around its own middle, not that of the map
+
+
+@pytest.mark.parametrize("measure", [
+    width, receptive_field.misfit, receptive_field.diameter, receptive_field.square])
+@pytest.mark.parametrize(("field", "words"), [
+    (torch.ones(1, 1, 5, 5), r"expected \(H, W\), got \(1, 1, 5, 5\)"), (torch.zeros(5, 5), "not all zero"),
+    (-torch.ones(5, 5), "zero or more"), (torch.full((5, 5), torch.nan), "finite numbers")])
+def test_what_is_no_map_is_refused_by_each_measure(measure, field, words):
+    with pytest.raises(ValueError, match=words):
+        measure(field)
+
+
+def test_maps_that_are_not_square_and_of_other_types_are_measured():
+    field = gaussian(3.0, size=41)[5:, :]
+    assert width(field.double()) == pytest.approx(width(field), rel=1e-6)
+    assert width(field) == pytest.approx(width(field.T), rel=1e-6)
+    assert receptive_field.misfit(field) == pytest.approx(receptive_field.misfit(field.T), rel=1e-6)
+    assert receptive_field.square(gaussian(3.0, size=41)[5:36, :].half()) == receptive_field.square(
+        gaussian(3.0, size=41)[5:36, :])
 
 
 def test_what_a_stack_cannot_be_is_refused():
