@@ -42,8 +42,8 @@ def written(value: Any) -> list[object]:
     found: list[object] = []
     for leaf in leaves(value):
         if isinstance(leaf, Tensor):
-            numbers_ = leaf.detach().contiguous().flatten().view(torch.uint8).numpy().tobytes()
-            found.append((numbers_, leaf.shape, leaf.stride(), leaf.dtype, leaf._version, leaf.requires_grad))
+            copy = leaf.detach().clone(memory_format=torch.contiguous_format)
+            found.append((copy.reshape(-1).view(torch.uint8).numpy().tobytes(), leaf.shape, leaf.stride(), leaf.dtype, leaf._version, leaf.requires_grad))
             found.append(None if not leaf.is_leaf or leaf.grad is None else "has a gradient")
         else:
             found.append((leaf.tobytes(), leaf.shape, leaf.dtype) if isinstance(leaf, np.ndarray) else repr(leaf))

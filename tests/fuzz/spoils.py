@@ -17,6 +17,7 @@ class Spoil:
     """One change to an argument; what it promises about the result decides what the oracle asks."""
 
     name: str
+    group: str
     change: Callable[[Any], Any]
     same: bool = False  # the same numbers in another layout: the result must be the same
     ordinary: bool = True  # the values stay of a usual size: no infinity may come out
@@ -24,10 +25,10 @@ class Spoil:
 
 
 def _put(t: Tensor, value: float) -> Tensor:
-    """One element replaced; of whole numbers and truths, as far as they can hold it."""
-    if not (t.is_floating_point() or t.is_complex()) or not t.numel():
+    """One element replaced, if the type has such numbers."""
+    if not t.numel() or not t.is_floating_point() or torch.finfo(t.dtype).max < abs(value) < math.inf:
         return t
-    t = t.clone()
+    t = t.clone(memory_format=torch.contiguous_format)
     t.view(-1)[t.numel() // 2] = value
     return t
 
@@ -56,7 +57,7 @@ def _needs_grad(t: Tensor) -> Tensor:
 
 
 def _sides(height: int, width: int) -> Callable[[Tensor], Tensor]:
-    return lambda t: t[..., :height, :width] if t.ndim > 1 else t[:height]
+    return lambda t: t[..., :height, :width] if t.ndim > 1 else t[:height] if t.ndim else t
 
 
 SHAPES = {
@@ -75,6 +76,7 @@ VALUES = {
     "expanded": _expanded, "zero": torch.zeros_like, "constant": lambda t: torch.ones_like(t) * t.flatten()[:1].sum(),
     "one": torch.ones_like, "negative": lambda t: -t if t.dtype not in (torch.bool,) else t, "times 255": lambda t: t * 255,
     "tiny": lambda t: t * 1e-20 if t.is_floating_point() else t,
+    "times 1e20": lambda t: t * 1e20 if t.is_floating_point() else t,
 }  # fmt: skip
 CONTAINERS = {
     "an array": lambda t: t.detach().numpy() if isinstance(t, Tensor) and t.dtype != torch.bfloat16 else np.asarray(0.5),
@@ -102,22 +104,21 @@ def _typed(name: str) -> Callable[[Tensor], Tensor]:
     return lambda t: t.real.to(getattr(torch, name)) if t.is_complex() else t.to(getattr(torch, name))
 
 
-FOR_ANYTHING = [Spoil(name, change) for name, change in CONTAINERS.items()]
+FOR_ANYTHING = [Spoil(name, "containers", change) for name, change in CONTAINERS.items()]
 FOR_TENSORS = [
-    *(Spoil(name, change, same=True) for name, change in LAYOUTS.items()),
-    *(Spoil(name, change) for name, change in SHAPES.items()),
-    *(Spoil(f"as {name}", _typed(name)) for name in TYPES),
-    *(Spoil(name, change) for name, change in VALUES.items()),
-    Spoil("one value of 1e20", lambda t: _put(t, 1e20 if t.dtype != torch.float16 else 6e4), ordinary=False),
-    Spoil("times 1e20", lambda t: t * 1e20 if t.is_floating_point() else t, ordinary=False, finite=False),
-    Spoil("one NaN", lambda t: _put(t, math.nan), ordinary=False, finite=False),
-    Spoil("all NaN", lambda t: t * math.nan if t.is_floating_point() else t, ordinary=False, finite=False),
-    Spoil("one infinity", lambda t: _put(t, math.inf), ordinary=False, finite=False),
-    Spoil("one -infinity", lambda t: _put(t, -math.inf), ordinary=False, finite=False),
+    *(Spoil(name, "layouts", change, same=True) for name, change in LAYOUTS.items()),
+    *(Spoil(name, "shapes", change) for name, change in SHAPES.items()),
+    *(Spoil(f"as {name}", "types", _typed(name)) for name in TYPES),
+    *(Spoil(name, "values", change, ordinary=name != "times 1e20") for name, change in VALUES.items()),
+    *(Spoil(f"one value of {value}", "values", lambda t, value=value: _put(t, value), ordinary=False)
+      for value in (1e20, -1e20, 1e38)),
+    *(Spoil(f"one value of {value}", "values", lambda t, value=value: _put(t, value), ordinary=False, finite=False)
+      for value in (math.nan, math.inf, -math.inf)),
+    Spoil("all NaN", "values", lambda t: t * math.nan if t.is_floating_point() else t, ordinary=False, finite=False),
 ]
 FOR_NUMBERS = [
-    *(Spoil(name, _always(value), ordinary=name != "huge") for name, value in NUMBERS.items()),
-    *(Spoil(name, _always(value), ordinary=False, finite=False) for name, value in NO_NUMBERS.items()),
+    *(Spoil(name, "numbers", _always(value), ordinary=name != "huge") for name, value in NUMBERS.items()),
+    *(Spoil(name, "numbers", _always(value), ordinary=False, finite=False) for name, value in NO_NUMBERS.items()),
 ]
 Path = tuple[Any, ...]  # of an argument, or of an element of one: ("batch", 1)
 
@@ -140,12 +141,19 @@ def places(arguments: Mapping[str, Any], fed: Sequence[str]) -> list[tuple[Path,
     return found
 
 
-def spoilt(value: Any, path: Path, spoil: Spoil) -> Any:
-    """The arguments with one of them, or a part of one, changed; nothing is changed in place."""
+def spoilt(arguments: Mapping[str, Any], defects: Sequence[tuple[Path, Spoil]]) -> dict[str, Any]:
+    """The arguments with some of them changed, parts before the whole and containers last; none is changed in place."""
+    changed = dict(arguments)
+    for path, spoil in sorted(defects, key=lambda defect: (-len(defect[0]), defect[1].group == "containers")):
+        changed = _replaced(changed, path, spoil.change)
+    return changed
+
+
+def _replaced(value: Any, path: Path, change: Callable[[Any], Any]) -> Any:
     if not path:
-        return spoil.change(value)
+        return change(value)
     key, rest = path[0], path[1:]
     if isinstance(value, dict):
-        return {**value, key: spoilt(value[key], rest, spoil)}
-    parts = [spoilt(part, rest, spoil) if i == key else part for i, part in enumerate(value)]
+        return {**value, key: _replaced(value[key], rest, change)}
+    parts = [_replaced(part, rest, change) if i == key else part for i, part in enumerate(value)]
     return parts if isinstance(value, list) else value._make(parts) if hasattr(value, "_make") else tuple(parts)
