@@ -94,8 +94,11 @@ def main(parts: Sequence[str]) -> None:
         if any(name.startswith(part) for part in parts):
             print(*(f"{name}, {shown([defect])}: {wrong}" for defect, wrong in each(subject)), sep="\n")
     if not parts:
-        found = {name: short(subject) for name, subject in subjects().items()}
-        lines = [f"{name}: {', '.join(groups)}\n" for name, groups in found.items() if groups]
+        lines = []
+        for name, subject in subjects().items():
+            if groups := short(subject):
+                lines.append(f"{name}: {', '.join(groups)}\n")
+                print(lines[-1], end="", flush=True)
         FALLS_SHORT.write_text("".join(lines), encoding="utf-8")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import dis
-import math
 import numbers
 import random
 import warnings
@@ -43,15 +42,17 @@ def written(value: Any) -> list[object]:
     for leaf in leaves(value):
         if isinstance(leaf, Tensor):
             copy = leaf.detach().clone(memory_format=torch.contiguous_format)
-            found.append((copy.reshape(-1).view(torch.uint8).numpy().tobytes(), leaf.shape, leaf.stride(), leaf.dtype, leaf._version, leaf.requires_grad))
-            found.append(None if not leaf.is_leaf or leaf.grad is None else "has a gradient")
+            numbers_in_it = copy.reshape(-1).view(torch.uint8).numpy().tobytes()
+            graded = leaf.requires_grad, leaf.is_leaf and leaf.grad is not None
+            found.append((numbers_in_it, leaf.shape, leaf.stride(), leaf.dtype, leaf._version, graded))
         else:
             found.append((leaf.tobytes(), leaf.shape, leaf.dtype) if isinstance(leaf, np.ndarray) else repr(leaf))
     return found
 
 
 def random_state() -> tuple[object, ...]:
-    return torch.get_rng_state().numpy().tobytes(), repr(np.random.get_state()), random.getstate()
+    name, words, *rest = np.random.get_state()
+    return torch.get_rng_state().numpy().tobytes(), (name, bytes(words), *rest), random.getstate()
 
 
 def is_ours(error: BaseException) -> bool:
@@ -62,15 +63,19 @@ def is_ours(error: BaseException) -> bool:
         last = last.tb_next
     if last is None or LIBRARY not in Path(last.tb_frame.f_code.co_filename).parents or not str(error).strip():
         return False
-    here = next(i for i in dis.get_instructions(last.tb_frame.f_code) if i.offset == last.tb_lasti)
-    said = isinstance(error, ValueError | TypeError) or type(error).__module__.startswith("course_lib")
-    return said and here.opname == "RAISE_VARARGS"
+    raised = last.tb_frame.f_code.co_code[last.tb_lasti] == dis.opmap["RAISE_VARARGS"]
+    return raised and (isinstance(error, ValueError | TypeError) or type(error).__module__.startswith("course_lib"))
 
 
 def wrong_numbers(result: Any, *, ordinary: bool, finite: bool) -> str | None:
     for leaf in leaves(result):
-        values = leaf.detach().numpy(force=True) if isinstance(leaf, Tensor) and leaf.dtype != torch.bfloat16 else \
-            leaf.detach().float().numpy() if isinstance(leaf, Tensor) else np.asarray(leaf)
+        values = (
+            leaf.detach().numpy(force=True)
+            if isinstance(leaf, Tensor) and leaf.dtype != torch.bfloat16
+            else leaf.detach().float().numpy()
+            if isinstance(leaf, Tensor)
+            else np.asarray(leaf)
+        )
         if values.dtype.kind not in "fc":
             continue
         if finite and np.isnan(values).any():
@@ -80,8 +85,15 @@ def wrong_numbers(result: Any, *, ordinary: bool, finite: bool) -> str | None:
     return None
 
 
-def fault(call: Callable[..., Any], arguments: dict[str, Any], *, ordinary: bool = True, finite: bool = True,
-          expected: Any = None, changed: str | None = None) -> str | None:
+def fault(
+    call: Callable[..., Any],
+    arguments: dict[str, Any],
+    *,
+    ordinary: bool = True,
+    finite: bool = True,
+    expected: Any = None,
+    changed: str | None = None,
+) -> str | None:
     """What is wrong with what a call does with these arguments, in words; None where all is well.
 
     expected: the result of the same numbers in another layout; changed: the argument that may be changed.
@@ -113,8 +125,12 @@ def alike(one: Any, other: Any) -> bool:
     ours, theirs = ([leaf for leaf in leaves(value) if not isinstance(leaf, bool)] for value in (one, other))
     if len(ours) != len(theirs):
         return False
-    return all(np.allclose(_array(a), _array(b), rtol=1e-3, atol=1e-4, equal_nan=True)
-               if np.shape(_array(a)) == np.shape(_array(b)) else False for a, b in zip(ours, theirs, strict=True))
+    return all(
+        np.allclose(_array(a), _array(b), rtol=1e-3, atol=1e-4, equal_nan=True)
+        if np.shape(_array(a)) == np.shape(_array(b))
+        else False
+        for a, b in zip(ours, theirs, strict=True)
+    )
 
 
 def _array(leaf: Any) -> np.ndarray:

@@ -23,7 +23,7 @@ import course_lib
 from course_lib.data.readers import Labelled, Pair, Run
 from course_lib.denoise.bm3d import Profile, Stage
 from course_lib.denoise.cbdnet import CBDNet
-from course_lib.denoise.class_aware import Classifier, Gradual
+from course_lib.denoise.class_aware import Classifier
 from course_lib.denoise.dncnn import DnCNN
 from course_lib.denoise.ffdnet import FFDNet
 from course_lib.denoise.nn3d import similar
@@ -74,10 +74,6 @@ def dncnn() -> nn.Module:
     return network(DnCNN, depth=3, width=4, batch_norm=False)
 
 
-def bias_free() -> nn.Module:
-    return network(DnCNN, depth=3, width=4, batch_norm=False, bias=False)
-
-
 def embedding() -> nn.Module:
     return network(Embedding, widths=(4, 4), dimensions=3)
 
@@ -97,47 +93,127 @@ def as_floats(images: Tensor) -> Tensor:
     return images.flatten(1).float()
 
 
-IMAGES = ("y", "z", "x", "images", "image", "batch", "estimate", "pilot", "noise_estimate", "picture", "level", "values")
-EMBEDDINGS = ("f", "embeddings", "a", "b", "anchor", "positive", "negative", "points", "train", "test", "templates", "h")
+IMAGES = (
+    "y", "z", "x", "images", "image", "batch", "estimate", "pilot", "noise_estimate", "picture", "level",
+    "values",
+)  # fmt: skip
+EMBEDDINGS = (
+    "f", "embeddings", "a", "b", "anchor", "positive", "negative", "points", "train", "test", "templates", "h",
+)  # fmt: skip
 LABELS = ("labels", "answers", "test_labels")
-LEVELS = {"sigma": 0.1, "peak": 30.0, "keep": 0.5, "signal": 0.02, "read": 0.02, "share": 0.1, "gain": 0.01,
-          "exposure": 0.2, "tau": 0.1, "factor": 1.5, "level": 0.1, "height": 0.001}  # fmt: skip
+LEVELS = {
+    "sigma": 0.1,
+    "peak": 30.0,
+    "keep": 0.5,
+    "signal": 0.02,
+    "read": 0.02,
+    "share": 0.1,
+    "gain": 0.01,
+    "exposure": 0.2,
+    "tau": 0.1,
+    "factor": 1.5,
+    "level": 0.1,
+    "height": 0.001,
+}
 
 # What is spoilt, by the name of the parameter. A number is made where the parameter takes one, a tensor otherwise.
 FED: dict[str, Callable[[], Any]] = {
-    **dict.fromkeys(IMAGES, image), **dict.fromkeys(EMBEDDINGS, embeddings), **dict.fromkeys(LABELS, labels),
-    "pictures": lambda: {"one": image(1, 16, 16), "two": image(1, 16, 16)}, "reference": lambda: image(1, 16, 16),
-    "pairs": lambda: [(image(1, 1, 16, 16), 0.5 * image(1, 1, 16, 16))], "estimates": lambda: [image(), image()],
-    "field": lambda: image(9, 9), "gradients": image, "drawing": lambda: drawings()[0], "tests": drawings,
-    "training": drawings, "runs": lambda: [Run(drawings(), drawings(), torch.tensor([1, 0]))],
-    "distance": lambda: GENUINE.clone(), "genuine": lambda: GENUINE.clone(), "impostor": lambda: GENUINE + 0.15,
-    "impostor_scores": lambda: embeddings(4, 2).abs(), "scores": lambda: embeddings(4, 2).abs(),
-    "known_scores": lambda: embeddings(4, 2).abs(), "excess": lambda: embeddings(4), "of": people, "known": people,
-    "validation": people, "turn": lambda: torch.tensor([0.1, 0.2]), "degrees": lambda: torch.tensor([5.0, 10.0]),
-    "kernel": lambda: torch.full((3, 3), 1 / 9), "tensors": lambda: [image(), image()], "batches": lambda: [image(), image()],
-}  # fmt: skip
+    **dict.fromkeys(IMAGES, image),
+    **dict.fromkeys(EMBEDDINGS, embeddings),
+    **dict.fromkeys(LABELS, labels),
+    "pictures": lambda: {"one": image(1, 16, 16), "two": image(1, 16, 16)},
+    "reference": lambda: image(1, 16, 16),
+    "pairs": lambda: [(image(1, 1, 16, 16), 0.5 * image(1, 1, 16, 16))],
+    "estimates": lambda: [image(), image()],
+    "field": lambda: image(9, 9),
+    "gradients": image,
+    "drawing": lambda: drawings()[0],
+    "tests": drawings,
+    "training": drawings,
+    "runs": lambda: [Run(drawings(), drawings(), torch.tensor([1, 0]))],
+    "distance": lambda: GENUINE.clone(),
+    "genuine": lambda: GENUINE.clone(),
+    "impostor": lambda: GENUINE + 0.15,
+    "impostor_scores": lambda: embeddings(4, 2).abs(),
+    "scores": lambda: embeddings(4, 2).abs(),
+    "known_scores": lambda: embeddings(4, 2).abs(),
+    "excess": lambda: embeddings(4),
+    "of": people,
+    "known": people,
+    "validation": people,
+    "turn": lambda: torch.tensor([0.1, 0.2]),
+    "degrees": lambda: torch.tensor([5.0, 10.0]),
+    "kernel": lambda: torch.full((3, 3), 1 / 9),
+    "tensors": lambda: [image(), image()],
+    "batches": lambda: [image(), image()],
+}
 
-# Tensors that are neither images nor levels, labels or embeddings: the insides of a method, and the weights of networks.
-INSIDES = ("weight", "weights", "matrix", "table", "index", "window", "size", "like", "stacks", "into", "matches", "s",
-           "strength", "stack", "box", "transform", "embed", "smooth", "details", "network", "shape")  # fmt: skip
+# Tensors that are neither images nor levels, labels or embeddings: weights of networks, and the insides of a method.
+INSIDES = (
+    "weight", "weights", "matrix", "table", "index", "window", "size", "like", "stacks", "into", "matches", "s",
+    "strength", "stack", "box", "transform", "embed", "smooth", "details", "network", "shape",
+)  # fmt: skip
 
 # What else a call needs, small, so that it takes milliseconds.
 PLAIN: dict[str, Callable[[], Any]] = {
-    "generator": lambda: generator(0, "fuzz"), "progress": lambda: Progress(step=0, steps=10), "network": dncnn,
-    "denoiser": dncnn, "model": dncnn, "margin": lambda: 0.5, "seed": lambda: 0, "channels": lambda: 1,
-    "depth": lambda: 3, "width": lambda: 4, "estimator_width": lambda: 4, "widths": lambda: (4, 4), "classes": lambda: 2,
-    "people": lambda: 2, "dimensions": lambda: 3, "blocks": lambda: 1, "encoder": lambda: network(Encoder, widths=(4, 4)),
-    "embedding": embedding, "patch": lambda: 4, "window": lambda: 9, "stride": lambda: 4, "count": lambda: 4,
-    "iterations": lambda: 1, "scale": lambda: 2, "quality": lambda: 90, "size": lambda: 8, "name": lambda: "the argument",
-    "noise": lambda: Gaussian(0.1), "k": lambda: 1, "ks": lambda: (1,), "threshold": lambda: 0.5, "rate": lambda: 0.1,
-    "embed": lambda: as_floats, "alt": lambda: "two images", "caption": lambda: "", "strength": lambda: 0.5,
-    "camera": Camera, "method": lambda: "BM3D", "stage": lambda: STAGE, "profile": lambda: Profile(STAGE, STAGE, 2.7),
-    "device": lambda: torch.device("cpu"), "what": lambda: "two tensors", "letters": lambda: "N C H W",
-    "pixels": lambda: [(3, 4)], "at": lambda: (3, 4), "triplets": lambda: all_triplets(labels()),
-    "mining": lambda: "batch-hard", "view": Views, "kind": lambda: "png", "top": lambda: 2, "left": lambda: 2,
-    "colour": lambda: (1.0, 0.0, 0.0), "call": lambda: "render()", "templates": lambda: 1,
-    "stacks": lambda: embeddings(4, 2, 9), "parts": lambda: [1, 1], "networks": lambda: [dncnn()],
-}  # fmt: skip
+    "generator": lambda: generator(0, "fuzz"),
+    "progress": lambda: Progress(step=0, steps=10),
+    "network": dncnn,
+    "denoiser": dncnn,
+    "model": dncnn,
+    "margin": lambda: 0.5,
+    "seed": lambda: 0,
+    "channels": lambda: 1,
+    "depth": lambda: 3,
+    "width": lambda: 4,
+    "estimator_width": lambda: 4,
+    "widths": lambda: (4, 4),
+    "classes": lambda: 2,
+    "people": lambda: 2,
+    "dimensions": lambda: 3,
+    "blocks": lambda: 1,
+    "encoder": lambda: network(Encoder, widths=(4, 4)),
+    "embedding": embedding,
+    "patch": lambda: 4,
+    "window": lambda: 9,
+    "stride": lambda: 4,
+    "count": lambda: 4,
+    "iterations": lambda: 1,
+    "scale": lambda: 2,
+    "quality": lambda: 90,
+    "size": lambda: 8,
+    "name": lambda: "the argument",
+    "noise": lambda: Gaussian(0.1),
+    "k": lambda: 1,
+    "ks": lambda: (1,),
+    "threshold": lambda: 0.5,
+    "rate": lambda: 0.1,
+    "embed": lambda: as_floats,
+    "alt": lambda: "two images",
+    "caption": lambda: "",
+    "strength": lambda: 0.5,
+    "camera": Camera,
+    "method": lambda: "BM3D",
+    "stage": lambda: STAGE,
+    "profile": lambda: Profile(STAGE, STAGE, 2.7),
+    "device": lambda: torch.device("cpu"),
+    "what": lambda: "two tensors",
+    "letters": lambda: "N C H W",
+    "pixels": lambda: [(3, 4)],
+    "at": lambda: (3, 4),
+    "triplets": lambda: all_triplets(labels()),
+    "mining": lambda: "batch-hard",
+    "view": Views,
+    "kind": lambda: "png",
+    "top": lambda: 2,
+    "left": lambda: 2,
+    "colour": lambda: (1.0, 0.0, 0.0),
+    "call": lambda: "render()",
+    "templates": lambda: 1,
+    "stacks": lambda: embeddings(4, 2, 9),
+    "parts": lambda: [1, 1],
+    "networks": lambda: [dncnn()],
+}
 
 ONE = {"z": lambda: image(1, 1, 8, 8)}
 COLOUR = {"y": lambda: image(2, 3, 16, 16)}
@@ -154,54 +230,84 @@ TRAINED = {"model": cbdnet}
 EXTRA: dict[str, dict[str, Callable[[], Any]]] = {
     "data.images.to_float": {"image": lambda: pictures(1, 16, 16)},
     "data.sources.fixed_pairs": {"images": lambda: {"one": pictures(1, 16, 16)}},
-    "data.sources.patches": LISTED, "data.sources.channels_of": LISTED, "data.sources.then": {},
-    "denoise.bias_free.adaptive_filters": ONE, "denoise.bias_free.jacobian": ONE, "denoise.bias_free.net_bias": ONE,
-    "denoise.bm3d.threshold_groups": ONE, "denoise.bm3d.wiener_groups": {**ONE, "pilot": lambda: image(1, 1, 8, 8)},
-    "denoise.cbdnet.step": THREE | TRAINED, "denoise.cbdnet.real_step": TWO | TRAINED,
+    "data.sources.patches": LISTED,
+    "data.sources.channels_of": LISTED,
+    "denoise.bias_free.adaptive_filters": ONE,
+    "denoise.bias_free.jacobian": ONE,
+    "denoise.bias_free.net_bias": ONE,
+    "denoise.bm3d.threshold_groups": ONE,
+    "denoise.bm3d.wiener_groups": {**ONE, "pilot": lambda: image(1, 1, 8, 8)},
+    "denoise.cbdnet.step": THREE | TRAINED,
+    "denoise.cbdnet.real_step": TWO | TRAINED,
     "denoise.cbdnet.alternating_step": TRAINED | {"batch": lambda: (THREE["batch"](), TWO["batch"]())},
     "denoise.cbdnet.real_patches": {"pairs": lambda: [Pair(pictures(1, 16, 16), pictures(1, 16, 16))]},
     "denoise.class_aware.Chooser": {
-        "classifier": lambda: network(Classifier, classes=2, width=4), "networks": lambda: {"one": dncnn(), "two": dncnn()}},
+        "classifier": lambda: network(Classifier, classes=2, width=4),
+        "networks": lambda: {"one": dncnn(), "two": dncnn()},
+    },
     "denoise.class_aware.step": TWO,
     "denoise.class_aware.classifier_step": {
-        "model": lambda: network(Classifier, classes=2, width=4), "batch": lambda: (image(4, 1, 16, 16), labels())},
+        "model": lambda: network(Classifier, classes=2, width=4),
+        "batch": lambda: (image(4, 1, 16, 16), labels()),
+    },
     "denoise.classification.labelled": {"images": lambda: pictures(4, 1, 16, 16)},
     "denoise.classification.mosaics": {"pictures": lambda: [pictures(1, 16, 16), pictures(1, 12, 18)]},
     "denoise.classification.step": {
-        "model": lambda: network(Stack, depth=2, width=4, outputs=2), "batch": lambda: (image(), (image()[:, 0] > 0.5).long())},
-    "denoise.dncnn.step": TWO, "denoise.dncnn.three_tasks": {"y": lambda: image(3, 1, 24, 24)},
+        "model": lambda: network(Stack, depth=2, width=4, outputs=2),
+        "batch": lambda: (image(), (image()[:, 0] > 0.5).long()),
+    },
+    "denoise.dncnn.step": TWO,
+    "denoise.dncnn.three_tasks": {"y": lambda: image(3, 1, 24, 24)},
     "denoise.ffdnet.variant_levels": {"sigma": lambda: (0.05, 0.1)},
     "denoise.known_level.step": THREE | {"model": lambda: network(FFDNet, depth=3, width=4)},
     "denoise.nn3d.Bank": {"networks": lambda: {0.05: dncnn(), 0.2: dncnn()}},
     "denoise.nn3d.filter_groups": {"matches": lambda: similar(image(), patch=4, count=4, window=9, stride=4)},
     "denoise.receptive_field.many_gradients": {
-        "networks": lambda: [network(Stack, depth=2, width=4, seed=seed) for seed in (0, 1)]},
+        "networks": lambda: [network(Stack, depth=2, width=4, seed=seed) for seed in (0, 1)]
+    },
     "denoise.receptive_field.Stack": {"kernel": lambda: 3},
     "denoise.straightforward.step": TWO,
-    "denoise.wnnm.low_rank": {"table": lambda: embeddings(4, 9), "index": lambda: torch.tensor([[0, 1], [2, 3]]),
-                              "sigma": lambda: torch.full((4,), 0.1)},
-    "embeddings.embed": {"network": embedding}, "embeddings.tsne": {"f": lambda: embeddings(12, 3), "perplexity": lambda: 3.0},
-    "metric.batches.check_labelled": LABELLED, "metric.batches.identity_batches": LABELLED | {"each": lambda: 2},
+    "denoise.wnnm.low_rank": {
+        "table": lambda: embeddings(4, 9),
+        "index": lambda: torch.tensor([[0, 1], [2, 3]]),
+        "sigma": lambda: torch.full((4,), 0.1),
+    },
+    "embeddings.embed": {"network": embedding},
+    "embeddings.tsne": {"f": lambda: embeddings(12, 3), "perplexity": lambda: 3.0},
+    "metric.batches.check_labelled": LABELLED,
+    "metric.batches.identity_batches": LABELLED | {"each": lambda: 2},
     "figures.scored": {"pictures": lambda: {"one": image(1, 1, 16, 16)}, "reference": lambda: image(1, 1, 16, 16)},
-    "metric.batches.settle_on_people": {"images": lambda: Labelled(pictures(8, 1, 16, 16), labels().repeat(2), ("ann", "bob")),
-"network": lambda: Embedding(widths=(4, 4), dimensions=3),
-                                        "view": jitter, "batch": lambda: 4},
-    "metric.batches.jitter": {"noise": lambda: 0.05}, "metric.contrastive.hadsell_loss": DISTANCES,
-    "metric.contrastive.slide_loss": DISTANCES, "metric.contrastive.step": FACES, "metric.triplet.step": FACES,
+    "metric.batches.settle_on_people": {
+        "images": lambda: Labelled(pictures(8, 1, 16, 16), labels().repeat(2), ("ann", "bob")),
+        "network": lambda: Embedding(widths=(4, 4), dimensions=3),
+        "view": jitter,
+        "batch": lambda: 4,
+    },
+    "metric.batches.jitter": {"noise": lambda: 0.05},
+    "metric.contrastive.hadsell_loss": DISTANCES,
+    "metric.contrastive.slide_loss": DISTANCES,
+    "metric.contrastive.step": FACES,
+    "metric.triplet.step": FACES,
     "metric.identification.step": FACES | {"model": lambda: network(PeopleClassifier, people=2, embedding=embedding())},
     "metric.one_shot.one_shot_error": {"distance": lambda: hausdorff_distances},
     "metric.one_shot.one_shot_errors": {"distance": lambda: hausdorff_distances},
     "metric.triplet.with_random_triplets": {"batch": lambda: (image(4, 1, 16, 16), labels())},
-    "metric.verification.open_set": {"test": people}, "networks.settle": {"network": lambda: Embedding(widths=(4, 4), dimensions=3)}, "operators.mosaic": COLOUR,
-    "operators.demosaic": {}, "pretext.simclr.ProjectionHead": {"h": lambda: embeddings(4, 4)},
+    "metric.verification.open_set": {"test": people},
+    "networks.settle": {"network": lambda: Embedding(widths=(4, 4), dimensions=3)},
+    "operators.mosaic": COLOUR,
+    "pretext.simclr.ProjectionHead": {"h": lambda: embeddings(4, 4)},
     "pretext.simclr.pairs": {"images": lambda: pictures(4, 1, 16, 16)},
-    "pretext.simclr.uniformity": {"z": embeddings}, "pretext.simclr.on_sphere": {"z": embeddings},
-    "pretext.views.brightness": HUES, "pretext.views.contrast": HUES, "pretext.views.hue": HUES,
-    "pretext.views.saturation": HUES, "pretext.views.crop": {"box": lambda: torch.tensor([[0, 0, 8, 8], [2, 3, 8, 9]])},
+    "pretext.simclr.uniformity": {"z": embeddings},
+    "pretext.simclr.on_sphere": {"z": embeddings},
+    "pretext.views.brightness": HUES,
+    "pretext.views.contrast": HUES,
+    "pretext.views.hue": HUES,
+    "pretext.views.saturation": HUES,
+    "pretext.views.crop": {"box": lambda: torch.tensor([[0, 0, 8, 8], [2, 3, 8, 9]])},
     "widgets.forces.loss_and_forces": {"points": lambda: embeddings(4, 2), "loss": lambda: "slide"},
     "widgets.pictures.encode": {"picture": lambda: pictures(1, 16, 16)},
     "widgets.pictures.pixels": {"picture": lambda: image(1, 16, 16)},
-}  # fmt: skip
+}
 
 
 def enrolled() -> Gallery:
@@ -216,18 +322,26 @@ MADE: dict[str, Callable[[], Any]] = {"metric.identification.Gallery": enrolled}
 
 # What the result is asked for before it is judged.
 THEN: dict[str, Callable[[Any], Any]] = dict.fromkeys(
-    ["data.sources.patches", "denoise.cbdnet.real_patches", "denoise.classification.labelled", "pretext.simclr.pairs",
-     "denoise.classification.mosaics", "metric.batches.identity_batches"],
+    [
+        "data.sources.patches",
+        "denoise.cbdnet.real_patches",
+        "denoise.classification.labelled",
+        "pretext.simclr.pairs",
+        "denoise.classification.mosaics",
+        "metric.batches.identity_batches",
+    ],
     lambda source: source(4, generator(0, "fuzz", "source")),
 ) | {
     "denoise.cbdnet.white": lambda degrade: degrade(image(), generator(0, "fuzz", "source")),
-}  # fmt: skip
+}
 
 # Results that may be infinite, and what that means. NaN never means anything.
 INFINITE = {
-    "quality.psnr": "a perfect estimate", "denoiser.score": "a perfect estimate", "figures.scored": "a perfect estimate",
+    "quality.psnr": "a perfect estimate",
+    "denoiser.score": "a perfect estimate",
+    "figures.scored": "a perfect estimate",
     "metric.verification.roc": "the first and the last threshold, which reject and accept everybody",
-}  # fmt: skip
+}
 
 # Results that rounding changes, and why.
 CHAOTIC = {"embeddings.tsne": "a descent of hundreds of steps from a start where everybody is near everybody"}
@@ -236,10 +350,13 @@ CHAOTIC = {"embeddings.tsne": "a descent of hundreds of steps from a start where
 CHANGED = {"networks.settle": "network", "metric.batches.settle_on_people": "network"}
 
 LEFT_OUT: dict[str, str] = {
-    "*.train": "starts a training; the functions it calls are here", "*.train_*": "as train", "fit.*": "as train",
-    "recipes.Recipe.*": "as train", "*.from_published": "reads weights by name; the doctests do",
+    "*.train": "starts a training; the functions it calls are here",
+    "*.train_*": "as train",
+    "fit.*": "as train",
+    "recipes.Recipe.*": "as train",
+    "*.from_published": "reads weights by name; the doctests do",
     "checkpoints.*": "reads and writes a training",
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -296,8 +413,11 @@ def subject(name: str, call: Callable[..., Any], owner: type | None = None) -> S
     maker = MADE.get(name.rpartition(".")[0], owner)
     making = dict(inspect.signature(maker).parameters) if maker else {}
     both = {**making, **parameters}
-    told = [p for p, parameter in both.items()
-            if number(parameter) or mentions(parameter, "Tensor|Sigma|Pictures|Labelled|Pair|Run|Synthetic|Batch")]
+    told = [
+        p
+        for p, parameter in both.items()
+        if number(parameter) or mentions(parameter, "Tensor|Sigma|Pictures|Labelled|Pair|Run|Synthetic|Batch")
+    ]
     fed = tuple(p for p in told if p in FED or p in LEVELS)
     return Subject(name, call, both, maker, tuple(making), fed, tuple(set(told) - set(fed) - set(INSIDES)))
 

@@ -13,7 +13,7 @@ OWNERS = {name.rpartition(".")[0] for name in PUBLIC}
 
 
 def test_every_parameter_is_known_to_be_one_or_not() -> None:
-    """A new name of a tensor goes into `FED`, or into `INSIDES` if it is neither image, level, labels nor embeddings."""
+    """The name of a new tensor goes into `FED`, or into `INSIDES` if it is no image, level, labels or embeddings."""
     assert {name: one.unknown for name, one in NAMES.items() if one.unknown} == {}
 
 
