@@ -245,6 +245,37 @@ def per_image(level: Tensor, y: Tensor, *, name: str) -> Tensor:
     return level.to(y)
 
 
+def level(value: float | Tensor, y: Tensor, *, name: str) -> Tensor:
+    """Return a noise level as a tensor in y's type and place: a number as (), a tensor as `per_image` allows it.
+
+    >>> import torch
+    >>> level(0.5, torch.zeros(2, 1, 4, 4, dtype=torch.float64), name="sigma")
+    tensor(0.5000, dtype=torch.float64)
+    """
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        return per_image(value, y, name=name)
+    return torch.full((), value, dtype=y.dtype, device=y.device)      # written there: nothing is copied or waited for
+
+
+def extremes(values: float | Tensor, *, name: str) -> list[float]:
+    """Return the smallest and the largest value of a tensor, or the number itself; nothing within `unread`.
+
+    >>> extremes("0.5", name="share")
+    Traceback (most recent call last):
+        ...
+    TypeError: share: expected a number or a tensor of numbers, got '0.5'.
+    """
+    import torch
+
+    if isinstance(values, torch.Tensor) and not values.is_complex() and values.numel():
+        return [float(extreme) for extreme in values.detach().aminmax()] if reads(values) else []
+    if isinstance(values, bool) or not isinstance(values, numbers.Real):
+        raise TypeError(f"{name}: expected a number or a tensor of numbers, got {_shown(values)}.")
+    return [float(values)]
+
+
 def whole_labels(labels: Tensor, *, count: int | None = None, name: str = "labels") -> Tensor:
     """Return labels as int64 if they are whole numbers of one axis, (N,), of any integer type; count: the N expected.
 

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from course_lib import files, provenance, randomness
+from course_lib import files, provenance
 
 
 class Resumable:
@@ -73,10 +73,7 @@ class Resumable:
                 if key.startswith(f"{which}."):
                     state.setdefault(int(key.partition(".")[2]), {}).update(value)
             optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
-        if numbers["device"] == self.device.type:
-            self.generator.set_state(tensors["random.batches"])
-        else:   # the generator of another kind of device has another state: go on with batches of its own
-            self.generator = randomness.generator(self.seed, "batches", f"from {numbers['done']}", device=self.device)
+        self.generator.set_state(tensors["random.batches"])
         self.random_state = tensors["random.layers"]
         self.done, self.history = numbers["done"], type(self.history)(**numbers["history"])
 
@@ -105,7 +102,8 @@ def load(run: Resumable, path: Path) -> None:
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}
         if provenance.identity(dict(sorted(tensors.items()))) != about["content"]:
             raise ValueError("its content has changed")
-    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        torch.Generator().set_state(tensors["random.batches"])      # one that a GPU wrote has another size
+    except (SafetensorError, KeyError, ValueError, OSError, RuntimeError) as error:
         raise ValueError(f"{path} is no readable checkpoint ({type(error).__name__}). Usual cause: a file of another "
                          "program, or a copy that broke off. Move it away to start this training afresh.") from error
     if about["arguments"] != run.arguments:

@@ -9,9 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, cast
 
 import torch
 from torch import Tensor
+
+from course_lib import randomness
+
+HOST = torch.device("cpu")
 
 
 class Draws(torch.Generator):
@@ -68,18 +73,45 @@ def float64(values: Tensor) -> Tensor:
 
 
 @contextmanager
-def layers_seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Let layers that draw from an accelerator's global state (dropout) draw from a seed, and put the state back.
+def layers_seeded(seed: int, step: int, device: torch.device) -> Iterator[None]:
+    """Let layers that draw from an accelerator's global state (dropout) draw from a seed and the step, and put the
+    state back; so a training that goes on at this step draws the same.
 
-    On the processor nothing happens: its global state is set by the caller.
+    On the processor nothing happens: there the caller has set the global state.
     """
     if device.type == "cpu":
         yield
         return
     module = getattr(torch, device.type)
     before = module.get_rng_state()
-    module.manual_seed(seed)
+    module.manual_seed(randomness.generator(seed, "layers", f"step {step}").initial_seed())
     try:
         yield
     finally:
         module.set_rng_state(before)
+
+
+@contextmanager
+def exact_float32() -> Iterator[None]:
+    """Let CUDA multiply float32 as float32 within the block, and not as TF32, which keeps 10 of its 23 bits.
+
+    >>> with exact_float32():
+    ...     torch.backends.cudnn.conv.fp32_precision
+    'ieee'
+    """
+    cuda, cudnn = cast(Any, torch.backends.cuda), cast(Any, torch.backends.cudnn)
+    settings = cuda.matmul, cudnn.conv, cudnn.rnn
+    before = [setting.fp32_precision for setting in settings]
+    for setting in settings:
+        setting.fp32_precision = "ieee"
+    try:
+        yield
+    finally:
+        for setting, precision in zip(settings, before, strict=True):
+            setting.fp32_precision = precision
+
+
+def matrix_type(device: torch.device) -> torch.dtype:
+    """Return bfloat16 where a device multiplies it natively or at least the processor does, else float32 (a T4)."""
+    native = device.type != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.bfloat16 if native else torch.float32

@@ -21,8 +21,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from course_lib import checkpoints, profiles, provenance, randomness
+from course_lib import arguments, checkpoints, devices, guard, profiles, provenance, randomness
 from course_lib.data.sources import Batch, Source
+from course_lib.guard import TrainingFailed as TrainingFailed  # what `fit` raises
 from course_lib.optimisers import AdamW, Optimiser, Schedule, check_groups, cosine
 from course_lib.profiles import Budget
 from course_lib.progress import ProgressLine, interactive
@@ -74,10 +75,6 @@ Step = Callable[[nn.Module, Any, Progress], Tensor | dict[str, Tensor]]
 Validate = Callable[[nn.Module, Progress], dict[str, float] | Stop]
 
 
-class TrainingFailed(RuntimeError):
-    """A loss that is no number: says at which step, and what to try."""
-
-
 def fit(model: nn.Module, source: Source, step: Step, *, budget: Budget, seed: int, optimiser: Optimiser = AdamW(),
         schedule: Schedule = cosine, ema: float | None = None, groups: Mapping[str, float] | None = None,
         validate: Validate | None = None, validations: int = 20, checkpoint: Path | None = None) -> History:
@@ -89,15 +86,23 @@ def fit(model: nn.Module, source: Source, step: Step, *, budget: Budget, seed: i
     mode, `validations` times in all: it returns named metrics, of which the first is the score (higher is better), or
     a Stop.
 
+    What it returns is finite: a step that gives NaN or infinity, in the batch, the loss, the weights or the buffers,
+    raises TrainingFailed and leaves weights and buffers as they were before it. float32 on a GPU is float32, not TF32.
+    A model whose weights are all frozen, as `zoo.load` gives it, is thawed.
+
     With `checkpoint`, the same call continues a training that was killed, and ends with bitwise the same weights (on
-    CPU, at equal threads and precision). Other arguments than those of the file are refused. Ctrl-C keeps the weights
+    CPU, at equal threads and precision); on another device it goes on with the same choices and other rounding. Other
+    arguments than those of the file are refused. Ctrl-C keeps the weights
     with the best validation score, else the averaged or present ones, and returns in a notebook; a script sees
     KeyboardInterrupt after that. With a checkpoint the training can be resumed later.
 
     Several processes (torchrun, accelerate launch) share each batch: `budget.batch` is the global batch. Batch
     normalisation then sees each process's share, and the history tells the losses of the first.
     """
+    guard.thawed(model)
     check_groups(model, groups or {})
+    arguments.positive(validations, name="validations")
+    arguments.number(0.0 if ema is None else ema, name="ema", low=0, high=1)
     run = Run(model=model, source=source, step=step, budget=budget, seed=seed, optimiser=optimiser, schedule=schedule,
               ema=ema, groups=dict(groups or {}), validate=validate, validations=validations)
     if checkpoint is not None and (checkpoint := Path(checkpoint)).exists():
@@ -105,7 +110,8 @@ def fit(model: nn.Module, source: Source, step: Step, *, budget: Budget, seed: i
     was_training, previous = model.training, time.perf_counter()
     interrupted = False
     try:
-        with ProgressLine(run, quiet=run.rank > 0) as line, _between_steps() as asked_to_stop:
+        with (ProgressLine(run, quiet=run.rank > 0) as line, _between_steps() as asked_to_stop,
+              devices.exact_float32()):
             while run.done < budget.steps and run.history.stopped is None:
                 run.advance()
                 now = time.perf_counter()
@@ -160,13 +166,14 @@ class Run(checkpoints.Resumable):
                 weight.data = weight.data.contiguous(memory_format=torch.channels_last)
         self.optimisers = self.optimiser.build(self.model, self.groups)
         self.base_rates = [[group["lr"] for group in o.param_groups] for o in self.optimisers]
-        self.generator = randomness.generator(self.seed, "batches", device=self.device)
+        self.generator = devices.draws(randomness.generator(self.seed, "batches", device=devices.HOST), self.device)
         self.random_state = randomness.generator(self.seed, "layers").get_state()     # for dropout and its like
         self.average = {name: value.clone() for name, value in _floats(self.model)} if self.ema is not None else None
         self.best: dict[str, Tensor] | None = None
         self.best_score = -math.inf
         self.done = 0
         self.history = History()
+        self.guard = guard.Guard(self.model)
         self.stepper: nn.Module = _Stepper(self.model, self.step)
         if self.world > 1:
             self.stepper = nn.parallel.DistributedDataParallel(
@@ -175,32 +182,30 @@ class Run(checkpoints.Resumable):
     def advance(self) -> None:
         """Take one step of the optimiser."""
         progress = Progress(self.done, self.budget.steps)
-        batch = _slice(self.source(self.budget.batch, self.generator), self.rank, self.world)
-        batch = _moved(batch, self.device)
-        if not _finite(batch):   # before the forward pass, which would spoil the statistics of normalisation layers
-            raise TrainingFailed(_NOT_FINITE.format(step=self.done + 1))
+        self.guard.keep()
+        with arguments.unread():
+            batch = guard.checked_batch(self.source(self.budget.batch, self.generator))
+        batch = _moved(_slice(batch, self.rank, self.world), self.device)
         factor = self.schedule((self.done + 1) / self.budget.steps)
         for optimiser, rates in zip(self.optimisers, self.base_rates, strict=True):
             for group, rate in zip(optimiser.param_groups, rates, strict=True):
                 group["lr"] = rate * factor
         self.model.train()
-        with self._layers_random_state(), self._autocast():
+        with self._layers_random_state(), self._autocast(), arguments.unread():
             terms = self.stepper(batch, progress)
         loss = torch.stack(list(terms.values())).sum()
-        logged = _due(self.done + 1, self.budget.steps, LOGGED) or self.done == 0
-        if not math.isfinite(value := float(loss.detach())):
-            raise TrainingFailed(_diverged(value, terms, self.done + 1))
         for optimiser in self.optimisers:
             optimiser.zero_grad(set_to_none=True)
         loss.backward()
         for optimiser in self.optimisers:
             optimiser.step()
+        values = self.guard.read(batch, terms, step=self.done + 1)
         self.done += 1
         self._update_average()
-        if logged:
+        if _due(self.done, self.budget.steps, LOGGED) or self.done == 1:
             self.history.steps.append(self.done)
-            for name, term in terms.items():
-                self.history.terms.setdefault(name, []).append(float(term.detach()))
+            for name, value in values.items():
+                self.history.terms.setdefault(name, []).append(value)
         if self.validate is not None and _due(self.done, self.budget.steps, self.validations):
             self._score(self.validate)
 
@@ -223,10 +228,11 @@ class Run(checkpoints.Resumable):
             if isinstance(found, Stop):
                 self.history.stopped = found.reason
                 return
+            metrics = guard.checked_metrics(found)
             self.history.validation_steps.append(self.done)
-            for name, value in found.items():
-                self.history.validated.setdefault(name, []).append(float(value))
-            score = float(next(iter(found.values()), math.nan))
+            for name, value in metrics.items():
+                self.history.validated.setdefault(name, []).append(value)
+            score = next(iter(metrics.values()))
             if score > self.best_score:
                 self.best_score = score
                 self.best = {name: value.clone() for name, value in self.model.state_dict().items()}
@@ -235,8 +241,8 @@ class Run(checkpoints.Resumable):
         if self.average is None or self.ema is None:
             return
         decay = min(self.ema, (1 + self.done) / (10 + self.done))
-        for name, value in _floats(self.model):
-            self.average[name].lerp_(value, 1 - decay)
+        averages, values = zip(*((self.average[name], value) for name, value in _floats(self.model)), strict=True)
+        torch._foreach_lerp_(averages, values, 1 - decay)
 
     @contextmanager
     def _averaged(self) -> Iterator[None]:
@@ -254,7 +260,7 @@ class Run(checkpoints.Resumable):
     @contextmanager
     def _layers_random_state(self) -> Iterator[None]:
         """Layers that draw from the global state (dropout) draw from the run's own stream."""
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), devices.layers_seeded(self.seed, self.done, self.device):
             torch.random.set_rng_state(self.random_state)
             yield
             self.random_state = torch.random.get_rng_state()
@@ -273,8 +279,7 @@ class _Stepper(nn.Module):
         self.model, self.step = model, step
 
     def forward(self, batch: Batch, progress: Progress) -> dict[str, Tensor]:
-        terms = self.step(self.model, batch, progress)
-        return terms if isinstance(terms, dict) else {"loss": terms}
+        return guard.checked_terms(self.step(self.model, batch, progress))
 
 
 @contextmanager
@@ -325,7 +330,7 @@ def _moved(batch: Any, device: torch.device) -> Any:
     if isinstance(batch, tuple):
         return tuple(_moved(leaf, device) for leaf in batch)
     layout = torch.channels_last if batch.ndim == 4 else torch.preserve_format
-    return batch.to(device, memory_format=layout, non_blocking=True)
+    return devices.sent(batch, device).to(memory_format=layout)
 
 
 def _slice(batch: Any, rank: int, world: int) -> Any:
@@ -358,21 +363,3 @@ def _processes() -> tuple[int, int]:
 
     state = PartialState(cpu=profiles.device().type == "cpu")
     return state.process_index, state.num_processes
-
-
-_NOT_FINITE = ("the batch of step {step} holds values that are no numbers (NaN or infinite). Usual cause: an image "
-               "with NaN, or a division by zero in a view of the source. "
-               "The network is as it was after the step before.")
-
-
-def _finite(batch: Any) -> bool:
-    if isinstance(batch, tuple):
-        return all(_finite(leaf) for leaf in batch)
-    return not batch.is_floating_point() or bool(batch.isfinite().all())
-
-
-def _diverged(value: float, terms: Mapping[str, Tensor], step: int) -> str:
-    which = ", ".join(name for name, term in terms.items() if not term.isfinite().all())
-    return (f"the loss became {value} at step {step} (term: {which}) though the batch is finite: the training "
-            "diverged. Try a tenth of the learning rate, or a longer warm-up. "
-            "The weights are those of the step before.")

@@ -8,13 +8,14 @@ them all, exercise 08 asks for the laws of two.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from course_lib import arguments
+from course_lib import arguments, devices
 from course_lib.operators import convolve, demosaic, jpeg, mosaic
 
 Sigma = float | tuple[float, float] | Tensor
@@ -46,9 +47,12 @@ class Gaussian:
 
     def __post_init__(self) -> None:
         if isinstance(self.sigma, Tensor):
-            for extreme in (self.sigma.min(), self.sigma.max()):
-                arguments.sigma_value(float(extreme), name="the noise level map")
+            for extreme in arguments.extremes(self.sigma, name="the noise level map"):
+                arguments.sigma_value(extreme, name="the noise level map")
         elif isinstance(self.sigma, tuple):
+            if len(self.sigma) != 2:
+                raise ValueError(f"sigma: expected a range (low, high), got {len(self.sigma)} numbers. A level for "
+                                 "each image is a tensor (N, 1, 1, 1).")
             low, high = (arguments.sigma_value(level) for level in self.sigma)
             if low > high:
                 raise ValueError(f"sigma: expected a range (low, high) with low <= high, got ({low:g}, {high:g}).")
@@ -58,23 +62,24 @@ class Gaussian:
     def __call__(self, y: Tensor, *, generator: torch.Generator) -> Tensor:
         arguments.image_batch(y)
         level = self.draw(y, generator=generator)
-        return y + level * torch.randn(y.shape, generator=generator, device=y.device, dtype=y.dtype)
+        return y + level * _white(y.shape, y, generator)
 
     def draw(self, y: Tensor, *, generator: torch.Generator) -> Tensor | float:
         """Sample the noise levels of a batch, broadcastable to (N, C, H, W)."""
+        arguments.image_batch(y)
         if isinstance(self.sigma, tuple):
             low, high = self.sigma
-            share = torch.rand(y.shape[0], 1, 1, 1, generator=generator, device=y.device, dtype=y.dtype)
-            return low + (high - low) * share
-        return self.sigma.to(y) if isinstance(self.sigma, Tensor) else self.sigma
+            share = torch.rand(y.shape[0], 1, 1, 1, generator=generator, device=generator.device, dtype=y.dtype)
+            return low + (high - low) * devices.sent(share, y.device)
+        return arguments.level(self.sigma, y, name="sigma") if isinstance(self.sigma, Tensor) else self.sigma
 
     def variance(self, y: Tensor) -> Tensor:
         """Compute the variance of eta at each pixel of y (N, C, H, W); for a range, averaged over the levels."""
+        arguments.image_batch(y)
         if isinstance(self.sigma, tuple):
             low, high = self.sigma
             return torch.full_like(y, (low * low + low * high + high * high) / 3)
-        level = self.sigma.to(y) if isinstance(self.sigma, Tensor) else torch.as_tensor(self.sigma).to(y)
-        return (level**2).expand_as(y)
+        return (arguments.level(self.sigma, y, name="sigma") ** 2).expand_as(y)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,12 +103,14 @@ class Poisson:
         _check(self.peak, "peak", "a number of photons above zero, at a white pixel", above=0.0)
 
     def __call__(self, y: Tensor, *, generator: torch.Generator) -> Tensor:
-        peak = _like(self.peak, y)
+        arguments.image_batch(y)
+        peak = arguments.level(self.peak, y, name="peak")
         return _counted(y, peak, generator) / peak
 
     def variance(self, y: Tensor) -> Tensor:
         """Compute the variance of eta at each pixel of y (N, C, H, W)."""
-        return y / _like(self.peak, y)
+        arguments.image_batch(y)
+        return y / arguments.level(self.peak, y, name="peak")
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,13 +134,15 @@ class PoissonGaussian:
         Gaussian(self.sigma)
 
     def __call__(self, y: Tensor, *, generator: torch.Generator) -> Tensor:
-        gain, sigma = _like(self.gain, y), _like(self.sigma, y)
+        arguments.image_batch(y)
+        gain, sigma = arguments.level(self.gain, y, name="gain"), arguments.level(self.sigma, y, name="sigma")
         counts = _counted(y, 1 / gain, generator)
-        return gain * counts + sigma * torch.randn(y.shape, generator=generator, device=y.device, dtype=y.dtype)
+        return gain * counts + sigma * _white(y.shape, y, generator)
 
     def variance(self, y: Tensor) -> Tensor:
         """Compute the variance of eta at each pixel of y (N, C, H, W)."""
-        return _like(self.gain, y) * y + _like(self.sigma, y) ** 2
+        arguments.image_batch(y)
+        return arguments.level(self.gain, y, name="gain") * y + arguments.level(self.sigma, y, name="sigma") ** 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,6 +165,9 @@ class Correlated:
 
     def __post_init__(self) -> None:
         Gaussian(self.sigma)
+        if not isinstance(self.kernel, Tensor):
+            raise TypeError(f"kernel: expected a tensor (h, w), got {type(self.kernel).__name__}.")
+        arguments.finite(self.kernel, name="kernel")
         if self.kernel.ndim != 2 or not self.kernel.is_floating_point() or not self.kernel.any():
             raise ValueError("kernel: expected floats (h, w) that are not all zero, got "
                              f"{tuple(self.kernel.shape)} of {str(self.kernel.dtype).removeprefix('torch.')}.")
@@ -164,13 +176,14 @@ class Correlated:
         arguments.image_batch(y)
         n, c, height, width = y.shape
         more_rows, more_columns = (side - 1 for side in self.kernel.shape)
-        white = torch.randn(n, c, height + more_rows, width + more_columns, generator=generator, device=y.device,
-                            dtype=y.dtype)
-        return y + _like(self.sigma, y) * convolve(white, self.kernel / torch.linalg.vector_norm(self.kernel))
+        white = _white((n, c, height + more_rows, width + more_columns), y, generator)
+        unit = self.kernel / torch.linalg.vector_norm(self.kernel)
+        return y + arguments.level(self.sigma, y, name="sigma") * convolve(white, unit)
 
     def variance(self, y: Tensor) -> Tensor:
         """Compute the variance of eta at each pixel of y (N, C, H, W)."""
-        return (_like(self.sigma, y) ** 2).expand_as(y)
+        arguments.image_batch(y)
+        return (arguments.level(self.sigma, y, name="sigma") ** 2).expand_as(y)
 
     def autocorrelation(self) -> Tensor:
         """Compute the correlation of eta with itself d pixels away: r(d) = sum_q k(q) k(q + d) / |k|^2, (2h - 1, 2w -
@@ -198,18 +211,20 @@ class Impulse:
 
     def __call__(self, y: Tensor, *, generator: torch.Generator) -> Tensor:
         arguments.image_batch(y)
-        chance = torch.rand(y.shape, generator=generator, device=y.device, dtype=y.dtype)
-        share = _like(self.share, y)
+        chance = _uniform(y.shape, y, generator)
+        share = arguments.level(self.share, y, name="share")
         return torch.where(chance < share, (chance < share / 2).to(y), y)
 
     def mean(self, y: Tensor) -> Tensor:
         """Compute E[z] at each pixel of y (N, C, H, W)."""
-        share = _like(self.share, y)
+        arguments.image_batch(y)
+        share = arguments.level(self.share, y, name="share")
         return (1 - share) * y + share / 2
 
     def variance(self, y: Tensor) -> Tensor:
         """Compute the variance of eta at each pixel of y (N, C, H, W): that of z."""
-        share = _like(self.share, y)
+        arguments.image_batch(y)
+        share = arguments.level(self.share, y, name="share")
         return (1 - share) * y**2 + share / 2 - self.mean(y) ** 2
 
 
@@ -231,16 +246,18 @@ class Bernoulli:
 
     def __call__(self, y: Tensor, *, generator: torch.Generator) -> Tensor:
         arguments.image_batch(y)
-        chance = torch.rand(y[:, :1].shape, generator=generator, device=y.device, dtype=y.dtype)
-        return y * (chance < _like(self.keep, y))
+        chance = _uniform(y[:, :1].shape, y, generator)
+        return y * (chance < arguments.level(self.keep, y, name="keep"))
 
     def mean(self, y: Tensor) -> Tensor:
         """Compute E[z] at each pixel of y (N, C, H, W)."""
-        return _like(self.keep, y) * y
+        arguments.image_batch(y)
+        return arguments.level(self.keep, y, name="keep") * y
 
     def variance(self, y: Tensor) -> Tensor:
         """Compute the variance of eta at each pixel of y (N, C, H, W): that of z."""
-        keep = _like(self.keep, y)
+        arguments.image_batch(y)
+        keep = arguments.level(self.keep, y, name="keep")
         return keep * (1 - keep) * y**2
 
 
@@ -263,10 +280,9 @@ class TextOverlay:
     sizes: tuple[int, int] = (10, 24)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.share <= 0.9:
-            raise ValueError(f"share: expected a share of the image from 0 to 0.9, got {self.share:g}.")
-        if not 4 <= self.sizes[0] <= self.sizes[1]:
-            raise ValueError(f"sizes: expected (smallest, largest) letters of 4 pixels or more, got {self.sizes}.")
+        arguments.number(self.share, name="share of the image", low=0, high=0.9)
+        if len(self.sizes) != 2 or not 4 <= arguments.positive(self.sizes[0], name="sizes") <= self.sizes[1] <= 1000:
+            raise ValueError(f"sizes: expected (smallest, largest) letters from 4 to 1000 pixels, got {self.sizes}.")
 
     def __call__(self, y: Tensor, *, generator: torch.Generator) -> Tensor:
         arguments.image_batch(y)
@@ -312,8 +328,7 @@ class Camera:
     def __post_init__(self) -> None:
         _check(self.signal, "signal", "a factor on the variance in [0, 1]", above=None, highest=1.0)
         Gaussian(self.read)
-        if not self.gamma > 0:
-            raise ValueError(f"gamma: expected a number above zero, got {self.gamma:g}; monitors have 2.2.")
+        arguments.number(self.gamma, name="gamma (monitors have 2.2)", low=0, above=True)
 
     def __call__(self, y: Tensor, *, generator: torch.Generator) -> Tensor:
         light = self.linear(y, generator=generator)
@@ -325,12 +340,14 @@ class Camera:
     def linear(self, y: Tensor, *, generator: torch.Generator) -> Tensor:
         """Compute the noisy light L + n, before anything is interpolated, clipped or stored."""
         light = _light(y) ** self.gamma
-        white = torch.randn(y.shape, generator=generator, device=y.device, dtype=y.dtype)
+        white = _white(y.shape, y, generator)
         return light + self.variance(y).sqrt() * white
 
     def variance(self, y: Tensor) -> Tensor:
         """Compute the variance of n, the noise in linear light, at each pixel of y (N, C, H, W)."""
-        return _like(self.signal, y) * y**self.gamma + (_like(self.read, y) ** 2).expand_as(y)
+        arguments.image_batch(y)
+        signal, read = arguments.level(self.signal, y, name="signal"), arguments.level(self.read, y, name="read")
+        return signal * y**self.gamma + (read**2).expand_as(y)
 
 
 @dataclass(frozen=True)
@@ -349,8 +366,7 @@ class LowLight:
     sigma: float = 0.01
 
     def __post_init__(self) -> None:
-        if not 0 < self.exposure <= 1:
-            raise ValueError(f"exposure: expected a share of the light above 0, at most 1, got {self.exposure:g}.")
+        arguments.number(self.exposure, name="exposure", low=0, high=1, above=True)
         PoissonGaussian(self.gain, self.sigma)
 
     def __call__(self, y: Tensor, *, generator: torch.Generator) -> Tensor:
@@ -358,10 +374,12 @@ class LowLight:
 
     def mean(self, y: Tensor) -> Tensor:
         """Compute E[z] at each pixel of y (N, C, H, W)."""
+        arguments.image_batch(y)
         return self.exposure * y
 
     def variance(self, y: Tensor) -> Tensor:
         """Compute the variance of z at each pixel of y (N, C, H, W)."""
+        arguments.image_batch(y)
         return self._sensor.variance(self.exposure * y)
 
     @property
@@ -390,18 +408,22 @@ class Rain:
     strength: float = 0.5
 
     def __post_init__(self) -> None:
-        if not 0 <= self.density <= 1:
-            raise ValueError(f"density: expected a share of the pixels in [0, 1], got {self.density:g}.")
+        arguments.number(self.density, name="density, a share of the pixels", low=0, high=1)
         arguments.positive(self.length, name="length")
+        arguments.number(self.strength, name="strength")
+        if isinstance(self.angle, tuple) and len(self.angle) != 2:
+            raise ValueError(f"angle: expected degrees, or a pair (low, high), got {self.angle}.")
+        for angle in self._angles:
+            arguments.number(angle, name="angle")
 
     def __call__(self, y: Tensor, *, generator: torch.Generator) -> Tensor:
         arguments.image_batch(y)
         n, _, height, width = y.shape
         margin = self.length + 3                                                 # kernels are (length + 4) on a side
         low, high = self._angles
-        angles = low + (high - low) * torch.rand(n, generator=generator, device=y.device, dtype=y.dtype)
+        angles = low + (high - low) * torch.rand(n, generator=generator, device=generator.device, dtype=y.dtype)
         shape = (2, n, 1, height + margin, width + margin)
-        falls, brightness = torch.rand(shape, generator=generator, device=y.device, dtype=y.dtype)
+        falls, brightness = _uniform(shape, y, generator)
         drops = (falls < self.density) * (0.5 + 0.5 * brightness) * self.strength
         streaks = [convolve(drops[i : i + 1], self.kernel(float(angle))) for i, angle in enumerate(angles)]
         return y + torch.cat(streaks)
@@ -419,10 +441,12 @@ class Rain:
 
     def mean(self, y: Tensor) -> Tensor:
         """Compute E[z] at each pixel of y (N, C, H, W)."""
+        arguments.image_batch(y)
         return y + 0.75 * self.strength * self.density * 2 * self.length
 
     def variance(self, y: Tensor) -> Tensor:
         """Compute the variance of eta at each pixel of y (N, C, H, W); for a range of angles, averaged over them."""
+        arguments.image_batch(y)
         # a brightness uniform in [1/2, 1] has mean 3/4 and mean square 7/12
         of_drop = self.strength**2 * (self.density * 7 / 12 - (0.75 * self.density) ** 2)
         low, high = self._angles
@@ -437,27 +461,34 @@ class Rain:
 
 def _check(level: float | Tensor, name: str, expected: str, *, above: float | None, highest: float = math.inf) -> None:
     """Refuse a number or a map out of range: at least zero, or above a bound, and not higher than the highest."""
-    extremes = (level.min(), level.max()) if isinstance(level, Tensor) else (level,)
-    for value in map(float, extremes):
+    for value in arguments.extremes(level, name=name):
         if not (math.isfinite(value) and (value >= 0 if above is None else value > above) and value <= highest):
             raise ValueError(f"{name}: expected {expected}, got {value:g}.")
 
 
-def _like(level: float | Tensor, y: Tensor) -> Tensor:
-    """A number or a map as a tensor of y's kind."""
-    return level.to(y) if isinstance(level, Tensor) else torch.as_tensor(level, dtype=y.dtype, device=y.device)
+def _white(shape: Sequence[int], y: Tensor, generator: torch.Generator) -> Tensor:
+    """White noise N(0, 1) of y's kind, drawn where y is."""
+    return torch.randn(shape, generator=devices.on(generator, y.device), device=y.device, dtype=y.dtype)
+
+
+def _uniform(shape: Sequence[int], y: Tensor, generator: torch.Generator) -> Tensor:
+    """Numbers in [0, 1) of y's kind, drawn where y is."""
+    return torch.rand(shape, generator=devices.on(generator, y.device), device=y.device, dtype=y.dtype)
 
 
 def _light(y: Tensor) -> Tensor:
     """y, if there is a scene with so much light."""
-    if (lowest := float(arguments.image_batch(y).min())) < 0:
-        raise ValueError(f"light is never negative, but the images go down to {lowest:.3g}. Usual cause: an image that "
-                         "is noisy already; begin with a clean one.")
+    arguments.image_batch(y)
+    if min(arguments.extremes(y, name="the images"), default=0) < 0:
+        raise ValueError(f"light is never negative, but the images go down to {float(y.min()):.3g}. Usual cause: an "
+                         "image that is noisy already; begin with a clean one.")
     return y
 
 
 def _counted(y: Tensor, peak: Tensor, generator: torch.Generator) -> Tensor:
-    return torch.poisson((_light(y) * peak).expand_as(y).contiguous(), generator=generator)
+    exact = torch.promote_types(y.dtype, torch.float32)                          # there is no sampler for fewer bits
+    rate = (_light(y) * peak).expand_as(y).to(exact).contiguous()
+    return torch.poisson(rate, generator=devices.on(generator, y.device)).to(y)
 
 
 def _whole(low: int, high: int, generator: torch.Generator) -> int:

@@ -30,7 +30,7 @@ def seeded(seed: int) -> Iterator[None]:
     >>> bool(torch.equal(before, torch.get_rng_state()))
     True
     """
-    devices = [torch.cuda.current_device()] if torch.cuda.is_initialized() else []
+    devices = [*range(torch.cuda.device_count())] if torch.cuda.is_initialized() else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         yield

@@ -225,7 +225,9 @@ def test_another_precision_resumes_and_says_so(tmp_path, monkeypatch, capsys):
     assert "resuming with precision torch.bfloat16 instead of torch.float32: the result may differ." in said
 
 
-def test_on_another_device_it_goes_on_with_batches_of_its_own_and_says_so(tmp_path, same_arguments, capsys):
+@pytest.fixture
+def killed_halfway(tmp_path, same_arguments):
+    """The checkpoint of a training of 40 steps that was killed after 20, and the batches of an undisturbed one."""
     seen, path = [], tmp_path / "t.safetensors"
 
     def recording(batch, generator):
@@ -233,19 +235,31 @@ def test_on_another_device_it_goes_on_with_batches_of_its_own_and_says_so(tmp_pa
         return seen[-1]
 
     recording.__qualname__ = pictures.__qualname__
+    fit(small_network(), recording, brightness, **RESUMABLE)
+    batches = [*seen]
     with pytest.raises(Killed):
         fit(small_network(), recording, killed_at(21), **RESUMABLE, checkpoint=path)
-    before = len(seen)
+    seen.clear()
+    return path, batches, recording, seen
 
-    def from_cuda(tensors, about):
-        tensors["random.batches"] = torch.zeros(16, dtype=torch.uint8)      # as much as a generator of CUDA has
-        about["device"] = "cuda"
 
-    rewrite(path, from_cuda)
+def test_on_another_device_it_goes_on_with_the_same_batches_and_says_that_bits_will_differ(killed_halfway, capsys):
+    path, batches, recording, seen = killed_halfway
+    rewrite(path, lambda tensors, about: about.update(device="cuda"))
     history = fit(small_network(), recording, brightness, **RESUMABLE, checkpoint=path)
     assert history.steps[-1] == 40
     assert "resuming with device cpu instead of cuda: the result may differ." in capsys.readouterr().out
-    assert not any(torch.equal(one, other) for one in seen[:before] for other in seen[before:])
+    assert len(seen) == 20 and all(map(torch.equal, seen, batches[20:]))
+
+
+def test_a_random_state_that_does_not_fit_is_refused_before_anything_is_loaded(killed_halfway):
+    path, _, recording, _ = killed_halfway
+    rewrite(path, lambda tensors, about: tensors.update({"random.batches": torch.zeros(16, dtype=torch.uint8)}))
+    network = small_network()
+    before = weights(network)
+    with pytest.raises(ValueError, match="no readable checkpoint"):
+        fit(network, recording, brightness, **RESUMABLE, checkpoint=path)
+    assert_bitwise_equal(weights(network), before)
 
 
 def test_resuming_with_other_data_is_refused(tmp_path):
@@ -306,6 +320,129 @@ def test_nan_in_the_data_is_told_with_its_step_and_spoils_no_weight_and_no_norm(
 def test_divergence_is_told_apart_from_bad_data():
     with pytest.raises(TrainingFailed, match=r"became (inf|nan) at step \d+ \(term: loss\).*tenth of the"):
         fit(linear(), source, step, budget=Budget(500, 4), seed=0, optimiser=SGD(lr=1e6))
+
+
+class GradientWithoutNumber(torch.autograd.Function):
+    """The identity, whose gradient is NaN from the third call on."""
+
+    calls = 0
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        GradientWithoutNumber.calls += 1
+        return gradient * (math.nan if GradientWithoutNumber.calls >= 3 else 1)
+
+
+@pytest.mark.parametrize("optimiser", [AdamW(), SGD(), Muon()])
+def test_a_gradient_that_is_no_number_fails_at_its_step_with_the_weights_of_the_one_before(optimiser, monkeypatch):
+    def go(through, steps):
+        fit(model := small_network(), pictures, lambda m, b, p: brightness(m, b, p)["fit"] + 0 * through(
+            m[0].weight).sum(), budget=Budget(steps, 4), seed=0, optimiser=optimiser, schedule=constant)
+        return model
+
+    networks, GradientWithoutNumber.calls = [], 0
+    monkeypatch.setattr(fitting.guard, "thawed", networks.append)
+    expected = weights(go(torch.clone, steps=2))
+    with pytest.raises(TrainingFailed, match="weights or buffers became infinite or NaN at step 3"):
+        go(GradientWithoutNumber.apply, steps=10)
+    assert_bitwise_equal(weights(networks[-1]), expected)
+
+
+@pytest.mark.parametrize("rate", [1e10, 1e30, 1e38])
+def test_what_a_training_returns_is_finite_or_it_failed_with_the_last_good_state(rate):
+    model = small_network()
+    try:
+        fit(model, pictures, brightness, budget=Budget(30, 4), seed=0, optimiser=SGD(lr=rate), schedule=constant)
+    except TrainingFailed as failure:
+        assert "those of the step before" in str(failure)
+    assert all(value.isfinite().all() for value in model.state_dict().values())
+
+
+def test_a_training_of_one_step_whose_weights_overflow_fails():
+    model = linear()
+    with pytest.raises(TrainingFailed, match="at step 1"):
+        fit(model, source, lambda m, b, p: 1e38 * step(m, b, p) / 10, budget=Budget(1, 4), seed=0,
+            optimiser=SGD(lr=1e30), schedule=constant)
+    assert not model.weight.any()
+
+
+BAD_STEPS = {"None": (lambda m, b, p: None, TypeError, "without a `return`"),
+             "a float": (lambda m, b, p: step(m, b, p).item(), TypeError, "leave no gradient"),
+             "a vector": (lambda m, b, p: (m(b[0]) - b[1]).square()[:, 0], ValueError, "was not averaged"),
+             "whole numbers": (lambda m, b, p: torch.tensor(3), ValueError, "of int64"),
+             "nothing": (lambda m, b, p: {}, ValueError, "an empty dict"),
+             "a float among terms": (lambda m, b, p: {"a": step(m, b, p), "b": 0.5}, TypeError, r"\(term: b\)"),
+             "a constant": (lambda m, b, p: b[0].mean(), ValueError, "does not depend on the weights"),
+             "a tuple": (lambda m, b, p: (step(m, b, p), 1), TypeError, "got a tuple")}
+
+
+@pytest.mark.parametrize("name", BAD_STEPS)
+def test_a_step_that_returns_no_loss_is_told_what_a_loss_is(name):
+    bad, kind, words = BAD_STEPS[name]
+    with pytest.raises(kind, match=f"the step: .*{words}"):
+        fit(linear(), source, bad, budget=Budget(2, 4), seed=0)
+
+
+BAD_SOURCES = {"a list": (lambda n, g: list(source(n, g)), TypeError, r"\[z, y\] instead of \(z, y\)"),
+               "a dict": (lambda n, g: {"z": torch.zeros(n, 2)}, TypeError, "in a tuple"),
+               "None": (lambda n, g: None, TypeError, "without a `return`"),
+               "an array": (lambda n, g: torch.zeros(n, 2).numpy(), TypeError, "got a ndarray"),
+               "no image": (lambda n, g: torch.zeros(0, 2), ValueError, "no images"),
+               "a number": (lambda n, g: torch.tensor(1.0), ValueError, r"shape \(\)"),
+               "an empty tuple": (lambda n, g: (), ValueError, "empty tuple")}
+
+
+@pytest.mark.parametrize("name", BAD_SOURCES)
+def test_a_source_that_returns_no_batch_is_told_what_a_batch_is(name):
+    bad, kind, words = BAD_SOURCES[name]
+    with pytest.raises(kind, match=f"the source: .*{words}"):
+        fit(linear(), bad, step, budget=Budget(2, 4), seed=0)
+
+
+def test_a_network_without_weights_and_what_is_no_network_are_refused():
+    with pytest.raises(ValueError, match="no weights that could be trained.*ModuleList"):
+        fit(nn.ReLU(), source, step, budget=Budget(2, 4), seed=0)
+    with pytest.raises(TypeError, match="expected a network, an nn.Module, got a function"):
+        fit(step, source, step, budget=Budget(2, 4), seed=0)
+
+
+@pytest.mark.parametrize("change", [dict(validations=0), dict(validations=2.5), dict(ema=math.nan), dict(ema=-0.1),
+                                    dict(ema=1.5), dict(ema="0.9")])
+def test_settings_out_of_range_are_refused_before_the_first_step(change):
+    with pytest.raises((ValueError, TypeError), match="validations|ema"):
+        fit(linear(), source, step, budget=Budget(2, 4), seed=0, **change)
+
+
+@pytest.mark.parametrize("found", [None, {}, [3.0], {"psnr": torch.zeros(2)}, {"psnr": "30"}])
+def test_a_validation_that_gives_no_metrics_is_told_what_they_are(found):
+    with pytest.raises(TypeError, match="validate: expected"):
+        fit(linear(), source, step, budget=Budget(2, 4), seed=0, validate=lambda m, p: found)
+
+
+def test_a_network_that_is_frozen_as_a_whole_is_trained_further():
+    model = linear().requires_grad_(False)
+    fit(model, source, step, budget=Budget(100, 8), seed=0, optimiser=AdamW(lr=0.05))
+    assert model.weight.abs().sum() > 0.5
+
+
+def test_a_part_that_somebody_froze_stays_frozen():
+    model = nn.Sequential(linear().requires_grad_(False), nn.Linear(1, 1))
+    fit(model, source, step, budget=Budget(10, 8), seed=0)
+    assert not model[0].weight.any() and not model[0].weight.requires_grad
+
+
+def test_weights_from_the_zoo_are_trained_further():
+    from course_lib import data, zoo
+    from course_lib.denoise import dncnn
+
+    network = zoo.load(dncnn.DnCNN, "dncnn-s25-w32")
+    before = weights(network)
+    dncnn.train(data.photographs("validation"), sigma=25 / 255, budget=Budget(2, 2, 24), seed=0, network=network)
+    assert any(not torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
 def test_the_same_source_object_resumes_its_own_training(tmp_path):

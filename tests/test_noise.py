@@ -329,3 +329,63 @@ def test_noise_on_a_noisy_image_is_refused_where_light_is_counted(noise):
 def test_a_single_image_without_its_batch_is_refused(noise):
     with pytest.raises(ValueError, match=r"\(N, C, H, W\)"):
         noise(torch.rand(8, 64, generator=generator(0)), generator=generator(0))
+
+
+WRONG_SHAPES = [(2,), (2, 1), (8, 8), (1, 8, 8), (2, 1, 1), (3, 1, 1, 1), (2, 2, 1, 1), (2, 1, 8, 9), (1, 2, 1, 1, 1)]
+LEVELLED = {"Gaussian": Gaussian, "Poisson": Poisson, "gain": lambda t: PoissonGaussian(t, 0.1),
+            "sigma": lambda t: PoissonGaussian(0.1, t), "Correlated": lambda t: Correlated(t, COMET),
+            "Impulse": Impulse, "Bernoulli": Bernoulli, "signal": lambda t: Camera(signal=t),
+            "read": lambda t: Camera(read=t)}
+
+
+@pytest.mark.parametrize("name", LEVELLED)
+@pytest.mark.parametrize("shape", WRONG_SHAPES)
+def test_a_level_that_would_broadcast_to_another_meaning_is_refused(name, shape):
+    noise, y = LEVELLED[name](torch.full(shape, 0.5)), torch.full((2, 1, 8, 8), 0.5)
+    for go in (lambda: noise(y, generator=generator(0)), lambda: noise.variance(y)):
+        with pytest.raises(ValueError, match=r"expected one number, a number for each image \(2, 1, 1, 1\), or a map"):
+            go()
+
+
+def test_two_levels_of_two_images_are_told_how_to_stand():
+    with pytest.raises(ValueError, match=r"level\[:, None, None, None\]"):
+        Gaussian(torch.tensor([0.0, 0.5]))(torch.zeros(2, 1, 4, 4), generator=generator(0))
+
+
+@pytest.mark.parametrize("name", LEVELLED)
+@pytest.mark.parametrize("shape", [(), (2, 1, 1, 1), (1, 1, 8, 8), (2, 1, 8, 8), (1, 1, 8, 1)])
+def test_a_level_for_each_image_or_pixel_keeps_the_shape_of_the_images(name, shape):
+    noise, y = LEVELLED[name](torch.full(shape, 0.5)), torch.full((2, 1, 8, 8), 0.5)
+    assert noise(y, generator=generator(0)).shape == noise.variance(y).shape == y.shape
+
+
+@pytest.mark.parametrize("level", ["0.1", [0.1, 0.2], None, True, torch.tensor([0.1, math.nan]), {0.1}, 1j])
+@pytest.mark.parametrize("name", LEVELLED)
+def test_a_level_that_is_no_number_is_refused(name, level):
+    with pytest.raises((TypeError, ValueError), match="expected .*got"):
+        LEVELLED[name](level)
+
+
+@pytest.mark.parametrize("levels", [(0.1,), (0.1, 0.2, 0.3), (0.1, "0.2"), (math.nan, 0.2)])
+def test_a_range_of_levels_is_two_numbers(levels):
+    with pytest.raises((TypeError, ValueError), match="sigma: expected"):
+        Gaussian(levels)
+
+
+@pytest.mark.parametrize("noise", [*MODELS.values(), TextOverlay(), Camera()])
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_an_image_with_a_value_that_is_no_number_is_refused(noise, bad):
+    y = torch.full((1, 1, 8, 64), 0.5)
+    y[0, 0, 3, 3] = bad
+    with pytest.raises(ValueError, match="the images: expected finite numbers, got 1 of 512"):
+        noise(y, generator=generator(0))
+
+
+@pytest.mark.parametrize("noise", [Gaussian(0.1), Gaussian((0.1, 0.2)), Poisson(10), PoissonGaussian(0.1, 0.1),
+                                   Correlated(0.1, COMET), Impulse(0.1), Bernoulli(0.5), TextOverlay(), Camera(),
+                                   LowLight(), Rain()])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_noise_has_the_type_of_the_images(noise, dtype):
+    y = torch.full((2, 3, 16, 16), 0.5, dtype=dtype)
+    z = noise(y, generator=generator(0))
+    assert z.dtype == dtype and bool(z.isfinite().all())

@@ -1,15 +1,17 @@
 """In what two closures of code differ: their literals, their default values, and the statements that changed.
 
 A run at smoke shows that what it executed does the same. What it cannot show is compared here as text: values that are
-the same at smoke only, and code that was not executed.
+the same at smoke only, and code that was not executed. Statements that only refuse are left out: an `if` whose body is
+one `raise`, and the call of a check whose value is not used. A result is there because none of them refused.
 """
 
 from __future__ import annotations
 
 import ast
+import copy
 import difflib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from course_lib.canonical import Code, Definition, Scope, Word, Writer
 
 Place = tuple[Path, range]      # a statement: its file, and the lines of which one is executed when it is
 PROFILES = {f'constant str "{name}"' for name in profiles.PROFILES}
+CHANGING = ast.Lambda | ast.Await | ast.Yield | ast.YieldFrom    # in a condition
 PARTS = ("body", "orelse", "finalbody", "handlers", "cases")
 
 
@@ -70,9 +73,26 @@ class Written:
         """List the statements of a definition, in order."""
         if one not in self._statements:
             found = [Statement(alone, lines, path, self.words(one, alone))
-                     for _, top in self.code.statements(one) for alone, lines, path in _alone(top)]
+                     for _, top in self.code.statements(one)
+                     for alone, lines, path in _alone(top, refuses=lambda node: self.refuses(one, node))]
             self._statements[one] = [statement for statement in found if statement.words]
         return self._statements[one]
+
+    def refuses(self, one: Definition, node: ast.AST) -> bool:
+        """Whether a statement can only refuse: nothing that comes after it is another one because it was there."""
+        if isinstance(node, ast.If):
+            alone = len(node.body) == 1 and isinstance(node.body[0], ast.Raise) and not node.orelse
+            return alone and not any(isinstance(part, CHANGING) or _draws(part) for part in ast.walk(node.test)) \
+                and not self._outlives(one, node)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            called = [word for word in self.words(one, node.value.func) if isinstance(word, Definition)]
+            return any(word.inert for word in called) and not any(map(_draws, ast.walk(node.value)))
+        return False
+
+    def _outlives(self, one: Definition, node: ast.If) -> bool:
+        """Whether a name that a condition binds is used elsewhere, too."""
+        bound = {part.target.id for part in ast.walk(node.test) if isinstance(part, ast.NamedExpr)}
+        return bool(bound) and any(_loads(top, bound) > _loads(node, bound) for _, top in self.code.statements(one))
 
     def words(self, one: Definition, node: ast.AST) -> list[Word]:
         """Write a part of a definition as words, with variables by name."""
@@ -84,7 +104,19 @@ class Written:
                 Scope(imported=canonical.imports(part, one.module, module.is_package)) for part in imported)]
         writer = Writer(self.code, self.code.resolver(module))
         writer.scopes = list(self._scopes[one])
-        return [canonical.renamed(word, self.code.renamed) for word in writer.node(node)]
+        return [canonical.renamed(word, self.code.renamed) for word in writer.node(self._without_names(node, writer))]
+
+    def _without_names(self, node: ast.AST, writer: Writer) -> ast.AST:
+        """A part without the texts that checks are called with, such as the name of an argument for an error."""
+        found = [call for call in ast.walk(node) if isinstance(call, ast.Call) and any(map(_is_text, call.keywords))]
+        if not any(isinstance(word, Definition) and word.inert for call in found for word in writer.node(call.func)):
+            return node
+        node = copy.deepcopy(node)
+        for call in ast.walk(node):
+            if isinstance(call, ast.Call) and any(isinstance(word, Definition) and word.inert
+                                                  for word in writer.node(call.func)):
+                call.keywords = [keyword for keyword in call.keywords if not _is_text(keyword)]
+        return node
 
 
 class Text:
@@ -102,8 +134,8 @@ class Text:
 
     def literals(self) -> Counter[str]:
         """Count how often each constant stands in the code."""
-        return Counter(word for one in self.own for word in self.code.words(one)
-                       if isinstance(word, str) and word.startswith("constant "))
+        return Counter(word for one in self.own for statement in self.written.statements(one)
+                       for word in statement.words if isinstance(word, str) and word.startswith("constant "))
 
     def defaults(self) -> Counter[str]:
         """Count how often each parameter has each default value."""
@@ -221,9 +253,27 @@ def _variables(statements: Sequence[ast.AST]) -> set[str]:
     return found
 
 
-def _alone(node: Any, path: str = "") -> Iterator[tuple[ast.AST, range, str]]:
+def _loads(node: ast.AST, names: set[str]) -> int:
+    """How often some names are read within a node."""
+    return sum(isinstance(part, ast.Name) and part.id in names and isinstance(part.ctx, ast.Load)
+               for part in ast.walk(node))
+
+
+def _is_text(keyword: ast.keyword) -> bool:
+    return isinstance(keyword.value, ast.Constant) and isinstance(keyword.value.value, str)
+
+
+def _draws(node: ast.AST) -> bool:
+    """Whether something is called with a generator or an iterator, which goes on by that."""
+    return isinstance(node, ast.Call) and ("generator" in {word.arg for word in node.keywords}
+                                           or (isinstance(node.func, ast.Name) and node.func.id == "next"))
+
+
+def _alone(node: Any, path: str = "", *, refuses: Callable[[ast.AST], bool]) -> Iterator[tuple[ast.AST, range, str]]:
     """A statement, handler or case and all those within it: each without those within it, the lines that execute it,
-    and of which parts of which others it is one."""
+    and of which parts of which others it is one. Those that only refuse are left out."""
+    if refuses(node):
+        return
     parts = {name: getattr(node, name, None) or [] for name in PARTS}
     inner = [part for some in parts.values() for part in some]
     alone = type(node)(**{name: [] if parts.get(name) else getattr(node, name, None) for name in node._fields})
@@ -234,4 +284,4 @@ def _alone(node: Any, path: str = "") -> Iterator[tuple[ast.AST, range, str]]:
     yield alone, range(0) if unseen else range(begin, end + 1), path
     for name, some in parts.items():
         for part in some:
-            yield from _alone(part, f"{path}/{name}")
+            yield from _alone(part, f"{path}/{name}", refuses=refuses)

@@ -7,12 +7,13 @@ The base is a clean commit whose own report calls the row fresh. A row or a card
    - the metrics (but times) and every trained network, bitwise, at two seeds of smoke on one thread;
    - how often each literal and each default value stands in the code that is reached;
    - the arguments of every call of `choose` (all profiles), `Budget`, `generator` and `fit`;
-   and every statement that differs, and does more than raise, was executed: today's in today's tree, the base's there.
+   and every statement that differs, and does more than refuse, was executed: today's in today's tree, the base's there.
 
 Names of random streams are literals: a renamed one is refused, since it draws other numbers.
 
-What this cannot see: values of `choose` that agree at smoke and change places in code that runs the same there. A
-statement counts as executed as a whole; the parts of it that a run may leave out are compared by their text.
+What this cannot see: values of `choose` that agree at smoke and change places in code that runs the same there, and a
+refusal that a handler catches. A statement counts as executed as a whole; the parts of it that a run may leave out are
+compared by their text.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib import arguments, randomness
+from course_lib import arguments, devices, randomness
 from course_lib.data.images import to_float
 from course_lib.noise import Noise
 
@@ -50,20 +50,20 @@ class _Patches:
         self.canvas, self.size = canvas, size
         self.across = widths - size + 1                                      # positions along x, of each image
         self.ends = ((heights - size + 1) * self.across).cumsum(0)           # positions of all images up to each
-        self._resident: dict[torch.device, tuple[Tensor, ...]] = {}
+        self._resident: dict[torch.device, Tensor] = {}
 
     def __call__(self, batch: int, generator: torch.Generator) -> Tensor:
-        device, size = generator.device, self.size
-        if device not in self._resident:
-            self._resident[device] = (self.canvas.to(device), self.across.to(device), self.ends.to(device))
-        pixels, across, ends = self._resident[device]
-        position = torch.randint(int(self.ends[-1]), (batch,), generator=generator, device=device)
+        place, size, ends = devices.place(generator), self.size, self.ends
+        if place not in self._resident:
+            self._resident[place] = self.canvas.to(place)
+        position = torch.randint(int(ends[-1]), (batch,), generator=generator, device=generator.device).to(ends)
         image = torch.searchsorted(ends, position, right=True)               # (N,)
         inside = position - (ends - ends.diff(prepend=ends.new_zeros(1)))[image]
-        top, left = inside // across[image], inside % across[image]
-        windows = pixels.unfold(2, size, 1).unfold(3, size, 1)               # (I, C, H', W', size, size), a view
+        across = self.across[image]
+        image, top, left = devices.sent(torch.stack([image, inside // across, inside % across]), place)
+        windows = self._resident[place].unfold(2, size, 1).unfold(3, size, 1)   # (I, C, H', W', size, size), a view
         crops = windows[image, :, top, left].float().div_(255)               # (N, C, size, size)
-        return _dihedral(crops, int(torch.randint(8, (), generator=generator, device=device)))
+        return _dihedral(crops, int(torch.randint(8, (), generator=generator, device=generator.device)))
 
 
 def then(source: Source, view: View) -> Source:

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 HEAD = """
 from pathlib import Path
 import torch
-from course_lib import randomness
+from course_lib import arguments, randomness
 from course_lib.data.sources import patches, then
 from course_lib.fit import Trained, fit
 from course_lib.profiles import Budget, choose
@@ -126,6 +126,19 @@ CASES = {  # name: what becomes what in today's tree, and what the verdict says
                            SAME_AT_SMOKE),
     "one refusal more": ([("    return torch.rand(", "    if draw is shape:\n        raise ValueError\n"
                                                      "    return torch.rand(")], SAME_AT_SMOKE),
+    "a refusal with a number of its own": ([("    if error < 0:", "    if not 0 <= seed < 77:\n"
+                                             "        raise ValueError\n    if error < 0:")], SAME_AT_SMOKE),
+    "a refusal that no run reaches": ([("        error = g(error)", "        if error > 77:\n"
+                                        "            raise ValueError\n        error = g(error)")], SAME_AT_SMOKE),
+    "a check with its words": ([("choose(smoke=3, lecture=200, full=5000)", "arguments.positive(choose(smoke=3, "
+                                 "lecture=200, full=5000), name='a name of its own')")], SAME_AT_SMOKE),
+    "a check that no run reaches": ([("        error = g(error)", "        arguments.finite(images[0], name='x')\n"
+                                      "        error = g(error)")], SAME_AT_SMOKE),
+    "a refusal that binds a name": ([("        error = g(error)", "        if (error := 77) > 78:\n"
+                                      "            raise ValueError\n        error = g(error)")],
+                                    "its literals are not the same: new are"),
+    "a refusal that draws": ([("    return torch.rand(", "    if torch.rand(1, generator=draw) > 2:\n"
+                               "        raise ValueError\n    return torch.rand(")], "its literals are not the same"),
     "another refusal": ([('raise ValueError("never")', 'raise ArithmeticError("never")')], SAME_AT_SMOKE),
     "a crash": ([("    steps = choose", "    images = images[seed]\n    steps = choose")],
                 "at smoke it fails in the present tree"),

@@ -16,7 +16,7 @@ FLOORS = {
     "claims": 4, "checks": 4, "grading": 4, "lectures": 4,
     "widgets": 3, "figures": 3, "recipes": 3,
     "metric": 2, "pretext": 2, "denoise": 2, "noisy_only": 2, "restore": 2,
-    "fit": 1, "checkpoints": 1, "progress": 1, "optimisers": 1, "networks": 1, "embeddings": 1, "zoo": 1,
+    "fit": 1, "guard": 1, "checkpoints": 1, "progress": 1, "optimisers": 1, "networks": 1, "embeddings": 1, "zoo": 1,
     "data": 0, "noise": 0, "operators": 0, "layers": 0, "quality": 0, "denoiser": 0, "randomness": 0, "arguments": 0,
     "canonical": 0, "devices": 0, "provenance": 0, "files": 0, "manifest": 0, "profiles": 0,
 }  # fmt: skip
