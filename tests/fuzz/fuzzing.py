@@ -55,6 +55,8 @@ def each(subject: Subject) -> Iterator[tuple[Defect, str]]:
 def fuzz(subject: Subject, *, examples: int, without: Sequence[str]) -> None:
     """Call a function with random defects, the same ones every time; what fails is shown with as few as possible."""
     known = defects(subject, without=without)
+    if not known:
+        return
     several = st.lists(st.sampled_from(known), min_size=1, max_size=1 if TOGETHER in without else 3, unique=True)
 
     @seed(zlib.crc32(subject.name.encode()))

@@ -114,6 +114,7 @@ LEVELS = {
     "factor": 1.5,
     "level": 0.1,
     "height": 0.001,
+    "value": 0.1,
 }
 
 # What is spoilt, by the name of the parameter. A number is made where the parameter takes one, a tensor otherwise.
@@ -353,6 +354,7 @@ LEFT_OUT: dict[str, str] = {
     "*.train": "starts a training; the functions it calls are here",
     "*.train_*": "as train",
     "fit.*": "as train",
+    "guard.*": "as train",
     "recipes.Recipe.*": "as train",
     "*.from_published": "reads weights by name; the doctests do",
     "checkpoints.*": "reads and writes a training",
