@@ -147,6 +147,7 @@ FED: dict[str, Callable[[], Any]] = {
     "kernel": lambda: torch.full((3, 3), 1 / 9),
     "tensors": lambda: [image(), image()],
     "batches": lambda: [image(), image()],
+    "tables": lambda: [embeddings(), embeddings()],
 }
 
 # Tensors that are neither images nor levels, labels or embeddings: weights of networks, and the insides of a method.
@@ -355,6 +356,8 @@ LEFT_OUT: dict[str, str] = {
     "*.train_*": "as train",
     "fit.*": "as train",
     "guard.*": "as train",
+    "arguments.shaped": "takes tensors by any names; what calls it is here",
+    "devices.*": "computes what a checked caller asks; tests/devices holds it against what a GPU does",
     "recipes.Recipe.*": "as train",
     "*.from_published": "reads weights by name; the doctests do",
     "checkpoints.*": "reads and writes a training",
