@@ -334,6 +334,46 @@ def same_shape(*tensors: Tensor, letters: str) -> None:
                          f"got {' and '.join(str(s) for s in shapes)}.")
 
 
+def shaped(letters: str, /, *, whole: bool = False, **tensors: Tensor) -> dict[str, int]:
+    """Check tensors of one shape, one axis for each letter, and return how long the axis of each letter is.
+
+    A letter stands for one length in all of them, a digit for itself; `...` at the beginning for any axes. They hold
+    finite floats, or whole numbers if `whole`, and have one value or more.
+
+    >>> import torch
+    >>> shaped("N D", anchor=torch.zeros(2, 3), positive=torch.zeros(2, 3))
+    {'N': 2, 'D': 3}
+    >>> shaped("N D", anchor=torch.zeros(2, 3), positive=torch.zeros(4, 3))
+    Traceback (most recent call last):
+        ...
+    ValueError: positive: expected (N, D) with N = 2, got (4, 3).
+    """
+    import torch
+
+    names = letters.split()
+    free = names[0] == "..."
+    names = names[free:]
+    lengths: dict[str, int] = {name: int(name) for name in names if name.isdigit()}
+    for called, tensor in tensors.items():
+        expected = f"{called}: expected {'whole numbers ' if whole else ''}({', '.join(letters.split())})"
+        if not isinstance(tensor, torch.Tensor):
+            raise TypeError(f"{expected}, a tensor, got {_shown(tensor)}.")
+        if (tensor.is_floating_point() if whole else not tensor.is_floating_point()) or tensor.dtype == torch.bool:
+            raise TypeError(f"{expected}, {'whole numbers' if whole else 'floats'}, got {_type(tensor)}.")
+        shape = tuple(tensor.shape)
+        if len(shape) < len(names) or (len(shape) > len(names) and not free):
+            raise ValueError(f"{expected}, got {shape}.")
+        for name, length in zip(names, shape[len(shape) - len(names):], strict=True):
+            if lengths.setdefault(name, length) != length:
+                raise ValueError(f"{expected} with {name} = {lengths[name]}, got {shape}." if not name.isdigit() else
+                                 f"{expected}, got {shape}.")
+        if not tensor.numel():
+            raise ValueError(f"{expected} with one value or more, got {shape}. Usual cause: an empty selection.")
+        if not whole:
+            finite(tensor, name=called)
+    return {name: length for name, length in lengths.items() if not name.isdigit()}
+
+
 def positive(value: int, *, name: str) -> int:
     """Return a whole number above zero."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:

@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from course_lib import arguments, devices
 from course_lib.quality import psnr
 
 
@@ -24,12 +25,19 @@ class Denoiser(Protocol):
 def score(denoiser: Denoiser, pairs: Iterable[tuple[Tensor, Tensor]], *, sigma: float | None = None) -> Tensor:
     """Compute the PSNR of each of some pairs (z, y), each (1, C, H, W): the mean of it is what tables show.
 
-    A network is scored where its weights are; the pairs may wait elsewhere.
+    A network, and a denoiser that asks networks, is scored where the weights are; the pairs may wait elsewhere.
 
     >>> y = torch.full((1, 1, 8, 8), 0.5)
     >>> score(lambda z, sigma=None: z, [(y + 0.1, y)]).round(decimals=4)
     tensor([20.], dtype=torch.float64)
     """
     weight = next(denoiser.parameters(), None) if isinstance(denoiser, nn.Module) else None
-    where = None if weight is None else weight.device
-    return torch.cat([psnr(denoiser(z.to(where), sigma=sigma), y.to(where)).cpu() for z, y in pairs])
+    where = devices.home(denoiser, None if weight is None else weight.device)
+    scores = []
+    for z, y in pairs:
+        estimate = arguments.image_batch(denoiser(z.to(where), sigma=sigma), name="the estimate")
+        scores.append(psnr(estimate, y.to(estimate.device)).cpu())
+    if not scores:
+        raise ValueError("pairs: expected one pair (z, y) or more, got none. Usual cause: an iterator that was read "
+                         "before; list(pairs) can be read again.")
+    return torch.cat(scores)

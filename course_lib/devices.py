@@ -7,12 +7,15 @@ processor no function of this module changes a result, whatever it is called wit
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import is_dataclass
+from functools import partial
 from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from course_lib import randomness
 
@@ -70,6 +73,68 @@ def sent(values: Tensor, device: torch.device) -> Tensor:
 def float64(values: Tensor) -> Tensor:
     """Return values as float64: where they are, or on the processor if their device (MPS) has no such type."""
     return values.to("cpu" if values.device.type == "mps" else values.device, torch.float64)
+
+
+def at_least_float32(values: Tensor) -> Tensor:
+    """Return values as float32, or as they are in float64: sums of squares lose in 16 bits what filters compare.
+
+    >>> at_least_float32(torch.zeros(1, dtype=torch.bfloat16)).dtype
+    torch.float32
+    """
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
+def home(denoiser: object, known: torch.device | None) -> torch.device | None:
+    """Return where a denoiser works: where it is known to, or where the first network that it asks has its weights.
+
+    A denoiser that is no network asks one, as NN3D does, or one of several, as a bank does; None asks none.
+    """
+    return known or next((weight.device for network in _asked(denoiser) for weight in network.parameters()), None)
+
+
+def _asked(denoiser: object) -> Iterator[nn.Module]:
+    if isinstance(denoiser, nn.Module):
+        yield denoiser
+    elif isinstance(denoiser, Mapping) or is_dataclass(denoiser):
+        for part in (denoiser if isinstance(denoiser, Mapping) else vars(denoiser)).values():
+            yield from _asked(part)
+
+
+# What PyTorch's kernels of a GPU do in no certain order, and refuse to do under deterministic algorithms
+
+
+def median(values: Tensor, *, dim: int) -> Tensor:
+    """Return the lower median along an axis.
+
+    >>> median(torch.tensor([[4.0, 1.0, 3.0, 2.0]]), dim=1)
+    tensor([2.])
+    """
+    return values.sort(dim=dim).values.select(dim, (values.shape[dim] - 1) // 2)
+
+
+def padded(images: Tensor, margins: tuple[int, int, int, int], mode: str) -> Tensor:
+    """Pad images at the left, right, top and bottom, as F.pad does; what "reflect" mirrors can be differentiated.
+
+    >>> padded(torch.arange(3.0).expand(1, 1, 1, 3), (2, 1, 0, 0), "reflect")
+    tensor([[[[2., 1., 0., 1., 2., 1.]]]])
+    """
+    if mode != "reflect":
+        return F.pad(images, margins, mode=mode)
+    for axis, before, after in ((-1, *margins[:2]), (-2, *margins[2:])):
+        last = images.shape[axis] - 1
+        place = torch.arange(-before, last + after + 1, device=images.device).abs()
+        images = images.index_select(axis, last - (last - place).abs())
+    return images
+
+
+def resized(images: Tensor, size: tuple[int, int], mode: str, *, antialias: bool) -> Tensor:
+    """Resample images to a size, as F.interpolate does; where its gradient has no certain order, by two matrices."""
+    resample = partial(F.interpolate, mode=mode, antialias=antialias)
+    if not (images.requires_grad and images.is_cuda and torch.are_deterministic_algorithms_enabled()):
+        return resample(images, size=size)
+    rows, columns = (resample(torch.eye(side).to(images)[None, None], size=(new, side))
+                     for side, new in zip(images.shape[-2:], size, strict=True))
+    return rows @ images @ columns.mT                      # (1, 1, H', H), (N, C, H, W), (1, 1, W, W')
 
 
 @contextmanager

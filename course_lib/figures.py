@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor
 
+from course_lib import arguments
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -249,6 +251,10 @@ def table(
         if value is None or isinstance(value, Paper):
             return value
         if isinstance(value, Tensor):
+            if value.numel() != 1:
+                raise FigureError(
+                    f"row {row!r} has a tensor {tuple(value.shape)} for {column!r}: give one number, such as its mean"
+                )
             value = float(value)
         return Paper(value) if row in paper or column in paper else value
 
@@ -299,7 +305,7 @@ def images(
         for title, array in zip(titles, arrays, strict=True):
             _inside(zoom, array.shape, title)
     if reference is not None:
-        clean = _image(reference, "reference", signed=False)
+        clean = arguments.clean_batch(_image(reference, "reference", signed=False)[None], name="the reference")[0]
         titles = [
             title
             if title in signed or torch.equal(array, clean)
@@ -307,6 +313,8 @@ def images(
             for title, array in zip(titles, arrays, strict=True)
         ]
     shown = [name in signed for name in (pictures if isinstance(pictures, Mapping) else [""] * len(arrays))]
+    if columns is not None and columns < 1:
+        raise FigureError(f"columns: expected a whole number of 1 or more, got {columns}")
     count = min(columns or (6 if arrays[0].shape[-1] <= 64 else 2 if len(arrays) == 4 else 3), len(arrays))
     rows = math.ceil(len(arrays) / count)
     cell = min(3.45 if rows == 1 else 2.8, (_PAGE - 0.1 * (count - 1)) / count)  # inches
@@ -578,6 +586,8 @@ def bars(
         raise FigureError("bars needs at least one value, as in bars({'DnCNN': 28.3}, xlabel='PSNR (dB)')")
     if unknown := [name for name in paper if name not in names]:
         raise FigureError(f"paper names {unknown[0]!r}, which is not among the bars ({', '.join(names)})")
+    if lost := [(name, v) for group in groups.values() for name, v in group.items() if not math.isfinite(v)]:
+        raise FigureError(f"bar {lost[0][0]!r} is {lost[0][1]:g}: expected a finite number")
     if low := [(name, v) for group in groups.values() for name, v in group.items() if v < base]:
         raise FigureError(f"bar {low[0][0]!r} is {low[0][1]:g}, below the base {base:g}: lower base")
     count = sum(map(len, groups.values())) + (0.6 * (len(groups) - 1) if grouped else 0)
@@ -650,14 +660,15 @@ def bars(
 def scored(pictures: Mapping[str, Tensor], *, reference: Tensor) -> dict[str, Tensor]:
     """Clip pictures for a player to [0, 1], and put their PSNR in the titles.
 
-    `pictures` and `reference` are (1, C, H, W).
+    `pictures` and `reference` are (1, C, H, W), on any device.
 
     >>> y = torch.zeros(1, 1, 8, 8)
     >>> list(scored({"noisy": y + 0.1}, reference=y))
     ['noisy, 20.00 dB']
     """
+    arguments.clean_batch(reference, name="the reference")
     return {
-        f"{title}, {_psnr(picture[0], reference[0], title):.2f} dB": picture.clamp(0, 1)
+        f"{title}, {_psnr(picture[0].cpu(), reference[0].cpu(), title):.2f} dB": picture.clamp(0, 1)
         for title, picture in pictures.items()
     }
 
@@ -682,12 +693,13 @@ def framed(picture: Tensor, *, top: int, left: int, size: int, colour: tuple[flo
 
     `picture` is (..., C, H, W) with C = 1 or 3; returns (..., 3, H, W).
     """
-    shown = picture.expand(*picture.shape[:-3], 3, *picture.shape[-2:]).clone()
-    frame = torch.zeros(shown.shape[-2:], dtype=torch.bool)
+    if picture.ndim < 3 or picture.shape[-3] not in (1, 3):
+        raise FigureError(f"expected a picture (..., C, H, W) with C = 1 or 3, got {tuple(picture.shape)}")
+    shown = picture.expand(*picture.shape[:-3], 3, *picture.shape[-2:])
+    frame = torch.zeros(shown.shape[-2:], dtype=torch.bool, device=shown.device)
     frame[max(top - 1, 0) : top + size + 1, max(left - 1, 0) : left + size + 1] = True
     frame[top : top + size, left : left + size] = False
-    shown[..., frame] = torch.tensor(colour)[:, None]
-    return shown
+    return torch.where(frame, torch.tensor(colour).to(shown)[:, None, None], shown)
 
 
 def code(*objects: Any) -> Any:

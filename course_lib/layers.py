@@ -19,6 +19,9 @@ def he_normal(weight: Tensor, generator: torch.Generator) -> None:
     >>> abs(float(w.detach().std()) / math.sqrt(2 / 576) - 1) < 0.02
     True
     """
+    if generator.device.type != weight.device.type:
+        raise ValueError(f"expected weights and a generator on one device, got {weight.device} and {generator.device}. "
+                         "Make a network on the processor, so that it begins the same for every GPU, and move it then.")
     fan_in = weight[0].numel()
     with torch.no_grad():
         weight.normal_(0.0, math.sqrt(2 / fan_in), generator=generator)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from course_lib import arguments
+from course_lib import arguments, devices
 
 BAYER = ((0, 1), (1, 2))        # which channel the sensor sees at even and odd rows and columns: RG over GB
 
@@ -30,10 +30,12 @@ def bicubic_loss(y: Tensor, *, scale: int) -> Tensor:
     """
     arguments.image_batch(y)
     arguments.positive(scale, name="scale")
+    if scale > min(y.shape[-2:]):
+        raise ValueError(f"scale: expected at most the shorter side of the images {tuple(y.shape)}, got {scale}.")
     height, width = (side - side % scale for side in y.shape[-2:])
     y = y[..., :height, :width]
-    small = F.interpolate(y, size=(height // scale, width // scale), mode="bicubic", antialias=True)
-    return F.interpolate(small, size=(height, width), mode="bicubic", antialias=True)
+    small = devices.resized(devices.at_least_float32(y), (height // scale, width // scale), "bicubic", antialias=True)
+    return devices.resized(small, (height, width), "bicubic", antialias=True).to(y)
 
 
 def convolve(y: Tensor, kernel: Tensor) -> Tensor:
@@ -49,9 +51,13 @@ def convolve(y: Tensor, kernel: Tensor) -> Tensor:
     tensor([[[[1., 2., 3.]]]])
     """
     arguments.image_batch(y)
-    if kernel.ndim != 2 or kernel.shape[0] > y.shape[2] or kernel.shape[1] > y.shape[3]:
-        raise ValueError(f"the kernel: expected (h, w) no larger than the images {tuple(y.shape)}, got "
+    if not isinstance(kernel, Tensor) or kernel.is_complex():
+        raise TypeError(f"the kernel: expected a tensor (h, w) of real numbers, got {type(kernel).__name__}. A numpy "
+                        "array becomes one with torch.from_numpy(array).")
+    if kernel.ndim != 2 or not kernel.numel() or kernel.shape[0] > y.shape[2] or kernel.shape[1] > y.shape[3]:
+        raise ValueError(f"the kernel: expected (h, w), not empty and no larger than the images {tuple(y.shape)}, got "
                          f"{tuple(kernel.shape)}.")
+    arguments.finite(kernel, name="the kernel")
     n, c, height, width = y.shape
     turned = kernel.to(y).flip(0, 1)[None, None]
     blurred = F.conv2d(y.reshape(n * c, 1, height, width), turned)
@@ -84,7 +90,9 @@ def demosaic(z: Tensor) -> Tensor:
     >>> demosaic(mosaic(torch.full((1, 3, 4, 4), 0.5))).unique()
     tensor([0.5000])
     """
-    arguments.image_batch(z, channels=1)
+    arguments.image_batch(z)
+    if z.shape[1] != 1 or min(z.shape[-2:]) < 2:
+        raise ValueError(f"a mosaic has one channel and sides of 2 or more (N, 1, H, W), got {tuple(z.shape)}.")
     masks = _bayer_masks(z)                                                        # (1, 3, H, W)
     cross = z.new_tensor([[0, 1, 0], [1, 4, 1], [0, 1, 0]])                        # green: 4 neighbours
     square = z.new_tensor([[1, 2, 1], [2, 4, 2], [1, 2, 1]])                       # red and blue: 2 or 4
@@ -106,8 +114,10 @@ def jpeg(y: Tensor, *, quality: int) -> Tensor:
     from PIL import Image
 
     arguments.image_batch(y)
-    if not 1 <= quality <= 100:
-        raise ValueError(f"quality: expected 1 to 100, got {quality}.")
+    if y.shape[1] not in (1, 3):
+        raise ValueError(f"JPEG stores gray images (N, 1, H, W) or colour (N, 3, H, W), got {tuple(y.shape)}.")
+    if isinstance(quality, bool) or not isinstance(quality, int) or not 1 <= quality <= 100:
+        raise ValueError(f"quality: expected a whole number from 1 to 100, an int of Python's, got {quality!r}.")
     stored = []
     for image in (y.detach().clamp(0, 1) * 255).round().byte().cpu():
         pixels, file = image.permute(1, 2, 0).numpy(), BytesIO()

@@ -34,6 +34,8 @@ class AdamW:
     weight_decay: float = 0.0
 
     def build(self, model: nn.Module, groups: Mapping[str, float]) -> list[torch.optim.Optimizer]:
+        arguments.number(self.lr, name="lr", low=0)
+        arguments.number(self.weight_decay, name="weight_decay", low=0)
         named = list(model.named_parameters())
         return [torch.optim.AdamW(_grouped(named, groups, self.lr, self.weight_decay), lr=self.lr, betas=self.betas)]
 
@@ -48,6 +50,9 @@ class SGD:
     nesterov: bool = False
 
     def build(self, model: nn.Module, groups: Mapping[str, float]) -> list[torch.optim.Optimizer]:
+        arguments.number(self.lr, name="lr", low=0)
+        arguments.number(self.momentum, name="momentum", low=0)
+        arguments.number(self.weight_decay, name="weight_decay", low=0)
         named = list(model.named_parameters())
         return [torch.optim.SGD(_grouped(named, groups, self.lr, self.weight_decay), lr=self.lr,
                                 momentum=self.momentum, nesterov=self.nesterov)]
@@ -67,6 +72,11 @@ class Muon:
     adam: AdamW = AdamW(lr=2e-3)
 
     def build(self, model: nn.Module, groups: Mapping[str, float]) -> list[torch.optim.Optimizer]:
+        arguments.number(self.lr, name="lr", low=0)
+        arguments.number(self.weight_decay, name="weight_decay", low=0)
+        arguments.number(self.adam.lr, name="lr of adam", low=0)
+        arguments.number(self.adam.weight_decay, name="weight_decay of adam", low=0)
+        arguments.number(self.momentum, name="momentum", low=0, high=1)
         matrices = [(name, p) for name, p in model.named_parameters() if p.ndim >= 2]
         ends = {name for name, _ in (*matrices[:1], *matrices[-1:])}
         hidden = [(name, p) for name, p in matrices if name not in ends]
@@ -84,6 +94,8 @@ def cosine(fraction: float, *, warm_up: float = 0.05) -> float:
     >>> [round(cosine(f), 3) for f in (0.0, 0.05, 0.525, 1.0)]
     [0.0, 1.0, 0.5, 0.0]
     """
+    if not 0 <= warm_up < 1:
+        raise ValueError(f"warm_up: expected a fraction from 0 to below 1, got {warm_up}.")
     if fraction < warm_up:
         return fraction / warm_up
     return 0.5 * (1 + math.cos(math.pi * (fraction - warm_up) / (1 - warm_up)))
@@ -106,6 +118,7 @@ class steps_down:
     by: float = 0.1
 
     def __call__(self, fraction: float) -> float:
+        arguments.number(self.by, name="by", low=0)
         return self.by ** sum(fraction >= milestone for milestone in self.at)
 
 
@@ -120,6 +133,9 @@ def orthogonalise(stack: Tensor, *, rounds: int = 5) -> Tensor:
     >>> bool((s > 0.6).all() and (s < 1.3).all())
     True
     """
+    if stack.ndim != 3:
+        raise ValueError(f"expected a stack of matrices (layers, r, c), got {tuple(stack.shape)}. One matrix becomes a "
+                         "stack with matrix[None].")
     a, b, c = 3.4445, -4.7750, 2.0315
     tall = stack.shape[-2] > stack.shape[-1]
     x = stack.mT if tall else stack
@@ -174,7 +190,8 @@ def _grouped(named: list[tuple[str, nn.Parameter]], groups: Mapping[str, float],
 
 
 def check_groups(model: nn.Module, groups: Mapping[str, float]) -> None:
-    """Refuse a group that names no part of the model."""
+    """Refuse a group that names no part of the model, and a factor on its learning rate that is below zero."""
     names = [name for name, _ in model.named_modules()] + [name for name, _ in model.named_parameters()]
     for prefix in groups:
         arguments.one_of(prefix, [name for name in names if name], what="part of the network in groups")
+        arguments.number(groups[prefix], name=f"the factor of {prefix!r} in groups", low=0)

@@ -18,7 +18,7 @@ def psnr(estimate: Tensor, y: Tensor) -> Tensor:
 
     PSNR = 10 log10(1 / mean((clip(y_hat) - y)^2)), one value for each image; computed in float64.
 
-    Shapes: estimate, y (N, C, H, W); returns (N,), in dB, infinite for a perfect estimate.
+    Shapes: estimate (N, C, H, W), y the same and in [0, 1]; returns (N,), in dB, infinite for a perfect estimate.
 
     >>> psnr(torch.full((1, 1, 8, 8), 0.6), torch.full((1, 1, 8, 8), 0.5)).round(decimals=4)
     tensor([20.], dtype=torch.float64)
@@ -34,7 +34,7 @@ def ssim(estimate: Tensor, y: Tensor) -> Tensor:
     weights of sigma 1.5 (11 x 11), population covariance, c1 = 0.01^2, c2 = 0.03^2; the 5 border pixels, where the
     window leaves the image, are left out, and channels are averaged. Source: Wang et al. 2004.
 
-    Shapes: estimate, y (N, C, H, W) with sides of at least 11; returns (N,).
+    Shapes: estimate (N, C, H, W) with sides of at least 11, y the same and in [0, 1]; returns (N,), in float64.
 
     >>> y = torch.rand(1, 1, 16, 16, generator=torch.Generator().manual_seed(0))
     >>> ssim(y, y)
@@ -61,9 +61,10 @@ def ssim(estimate: Tensor, y: Tensor) -> Tensor:
 
 
 def _pair(estimate: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    arguments.image_batch(y, name="the clean images")
+    arguments.clean_batch(y)
     arguments.image_batch(estimate, name="the estimate")
     arguments.same_shape(estimate, y, letters="N C H W")
+    arguments.same_device(estimate, y, what="the estimate and the clean images")
     # MPS has no float64: score where it exists
     where = "cpu" if y.device.type == "mps" else y.device
     return estimate.detach().to(where, torch.float64).clamp(0, 1), y.detach().to(where, torch.float64)

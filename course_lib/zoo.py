@@ -56,6 +56,9 @@ def load(cls: type[M], name: str, *, device: torch.device | str = "cpu") -> M:
     """Load a trained network in eval mode; raise an error if its class or its weights are not those of its card."""
     from safetensors.torch import load_file
 
+    if not isinstance(cls, type) or not isinstance(name, str):
+        raise TypeError(f"expected a class of networks and a name, as in load(DnCNN, 'dncnn-s25'), got {cls!r} and "
+                        f"{name!r}.")
     about = card(name)
     path = FOLDER / f"{name}.safetensors"
     if about.cls != _name(cls):

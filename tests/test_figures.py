@@ -350,6 +350,16 @@ def test_scored_pictures_are_clipped_and_have_their_psnr_in_the_title() -> None:
     assert float(shown["bright, 26.02 dB"].max()) == 1.0
 
 
+@pytest.mark.parametrize("reference", [1.5 * clean(), clean() - 1])
+def test_a_reference_that_is_no_clean_picture_is_refused(reference: torch.Tensor) -> None:
+    for draw in (
+        lambda: figures.images({"noisy": clean()}, alt="a", reference=reference),
+        lambda: figures.scored({"noisy": clean()[None]}, reference=reference[None]),
+    ):
+        with pytest.raises(ValueError, match=r"the reference: expected values in \[0, 1\]"):
+            draw()
+
+
 def test_a_panel_is_a_small_plot_as_a_picture() -> None:
     panel = figures.panel(lambda axes: axes.plot([0, 1], [0, 1], color="red"), (2.0, 1.0), dpi=50)
     assert panel.shape == (3, 50, 100) and panel.dtype == torch.float32
@@ -399,6 +409,13 @@ Y = clean()
         (lambda: figures.table(ROWS, caption="c", paper=["BM4D"]), "'BM4D', which is neither a row"),
         (lambda: figures.table(ROWS, caption="c", columns=["15"]), "which is not among the columns"),
         (lambda: figures.table(ROWS, caption="c", best="highest"), "best is 'max' or 'min'"),
+        (lambda: figures.images({"z": Y}, alt="a", columns=-1), "columns: expected"),
+        (lambda: figures.images({"z": Y}, alt="a", columns=0), "columns: expected"),
+        (lambda: figures.bars({"a": math.nan}, xlabel="x"), "bar 'a' is nan"),
+        (lambda: figures.bars({"g": {"a": 1.0, "b": math.inf}}, xlabel="x"), "bar 'b' is inf"),
+        (lambda: figures.table({"a": {"b": torch.zeros(3)}}, caption="c"), r"a tensor \(3,\) for 'b'"),
+        (lambda: figures.framed(Y[0], top=0, left=0, size=4, colour=(1.0, 0.0, 0.0)), "C = 1 or 3"),
+        (lambda: figures.framed(Y.expand(2, 48, 48), top=0, left=0, size=4, colour=(1.0, 0.0, 0.0)), "C = 1 or 3"),
     ],
 )
 def test_a_lecturer_is_told_what_is_wrong(draw: Callable[[], object], message: str) -> None:

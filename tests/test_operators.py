@@ -96,3 +96,32 @@ def test_jpeg_clips_and_a_quality_outside_its_scale_is_refused():
     assert float(jpeg(torch.full((1, 1, 8, 8), 1.5), quality=90).max()) <= 1
     with pytest.raises(ValueError, match="1 to 100"):
         jpeg(torch.zeros(1, 1, 8, 8), quality=0)
+
+
+Y = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize(("call", "message"), [
+    (lambda: bicubic_loss(Y, scale=0), "scale"), (lambda: bicubic_loss(Y, scale=9), "shorter side"),
+    (lambda: bicubic_loss(Y, scale=2.5), "scale"), (lambda: jpeg(Y, quality=0), "1 to 100"),
+    (lambda: jpeg(Y, quality=101), "1 to 100"), (lambda: jpeg(Y, quality=3.5), "whole number"),
+    (lambda: jpeg(Y, quality="high"), "whole number"), (lambda: jpeg(Y, quality=np.int64(50)), "int of Python"),
+    (lambda: jpeg(Y[:, :2], quality=50), "gray images"), (lambda: convolve(Y, torch.ones(0, 3)), "not empty"),
+    (lambda: convolve(Y, torch.ones(3, 0)), "not empty"), (lambda: convolve(Y, torch.ones(1, 1, 3, 3)), r"\(h, w\)"),
+    (lambda: convolve(Y, torch.full((3, 3), torch.nan)), "the kernel: expected finite"),
+    (lambda: mosaic(Y[:, :1]), "colour images"), (lambda: demosaic(Y), "one channel"),
+    (lambda: demosaic(Y[:, :1, :1]), "sides of 2"), (lambda: demosaic(Y[:, :1, :, :1]), "sides of 2")])
+def test_what_cannot_be_measured_is_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+@pytest.mark.parametrize("kernel", [np.ones((3, 3)), [[1.0]], torch.ones(3, 3, dtype=torch.complex64)])
+def test_a_kernel_is_a_tensor_of_real_numbers(kernel):
+    with pytest.raises(TypeError, match="the kernel: expected a tensor"):
+        convolve(Y, kernel)
+
+
+@pytest.mark.parametrize("kernel", [torch.ones(3, 3, dtype=torch.int64), torch.ones(3, 3, dtype=torch.float64)])
+def test_a_kernel_may_be_of_another_type_than_the_images(kernel):
+    assert torch.equal(convolve(Y, kernel), convolve(Y, torch.ones(3, 3)))

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from course_lib import optimisers, randomness
-from course_lib.optimisers import AdamW, Muon
+from course_lib.optimisers import SGD, AdamW, Muon
 
 
 def problem(*shape):
@@ -84,3 +84,49 @@ def test_a_group_that_is_no_part_gets_a_suggestion():
 def test_schedules_start_and_end_where_they_should():
     assert optimisers.cosine(0.0) == 0.0 and optimisers.cosine(1.0) == pytest.approx(0.0)
     assert optimisers.steps_down(at=(0.5,), by=0.1)(0.49) == 1.0
+
+
+@pytest.mark.parametrize("wrong", [-0.1, float("nan"), float("inf")])
+@pytest.mark.parametrize("make", [
+    lambda rate: AdamW(lr=rate), lambda rate: AdamW(weight_decay=rate), lambda rate: SGD(lr=rate),
+    lambda rate: SGD(momentum=rate), lambda rate: SGD(weight_decay=rate), lambda rate: Muon(lr=rate),
+    lambda rate: Muon(momentum=rate), lambda rate: Muon(weight_decay=rate), lambda rate: Muon(adam=AdamW(lr=rate)),
+    lambda rate: Muon(adam=AdamW(weight_decay=rate))])
+def test_rates_below_zero_and_no_numbers_are_refused(make, wrong):
+    with pytest.raises(ValueError, match=r"(lr|weight_decay|momentum).*: expected a number"):
+        make(wrong).build(nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2), nn.Linear(2, 2)), {})
+
+
+@pytest.mark.parametrize("make", [lambda: AdamW(lr="fast"), lambda: SGD(lr=None), lambda: Muon(lr=[0.1])])
+def test_rates_that_are_no_numbers_at_all_are_refused(make):
+    with pytest.raises(TypeError, match="lr: expected a number"):
+        make().build(nn.Linear(2, 2), {})
+
+
+@pytest.mark.parametrize("factor", [-1.0, float("nan"), float("inf")])
+def test_factors_of_groups_are_zero_or_more(factor):
+    with pytest.raises(ValueError, match="the factor of 'encoder' in groups: expected a number of 0 or more"):
+        optimisers.check_groups(nn.ModuleDict({"encoder": nn.Linear(1, 1)}), {"encoder": factor})
+    optimisers.check_groups(nn.ModuleDict({"encoder": nn.Linear(1, 1)}), {"encoder": 0})
+
+
+def test_schedules_that_cannot_be_are_refused():
+    for warm_up in (1.0, -0.1, float("nan")):
+        with pytest.raises(ValueError, match="warm_up"):
+            optimisers.cosine(0.5, warm_up=warm_up)
+    with pytest.raises(ValueError, match="by: expected"):
+        optimisers.steps_down(at=(0.5,), by=-0.1)(0.6)
+
+
+def test_one_matrix_is_no_stack():
+    with pytest.raises(ValueError, match=r"matrix\[None\]"):
+        optimisers.orthogonalise(torch.eye(3))
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_orthogonalisation_keeps_the_type_and_the_gradients(kind):
+    stack = torch.randn(2, 4, 9, generator=randomness.generator(0)).to(kind)
+    before = stack.clone()
+    s = torch.linalg.svdvals(optimisers.orthogonalise(stack).float())
+    assert optimisers.orthogonalise(stack).dtype == kind and ((s > 0.6) & (s < 1.3)).all()
+    assert torch.equal(stack, before)

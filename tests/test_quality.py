@@ -6,6 +6,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from course_lib import data
 from course_lib.data.images import to_float
+from course_lib.denoiser import score
 from course_lib.noise import Gaussian
 from course_lib.quality import psnr, ssim
 from course_lib.randomness import generator
@@ -38,6 +39,30 @@ def test_the_score_of_a_set_is_the_mean_of_images_not_of_errors():
 def test_estimates_are_clipped_for_scoring():
     y = torch.ones(1, 1, 8, 8)
     assert float(psnr(y + 0.5, y)) == float("inf")
+
+
+@pytest.mark.parametrize("scored", [psnr, ssim])
+@pytest.mark.parametrize("y", [255 * torch.rand(1, 1, 16, 16), 2 * torch.rand(1, 1, 16, 16) - 1,
+                               torch.full((1, 1, 16, 16), 1.2)])
+def test_a_clean_image_outside_its_range_is_refused(scored, y):
+    with pytest.raises(ValueError, match=r"the clean images: expected values in \[0, 1\]"):
+        scored(y, y)
+
+
+def test_an_empty_set_has_no_score():
+    with pytest.raises(ValueError, match="one pair"):
+        score(lambda z, sigma=None: z, [])
+    pairs = iter([(torch.zeros(1, 1, 4, 4), torch.ones(1, 1, 4, 4))])
+    assert score(lambda z, sigma=None: z, pairs).tolist() == [0]
+    with pytest.raises(ValueError, match="read before"):
+        score(lambda z, sigma=None: z, pairs)
+
+
+def test_a_score_leaves_both_images_as_they_are():
+    y, z = torch.rand(1, 1, 16, 16), torch.rand(1, 1, 16, 16) * 3 - 1
+    before = y.clone(), z.clone()
+    psnr(z, y), ssim(z, y)
+    assert torch.equal(y, before[0]) and torch.equal(z, before[1])
 
 
 def test_shapes_that_differ_are_refused():

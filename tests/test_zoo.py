@@ -44,6 +44,12 @@ def test_another_class_is_refused(saved):
         zoo.save(Trained(Other(), History()), CARD)
 
 
+@pytest.mark.parametrize("swapped", [("toy", DnCNN), ("toy", "toy"), (DnCNN, DnCNN)])
+def test_a_class_and_a_name_are_asked_for_in_their_order(saved, swapped):
+    with pytest.raises(TypeError, match="a class of networks and a name"):
+        zoo.load(*swapped)
+
+
 def test_changed_and_missing_weights_are_refused(saved, tmp_path):
     path = tmp_path / "toy.safetensors"
     content = bytearray(path.read_bytes())

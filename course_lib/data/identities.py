@@ -12,6 +12,7 @@ Lectures 01 and 02 learn on these people, and their claims are measured on peopl
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Iterator, Mapping
 from itertools import accumulate, pairwise
 
@@ -63,8 +64,8 @@ def people(count: int = 240, *, each: int = 12, size: int = 48, seed: int = 0, f
     arguments.positive(each, name="each")
     if arguments.positive(size, name="size") < 32:
         raise ValueError(f"size: a drawn face needs 32 pixels or more to be told from others, got {size}.")
-    if first < 0:
-        raise ValueError(f"first: people are counted from 0, got {first}.")
+    if isinstance(first, bool) or not isinstance(first, numbers.Integral) or first < 0:
+        raise ValueError(f"first: people are counted from 0, in whole numbers, got {first!r}.")
     images = torch.cat(list(_drawn(range(first, first + count), each, size, seed)))
     return Labelled(images, torch.arange(count).repeat_interleave(each),
                     tuple(f"person {i:03d}" for i in range(first, first + count)))

@@ -26,6 +26,7 @@ Lecture 08 shows it and what a wrong sigma does to it.
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -33,7 +34,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from course_lib import arguments
+from course_lib import arguments, devices
 from course_lib.denoise import grouping
 
 # Brightness and two opponent colours; rows are orthogonal, `colours` makes them of length 1
@@ -97,10 +98,12 @@ class BM3D:
         level = one_level(sigma, method="BM3D")
         if z.shape[1] not in (1, 3):
             raise ValueError(f"BM3D: expected gray images (N, 1, H, W) or colour (N, 3, H, W), got {tuple(z.shape)}.")
+        if self.stages not in (1, 2):
+            raise ValueError(f"stages: expected 1, the threshold alone, or 2, got {self.stages}.")
         if level == 0:
             return z.clone()
         profile = self.profile or (NORMAL if level <= 40 / 255 else HIGH_NOISE)
-        return torch.cat([self._one(image[None], level, profile) for image in z])
+        return torch.cat([self._one(devices.at_least_float32(image[None]), level, profile) for image in z]).to(z)
 
     def _one(self, z: Tensor, sigma: float, profile: Profile) -> Tensor:
         height, width = z.shape[-2:]
@@ -119,8 +122,10 @@ class BM3D:
 def threshold_groups(z: Tensor, *, sigma: float, profile: Profile, kaiser: float = 2.0) -> Tensor:
     """Filter groups as the first stage does: set the coefficients that noise alone could explain to zero.
 
-    Shapes: z (1, C, H, W), the first channel decides the groups -> the estimate.
+    Shapes: z (1, C, H, W) in float32 or float64, the first channel decides the groups -> the estimate.
     """
+    arguments.number(profile.threshold, name="threshold", low=0)
+    arguments.number(sigma, name="sigma", low=0, above=True)
 
     def rule(noisy: Tensor, pilot: Tensor) -> tuple[Tensor, Tensor]:
         kept = noisy.abs() > profile.threshold * sigma
@@ -132,8 +137,10 @@ def threshold_groups(z: Tensor, *, sigma: float, profile: Profile, kaiser: float
 def wiener_groups(z: Tensor, pilot: Tensor, *, sigma: float, stage: Stage, kaiser: float = 2.0) -> Tensor:
     """Filter groups as the second stage does: weaken each coefficient by what a first estimate says of its strength.
 
-    Shapes: z and pilot (1, C, H, W), the pilot's first channel decides the groups -> the estimate.
+    Shapes: z and pilot (1, C, H, W) in float32 or float64, the pilot's first channel decides the groups -> the
+    estimate.
     """
+    arguments.number(sigma, name="sigma", low=0, above=True)
 
     def rule(noisy: Tensor, pilot: Tensor) -> tuple[Tensor, Tensor]:
         power = pilot**2
@@ -148,6 +155,18 @@ def _filter_groups(z: Tensor, pilot: Tensor, rule: Rule, *, stage: Stage, kaiser
 
     rule(noisy, pilot) gets the coefficients (K, R, D) of some groups and returns new ones and the groups' weights (R,).
     """
+    arguments.image_batch(z)
+    arguments.image_batch(pilot, name="the first estimate")
+    arguments.same_shape(z, pilot, letters="1 C H W")
+    arguments.positive(stage.patch, name="patch")
+    arguments.positive(stage.count, name="count")
+    arguments.number(stage.similar, name="similar", low=0)
+    arguments.number(kaiser, name="kaiser", low=0)
+    if len(z) != 1:
+        raise ValueError(f"a stage filters one image at a time (1, C, H, W), got {tuple(z.shape)}.")
+    if stage.stride > stage.patch:
+        raise ValueError(f"stride: expected at most the side of a patch, {stage.patch}, or pixels between the "
+                         f"references would belong to no group; got {stage.stride}.")
     size, side = z.shape[-2:], stage.patch
     count = min(stage.count, grouping.fewest(*size, patch=side, window=stage.window))
     matches = grouping.search(pilot[:, :1], patch=side, window=stage.window, stride=stage.stride,
@@ -166,7 +185,7 @@ def _filter_groups(z: Tensor, pilot: Tensor, rule: Rule, *, stage: Stage, kaiser
             shrunk, worth = rule(stack, expected)
             grouping.ungroup(_along(along.T, shrunk) * worth[:, None], some, into=total[channel])
             weight[channel].index_add_(0, some.T.flatten(), worth.repeat(some.shape[1]))
-    bell = torch.kaiser_window(side, periodic=False, beta=kaiser, dtype=z.dtype, device=z.device)
+    bell = torch.kaiser_window(side, periodic=False, beta=kaiser, dtype=z.dtype).to(z)
     return grouping.assemble(total @ inverse, weight, window=torch.outer(bell, bell), size=size)[None]
 
 
@@ -192,8 +211,11 @@ def colours(image: Tensor, *, back: bool = False) -> Tensor:
     >>> colours(torch.ones(1, 3, 1, 1)).flatten().round(decimals=4)
     tensor([1.7321, 0.0000, 0.0000])
     """
+    arguments.image_batch(image)
     if image.shape[1] == 1:
         return image
+    if image.shape[1] != 3:
+        raise ValueError(f"expected gray images (N, 1, H, W) or colour (N, 3, H, W), got {tuple(image.shape)}.")
     rows = torch.tensor(OPPONENT, dtype=image.dtype, device=image.device)
     rows = rows / rows.norm(dim=1, keepdim=True)
     return torch.einsum("oc,nchw->nohw", rows.T if back else rows, image)
@@ -206,4 +228,6 @@ def one_level(sigma: float | Tensor | None, *, method: str) -> float:
     if isinstance(sigma, Tensor) and sigma.numel() != 1:
         raise ValueError(f"{method} takes one noise level for the whole image, got a map {tuple(sigma.shape)}. "
                          "Filter with each level that occurs and choose pixel by pixel, or take FFDNet.")
+    if isinstance(sigma, bool) or not isinstance(sigma, Tensor | numbers.Real):
+        raise TypeError(f"sigma: expected one noise level, a number such as 25 / 255, got {sigma!r}.")
     return arguments.sigma_value(float(sigma))

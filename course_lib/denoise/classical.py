@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from course_lib import arguments
+from course_lib import arguments, devices
 
 # Daubechies' wavelet with two vanishing moments; the high-pass filter mirrors the low-pass with alternating signs
 _ROOT = math.sqrt(3)
@@ -41,23 +41,24 @@ class Wavelet:
 
     def __call__(self, z: Tensor, *, sigma: float | Tensor | None = None) -> Tensor:
         arguments.image_batch(z)
+        arguments.positive(self.coarsest, name="coarsest")
         levels = max(1, int(math.log2(min(z.shape[-2:]) / self.coarsest)))
         margin = min(2**levels, *(side - 1 for side in z.shape[-2:]))        # mirrored, so that nothing wraps around
         down, right = ((-(side + 2 * margin)) % 2**levels for side in z.shape[-2:])
-        mirrored = F.pad(z, (margin, margin, margin, margin), mode="reflect")
+        mirrored = devices.padded(devices.at_least_float32(z), (margin, margin, margin, margin), "reflect")
         smooth, details = F.pad(mirrored, (0, right, 0, down), mode="replicate"), []
         for _ in range(levels):
             smooth, detail = forward(smooth)
             details.append(detail)
         level = _one_level(sigma)
-        finest = details[0][:, :, 2].abs().flatten(1).median(dim=1).values.reshape(-1, 1, 1, 1, 1) / 0.6745
+        finest = devices.median(details[0][:, :, 2].abs().flatten(1), dim=1).reshape(-1, 1, 1, 1, 1) / 0.6745
         variance = finest**2 if level is None else level**2
         for detail in reversed(details):
             power = (detail**2).mean(dim=(-2, -1), keepdim=True)             # (N, C, 3, 1, 1)
             clean = (power - variance).clamp(min=0).sqrt()
             threshold = variance / clean.clamp(min=1e-12)
             smooth = inverse(smooth, detail.sign() * (detail.abs() - threshold).clamp(min=0))
-        return smooth[..., margin : margin + z.shape[-2], margin : margin + z.shape[-1]]
+        return smooth[..., margin : margin + z.shape[-2], margin : margin + z.shape[-1]].to(z)
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class NonLocalMeans:
     squared difference of the patches around p and q. Source: Buades, Coll and Morel 2005.
 
     patch: side of a patch; distance: how far to look, in pixels; strength: h in units of sigma. The defaults are the
-    better of two settings at sigma 25.
+    better of two settings at sigma 25. It works on the processor; images of a GPU go there and come back.
 
     >>> z = torch.full((1, 1, 32, 32), 0.5)
     >>> bool(torch.allclose(NonLocalMeans()(z, sigma=0.1), z, atol=1e-5))
@@ -86,7 +87,10 @@ class NonLocalMeans:
         level = _one_level(sigma)
         if level is None:
             raise ValueError("non-local means needs the noise level: call it with sigma=25 / 255, say.")
-        arrays = z.detach().cpu().permute(0, 2, 3, 1).numpy()                # (N, H, W, C)
+        arguments.positive(self.patch, name="patch")
+        arguments.positive(self.distance, name="distance")
+        arguments.number(self.strength, name="strength", low=0, above=True)
+        arrays = devices.at_least_float32(z.detach()).cpu().permute(0, 2, 3, 1).numpy()                # (N, H, W, C)
         cleaned = [denoise_nl_means(array, patch_size=self.patch, patch_distance=self.distance, h=self.strength * level,
                                     sigma=level, fast_mode=True, channel_axis=-1) for array in arrays]
         return torch.from_numpy(np.stack(cleaned).reshape(arrays.shape)).permute(0, 3, 1, 2).to(z)
@@ -97,6 +101,8 @@ def forward(image: Tensor) -> tuple[Tensor, Tensor]:
 
     Shapes: (N, C, H, W) -> smooth (N, C, H/2, W/2) and details (N, C, 3, H/2, W/2): horizontal, vertical, diagonal.
     """
+    if image.ndim != 4 or image.shape[2] % 2 or image.shape[3] % 2:
+        raise ValueError(f"expected images (N, C, H, W) with even sides, got {tuple(image.shape)}.")
     n, c, height, width = image.shape
     wrapped = F.pad(image.reshape(n * c, 1, height, width), (0, 2, 0, 2), mode="circular")
     bands = F.conv2d(wrapped, _filters(image), stride=2).reshape(n, c, 4, height // 2, width // 2)
@@ -110,6 +116,9 @@ def inverse(smooth: Tensor, details: Tensor) -> Tensor:
     >>> bool(torch.allclose(inverse(*forward(image)), image, atol=1e-5))
     True
     """
+    if smooth.ndim != 4 or details.shape != (*smooth.shape[:2], 3, *smooth.shape[2:]):
+        raise ValueError("expected the smooth part (N, C, H, W) and its details (N, C, 3, H, W), got "
+                         f"{tuple(smooth.shape)} and {tuple(details.shape)}.")
     n, c, height, width = smooth.shape
     bands = torch.cat([smooth[:, :, None], details], dim=2).reshape(n * c, 4, height, width)
     image = F.conv_transpose2d(bands, _filters(smooth), stride=2)        # two rows and columns too many: fold them back

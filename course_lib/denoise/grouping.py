@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from course_lib import arguments
+from course_lib import arguments, devices
 
 BAND = 8                        # rows of references that are searched at a time
 ENTRIES = 1 << 19               # entries of the stacks that are worked on at a time: 2 MB, which a cache holds
@@ -37,7 +37,7 @@ class Matches(NamedTuple):
     """For each of R references the positions of its K nearest patches, and how far away they are."""
 
     position: Tensor   # (N, R, K), whole numbers, nearest first; the first is the reference itself
-    distance: Tensor   # (N, R, K), mean squared difference
+    distance: Tensor   # (N, R, K), mean squared difference, in float32 or better
 
 
 # Where ---------------------------------------------------------------------------------------------------------------
@@ -49,6 +49,7 @@ def corners(side: int, *, patch: int, stride: int) -> Tensor:
     >>> corners(12, patch=4, stride=3)
     tensor([0, 3, 6, 8])
     """
+    arguments.positive(stride, name="stride")
     last = side - patch
     if last < 0:
         raise ValueError(f"expected an image at least as large as a patch of {patch} pixels, got a side of {side}.")
@@ -87,6 +88,7 @@ def search(image: Tensor, *, patch: int, window: int, stride: int, count: int) -
         raise ValueError(f"count: expected at most {there}, the patches of {patch} x {patch} that a reference in the "
                          f"corner of {image.shape[-2]} x {image.shape[-1]} pixels finds in its window, got {count}. "
                          "Take a larger window, a smaller patch or fewer patches.")
+    image = devices.at_least_float32(image)
     tops, lefts = (corners(side, patch=patch, stride=stride).to(image.device) for side in image.shape[-2:])
     found = [_nearest(*_distances(one, rows, lefts, patch, window), count)
              for one in image for rows in tops.split(BAND)]
@@ -164,6 +166,9 @@ def patches(image: Tensor, *, patch: int) -> Tensor:
 
     Shapes: image (N, C, H, W) -> (N, C, P, patch^2) with P = (H - patch + 1) (W - patch + 1).
     """
+    if image.ndim != 4 or not 1 <= patch <= min(image.shape[-2:]):
+        raise ValueError(f"expected images (N, C, H, W) and the side of a patch that fits into them, got "
+                         f"{tuple(image.shape)} and {patch}.")
     n, c, height, width = image.shape
     table = F.unfold(image.reshape(n * c, 1, height, width), patch)         # (N C, patch^2, P)
     return table.mT.contiguous().reshape(n, c, -1, patch * patch)
@@ -215,7 +220,7 @@ def power_of_two(size: Tensor) -> Tensor:
     >>> power_of_two(torch.tensor([1, 2, 3, 15, 16]))
     tensor([ 1,  2,  2,  8, 16])
     """
-    return 2 ** torch.log2(size.double()).floor().long()
+    return 2 ** torch.log2(devices.float64(size)).floor().long().to(size.device)
 
 
 # Transforms ----------------------------------------------------------------------------------------------------------
@@ -231,7 +236,8 @@ def haar(n: int) -> Tensor:
     tensor([[ 1.,  1.,  1.,  1.],
             [ 1.,  1., -1., -1.]], dtype=torch.float64)
     """
-    if n < 1 or n & (n - 1):
+    arguments.positive(n, name="n")
+    if n & (n - 1):
         raise ValueError(f"the Haar transform takes 1, 2, 4, 8, ... values, got {n}.")
     matrix = torch.ones(1, 1, dtype=torch.float64)
     while len(matrix) < n:
@@ -248,6 +254,7 @@ def dct(n: int) -> Tensor:
     >>> bool(torch.allclose(dct(5) @ dct(5).T, torch.eye(5, dtype=torch.float64)))
     True
     """
+    arguments.positive(n, name="n")
     k, x = torch.arange(n, dtype=torch.float64)[:, None], torch.arange(n, dtype=torch.float64)
     matrix = (2 / n) ** 0.5 * torch.cos(math.pi * k * (2 * x + 1) / (2 * n))
     matrix[0] /= 2**0.5
@@ -265,7 +272,8 @@ def bior15(n: int) -> Tensor:
     >>> bool(torch.allclose(bior15(8).norm(dim=1), torch.ones(8, dtype=torch.float64)))
     True
     """
-    if n < 1 or n & (n - 1):
+    arguments.positive(n, name="n")
+    if n & (n - 1):
         raise ValueError(f"the wavelet transform takes 1, 2, 4, 8, ... values, got {n}.")
     low = torch.tensor([3, -3, -22, 22, 128, 128, 22, -22, -3, 3], dtype=torch.float64) * 2**0.5 / 256
     high = torch.tensor([1, -1], dtype=torch.float64) / 2**0.5

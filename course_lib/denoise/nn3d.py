@@ -34,7 +34,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from course_lib import arguments
+from course_lib import arguments, devices
 from course_lib.denoise import grouping
 from course_lib.denoise.bm3d import one_level
 from course_lib.denoiser import Denoiser
@@ -85,6 +85,7 @@ class NN3D:
         result."""
         arguments.image_batch(z)
         level = one_level(sigma, method="NN3D")
+        arguments.positive(self.patch, name="patch")
         if self.stride > self.patch:
             raise ValueError(f"stride: expected at most the side of a patch, {self.patch}, or pixels between the "
                              f"references would belong to no group; got {self.stride}.")
@@ -94,6 +95,8 @@ class NN3D:
             share, tau = schedule(k, sigma=level, strength=self.strength)
             fed = z if k == 1 else share * z + (1 - share) * done[-1].estimate
             denoised = self.denoiser(fed, sigma=share * level)
+            arguments.image_batch(denoised, name="the estimate of the denoiser")
+            arguments.same_shape(denoised, z, letters="N C H W")
             estimate = denoised
             if self.grouped:
                 if matches is None:
@@ -110,6 +113,7 @@ def schedule(k: int, *, sigma: float, strength: float = 0.25) -> tuple[float, fl
     >>> schedule(2, sigma=0.4)
     (0.5, 0.05)
     """
+    arguments.positive(k, name="k")
     share = 1 / k
     return share, strength * share * sigma
 
@@ -122,7 +126,7 @@ def similar(image: Tensor, *, patch: int, count: int, window: int, stride: int) 
     >>> similar(torch.zeros(1, 1, 12, 12), patch=10, count=32, window=39, stride=5).shape      # 3 x 3 places
     torch.Size([1, 4, 8])
     """
-    image = _at_least(image, patch)
+    image = _at_least(image, arguments.positive(patch, name="patch"))
     room = min(arguments.positive(count, name="count"), grouping.fewest(*image.shape[-2:], patch=patch, window=window))
     return grouping.match(image, patch=patch, window=window, stride=stride,
                           count=int(grouping.power_of_two(torch.tensor(room))))
@@ -137,9 +141,13 @@ def filter_groups(image: Tensor, matches: Tensor, *, patch: int, tau: float) -> 
     """
     if arguments.sigma_value(tau, name="tau") == 0:
         return image.clone()
+    arguments.image_batch(image)
+    if matches.ndim != 3 or len(matches) != len(image):
+        raise ValueError(f"matches: expected (N, R, K), groups for each of {len(image)} images, got "
+                         f"{tuple(matches.shape)}.")
     height, width = image.shape[-2:]
-    image = _at_least(image, patch)
-    total = grouping.patches(image, patch=patch)                                # (N, C, P, D), D = patch^2
+    padded = _at_least(devices.at_least_float32(image.detach()), patch)
+    total = grouping.patches(padded, patch=patch)                               # (N, C, P, D), D = patch^2
     weight = torch.zeros_like(total[..., 0])                                    # (N, C, P)
     for one, many in enumerate(matches):
         size = torch.full_like(many[:, 0], many.shape[1])
@@ -150,8 +158,8 @@ def filter_groups(image: Tensor, matches: Tensor, *, patch: int, tau: float) -> 
                 stacks, worth = shrink_along(grouping.group(given, some), tau=tau)
                 grouping.ungroup(stacks * worth[:, None], some, into=table)
                 weight[one, channel].index_add_(0, some.T.flatten(), worth.repeat(some.shape[1]))
-    flat = image.new_ones(patch, patch)
-    return grouping.assemble(total, weight, window=flat, size=image.shape[-2:])[..., :height, :width]
+    flat = padded.new_ones(patch, patch)
+    return grouping.assemble(total, weight, window=flat, size=padded.shape[-2:])[..., :height, :width].to(image)
 
 
 def shrink_along(stacks: Tensor, *, tau: float) -> tuple[Tensor, Tensor]:
@@ -164,9 +172,10 @@ def shrink_along(stacks: Tensor, *, tau: float) -> tuple[Tensor, Tensor]:
     Shapes: stacks (K, R, D), K a power of two -> the same, and the weights (R,).
 
     >>> stacks, worth = shrink_along(torch.tensor([1.0, 0.0]).reshape(2, 1, 1), tau=0.5**0.5)
-    >>> stacks.flatten(), worth                       # q = (1, 1) / sqrt(2) loses half of each coefficient
-    (tensor([0.5000, 0.0000]), tensor([1.]))
+    >>> (stacks.flatten() - torch.tensor([0.5, 0.0])).abs().max() < 1e-6, worth   # q = (1, 1) / sqrt(2) loses half
+    (tensor(True), tensor([1.]))
     """
+    arguments.number(tau, name="tau", low=0, above=True)
     along = grouping.haar(stacks.shape[0]).to(stacks)
     q = (along @ stacks.flatten(1)).reshape(stacks.shape)
     kept = q.square() / (q.square() + tau**2)                                   # Gamma(q) / q
@@ -200,6 +209,7 @@ class Scaled:
 
     def __call__(self, z: Tensor, *, sigma: float | Tensor | None = None) -> Tensor:
         arguments.image_batch(z)
+        arguments.number(self.level, name="level", low=0, above=True)
         if (true := one_level(sigma, method="Scaled")) == 0:
             return z.clone()
         a = arguments.sigma_value(self.level, name="level") / true
@@ -221,7 +231,7 @@ class Bank:
 
     def __call__(self, z: Tensor, *, sigma: float | Tensor | None = None) -> Tensor:
         arguments.image_batch(z)
-        if not self.networks or min(self.networks) <= 0:
+        if not self.networks or not all(level > 0 for level in self.networks):
             raise ValueError("a bank holds denoisers by the level above zero that each knows, as in "
                              f"Bank({{50 / 255: network}}), got levels {sorted(self.networks)}.")
         if (true := one_level(sigma, method="Bank")) == 0:

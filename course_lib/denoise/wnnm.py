@@ -22,13 +22,14 @@ model of the same groups. Lecture 08 mentions it.
 from __future__ import annotations
 
 import math
+import numbers
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from course_lib import arguments
+from course_lib import arguments, devices
 from course_lib.denoise import grouping
 from course_lib.denoise.bm3d import colours, one_level
 
@@ -68,19 +69,31 @@ class WNNM:
         level = one_level(sigma, method="WNNM")
         if z.shape[1] not in (1, 3):
             raise ValueError(f"WNNM: expected gray images (N, 1, H, W) or colour (N, 3, H, W), got {tuple(z.shape)}.")
+        if not all(size is None or (isinstance(size, numbers.Integral) and size > 0)
+                   for size in (self.patch, self.count, self.iterations, self.stride)):
+            raise ValueError("patch, count, iterations and stride: expected whole numbers of 1 or more, or None for "
+                             f"those of the level, got {self}.")
+        arguments.positive(self.again, name="again")
+        arguments.number(self.strength, name="strength", low=0)
+        arguments.number(self.feedback, name="feedback", low=0, high=1)
         return z.clone() if level == 0 else torch.cat([self._one(image[None], level) for image in z])
 
     def _one(self, z: Tensor, sigma: float) -> Tensor:
         _, patch, count, iterations, left = next(row for row in SIZES if sigma <= row[0] / 255)
         patch, count, iterations = self.patch or patch, self.count or count, self.iterations or iterations
         left = left if self.left is None else self.left
+        arguments.number(left, name="left", low=0)
+        if (self.stride or 1) > patch:
+            raise ValueError(f"stride: expected at most the side of a patch, {patch}, or pixels between the references "
+                             f"would belong to no group; got {self.stride}.")
         height, width = z.shape[-2:]
-        z = colours(F.pad(z, (0, max(0, patch - width), 0, max(0, patch - height)), mode="replicate"))
-        count = min(count, grouping.fewest(*z.shape[-2:], patch=patch, window=self.window))
-        given = grouping.patches(z, patch=patch)                                # (1, C, P, D)
-        estimate = z
+        margins = (0, max(0, patch - width), 0, max(0, patch - height))
+        noisy = colours(F.pad(devices.at_least_float32(z), margins, mode="replicate"))
+        count = min(count, grouping.fewest(*noisy.shape[-2:], patch=patch, window=self.window))
+        given = grouping.patches(noisy, patch=patch)                            # (1, C, P, D)
+        estimate = noisy
         for iteration in range(iterations):
-            fed = estimate + self.feedback * (z - estimate)
+            fed = estimate + self.feedback * (noisy - estimate)
             if iteration % self.again == 0:
                 index = grouping.match(fed[:, :1], patch=patch, window=self.window, count=count,
                                        stride=self.stride or max(1, patch // 2 - 1))[0]
@@ -90,14 +103,15 @@ class WNNM:
             filtered = [low_rank(channel, index, sigma=noise, strength=self.strength)
                         for channel, noise in zip(table[0], remaining[0], strict=True)]
             total, weight = (torch.stack(parts) for parts in zip(*filtered, strict=True))
-            estimate = grouping.assemble(total, weight, window=z.new_ones(patch, patch), size=z.shape[-2:])[None]
-        return colours(estimate, back=True)[..., :height, :width]
+            flat = noisy.new_ones(patch, patch)
+            estimate = grouping.assemble(total, weight, window=flat, size=noisy.shape[-2:])[None]
+        return colours(estimate, back=True)[..., :height, :width].to(z)
 
 
 def low_rank(table: Tensor, index: Tensor, *, sigma: Tensor, strength: float) -> tuple[Tensor, Tensor]:
     """Replace each group by its mean and a matrix of lower rank; add all up in an empty table.
 
-    Shapes: table (P, D), index (R, K), sigma (P,), of which each group takes its reference's
+    Shapes: table (P, D) in float32 or float64, index (R, K), sigma (P,), of which each group takes its reference's
     -> sums of patches (P, D) and how many each is a sum of (P,).
     """
     total, weight = torch.zeros_like(table), torch.zeros_like(table[:, 0])

@@ -84,6 +84,9 @@ class Forces:
 
     def __post_init__(self) -> None:
         arguments.one_of(self.loss, LOSSES, what="loss")
+        for name in ("points", "labels"):                           # a tensor of them, too, wherever it is
+            values = getattr(self, name)
+            object.__setattr__(self, name, values.tolist() if isinstance(values, Tensor) else values)
         if len(self.points) != len(self.labels):
             raise ForcesError(f"every point needs a label: got {len(self.points)} points and {len(self.labels)} labels")
         people = set(self.labels)
@@ -91,7 +94,7 @@ class Forces:
             raise ForcesError(f"labels are 0 to {len(SHAPES) - 1}, one shape for each person; got {sorted(people)}")
         if len(people) < 2 or len(people) == len(self.labels):
             raise ForcesError("forces need two people or more, and two pictures of one of them")
-        if any(abs(x) > WIDTH / 2 or abs(y) > HEIGHT / 2 for x, y in self.points):
+        if not all(abs(x) <= WIDTH / 2 and abs(y) <= HEIGHT / 2 for x, y in self.points):
             raise ForcesError(f"points lie in [-{WIDTH / 2:g}, {WIDTH / 2:g}] x [-{HEIGHT / 2:g}, {HEIGHT / 2:g}]")
         if not MARGINS[0] <= self.margin <= MARGINS[1]:
             raise ForcesError(f"margin lies between {MARGINS[0]:g} and {MARGINS[1]:g}, got {self.margin:g}")

@@ -106,6 +106,8 @@ class Player:
             raise PlayerError("a player needs a caption that says what to see")
         if self.encoding not in ("auto", "png", "webp", "jpeg"):
             raise PlayerError(f"encoding is 'auto', 'png', 'webp' or 'jpeg'; got {self.encoding!r}")
+        if not isinstance(self.quality, int) or not 1 <= self.quality <= 100:
+            raise PlayerError(f"quality is a whole number from 1 to 100; got {self.quality!r}")
 
     @property
     def states(self) -> Iterator[dict[str, Value]]:

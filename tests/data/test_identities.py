@@ -79,9 +79,10 @@ def test_a_split_shares_nobody_and_loses_nothing(some):
     (lambda: people(1, each=0), "each: expected a whole number"),
     (lambda: people(1, size=16), "32 pixels or more"),
     (lambda: people(1, first=-1), "counted from 0"),
+    (lambda: people(1, first=1.5), "in whole numbers"),
     (lambda: split(people(3, each=1), 2, 2), r"2 \+ 2 people were asked for, and there are 3"),
     (lambda: split(people(3, each=1)), "how many people go to each part"),
-], ids=["nobody", "no picture", "tiny", "negative", "too many", "no part"])  # fmt: skip
+], ids=["nobody", "no picture", "tiny", "negative", "a half", "too many", "no part"])  # fmt: skip
 def test_what_cannot_be_drawn_is_refused(call, words):
     with pytest.raises(ValueError, match=words):
         call()

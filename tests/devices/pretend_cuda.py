@@ -39,7 +39,7 @@ WAITS = {"_local_scalar_dense", "nonzero", "masked_select", "_unique2", "unique_
          "bincount", "linalg_eigh", "_linalg_eigh", "_linalg_svd", "linalg_inv_ex", "_linalg_solve_ex",
          "linalg_cholesky_ex", "histc"}
 SCALARS_TOO = {"masked_fill", "masked_fill_", "index_put", "index_put_", "_index_put_impl_", "index_fill", "fill_",
-               "index_fill_", "where", "clamp", "lerp", "addcmul", "addcdiv"}          # take a CPU scalar, as pointwise do
+               "index_fill_", "where", "clamp", "lerp", "addcmul", "addcdiv"}     # take a CPU scalar, as pointwise do
 CUBLAS = {"mm", "addmm", "bmm", "baddbmm", "mv", "addmv", "dot", "addbmm", "_addmm_activation"}
 _CUBLAS_ALERT = "alertCuBLASConfigNotDeterministic" in (                               # newer torch does without
     Path(torch.__file__).parent / "include/ATen/Context.h").read_text()
@@ -173,7 +173,8 @@ def _function(func, args, kwargs):
             return args[0].to(ALIAS)
         if func is torch.Tensor.data.__set__ and _is(args[0]):
             args[0].inner = args[1].inner
-        args, kwargs = tree_map(lambda x: ALIAS if isinstance(x, str | torch.device) and _there(x) else x, (args, kwargs))
+        args, kwargs = tree_map(lambda x: ALIAS if isinstance(x, str | torch.device) and _there(x) else x,
+                                (args, kwargs))
         if on_gpu is not None and torch.is_autocast_enabled("cuda") and name in LOWER | HIGHER:
             to = torch.get_autocast_dtype("cuda") if name in LOWER else torch.float32
             args, kwargs = tree_map(lambda x: x.to(to) if _is(x) and x.dtype in (

@@ -94,8 +94,9 @@ def test_it_fetches_nothing_has_words_and_is_the_same_each_time():
 @pytest.mark.parametrize(("how", "message"), [
     (dict(labels=(0, 1)), "every point needs a label"), (dict(labels=(0,) * 8), "two people or more"),
     (dict(points=POINTS[:3], labels=(0, 1, 2)), "two pictures of one"), (dict(labels=(9, *LABELS[1:])), "labels are 0"),
-    (dict(points=((5.0, 0.0), *POINTS[1:])), "points lie in"), (dict(margin=9.0), "margin lies between")],
-    ids=["labels", "one person", "nobody twice", "shapes", "outside", "margin"])
+    (dict(points=((5.0, 0.0), *POINTS[1:])), "points lie in"), (dict(margin=9.0), "margin lies between"),
+    (dict(points=((float("nan"), 0.0), *POINTS[1:])), "points lie in"), (dict(margin=float("nan")), "margin lies")],
+    ids=["labels", "one person", "nobody twice", "shapes", "outside", "margin", "no number", "no margin"])
 def test_a_lecturer_is_told_what_cannot_be_shown(how, message):
     with pytest.raises(ForcesError, match=message):
         Forces(**{"points": POINTS, "labels": LABELS, **how})

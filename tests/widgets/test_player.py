@@ -298,6 +298,8 @@ def image(value: Tensor) -> Callable[..., Tensor]:
         (lambda: player(axes=(SIGMA, SIGMA)), "two axes have the same name"),
         (lambda: player(caption=""), "needs a caption"),
         (lambda: player(encoding="gif"), "encoding is 'auto'"),
+        (lambda: player(quality=101), "quality is a whole number"),
+        (lambda: player(quality=0.9), "quality is a whole number"),
         (lambda: player(render=image(torch.zeros(1, 4, 4, dtype=torch.uint8))).html, r"uint8.*/ 255"),
         (lambda: player(render=image(torch.full((1, 4, 4), 255.0))).html, "divide by 255"),
         (lambda: player(render=image(torch.full((1, 4, 4), 1.2))).html, r"clamp\(0, 1\)"),

@@ -1,0 +1,171 @@
+"""Every training of the course at a size that takes a second, for the tests of devices; and as a command, what waits.
+
+    python tests/devices/trainings.py        # host synchronisations of a step of each training, and where they are
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import contextmanager
+from functools import partial
+
+import torch
+
+from course_lib import data
+from course_lib.data.identities import people
+from course_lib.data.shapes import shapes
+from course_lib.denoise import (
+    bias_free,
+    cbdnet,
+    class_aware,
+    classification,
+    dncnn,
+    fast,
+    ffdnet,
+    receptive_field,
+    straightforward,
+)
+from course_lib.fit import Trained
+from course_lib.metric import batches, contrastive, identification, triplet
+from course_lib.networks import Encoder
+from course_lib.noise import Camera, PoissonGaussian, Rain
+from course_lib.pretext import simclr
+from course_lib.profiles import Budget
+
+LEVEL, RANGE = 25 / 255, (0.0, 55 / 255)
+
+
+def photographs(channels: int = 1) -> dict[str, torch.Tensor]:
+    return {name: picture[:, :64, :64] for name, picture in data.photographs("validation", channels=channels).items()}
+
+
+def mosaics_and_labels() -> dict[str, Callable[[Budget], Trained]]:
+    """The two trainings of classification, with networks that are built anew each time."""
+    def network(classes: int) -> torch.nn.Module:
+        return receptive_field.Stack(depth=3, width=4, outputs=classes)
+
+    def mosaics(budget: Budget) -> Trained:
+        pictures = photographs()
+        return classification.train(classification.mosaics(pictures, size=17), budget=budget, seed=0,
+                                    network=network(len(pictures)))
+
+    def labelled(budget: Budget) -> Trained:
+        known = shapes(4)
+        gray = known.images.float().mean(dim=1, keepdim=True).byte()
+        return classification.train(classification.labelled(gray, known.labels), budget=budget, seed=0,
+                                    network=network(len(known.names)))
+
+    return {"classification of mosaics": mosaics, "classification of images": labelled}
+
+
+def of_pictures(train: Callable[..., Trained], network: Callable[[], torch.nn.Module], *, channels: int = 1,
+                **more: object) -> Callable[[Budget], Trained]:
+    return lambda budget: train(photographs(channels), budget=budget, seed=0, network=network(), **more)
+
+
+def of_people(train: Callable[..., Trained], **more: object) -> Callable[[Budget], Trained]:
+    return lambda budget: train(people(6, each=4), budget=budget, seed=0, view=batches.jitter(turn=5.0, noise=0.02,
+                                                                                            mirror=True), **more)
+
+
+def straightforward_with(forward: object) -> Callable[[Budget], Trained]:
+    return lambda budget: straightforward.train(photographs(), forward=forward, budget=budget, seed=0,
+                                                model=straightforward.network(depth=3, width=4))
+
+
+def classifier(budget: Budget) -> Trained:
+    pictures = [*photographs().values()]
+    return class_aware.train_classifier({"one": pictures[:1], "two": pictures[1:2]}, noise=LEVEL, budget=budget, seed=0,
+                                        network=class_aware.Classifier(2, width=4))
+
+
+def real_pairs(budget: Budget) -> Trained:
+    y = photographs(3)
+    pairs = [data.Pair((picture.float() + 3).clamp(max=255).byte(), picture) for picture in y.values()]
+    return cbdnet.train(y, pairs=pairs, budget=budget, seed=0, network=small_cbdnet())
+
+
+def small_cbdnet() -> cbdnet.CBDNet:
+    return cbdnet.CBDNet(channels=3, width=4, estimator_width=4)
+
+
+small = partial(dncnn.DnCNN, depth=3, width=4)
+# name -> training, patch, host synchronisations of a step that are allowed: the reading of `fit`, and JPEG's copies
+TRAININGS: dict[str, tuple[Callable[[Budget], Trained], int | None, int]] = {
+    "dncnn": (of_pictures(dncnn.train, small, sigma=LEVEL), 24, 1),
+    "dncnn blind": (of_pictures(dncnn.train, small, sigma=RANGE), 24, 1),
+    "dncnn three tasks": (of_pictures(dncnn.train_three_tasks, small), 24, 3),
+    "straightforward, rain": (straightforward_with(Rain()), 24, 1),
+    "straightforward, camera": (straightforward_with(Camera(mosaic=False, quality=None)), 24, 1),
+    "ffdnet": (of_pictures(ffdnet.train, partial(ffdnet.FFDNet, depth=3, width=4)), 24, 1),
+    "ffdnet, variant maps": (of_pictures(ffdnet.train, partial(ffdnet.FFDNet, depth=3, width=4), maps="variant"),
+                             24, 1),
+    "fast": (of_pictures(fast.train, partial(fast.Fast, depth=3, width=4), sigma=RANGE), 24, 1),
+    "bias_free": (of_pictures(bias_free.train, partial(bias_free.BiasFreeDnCNN, depth=3, width=4)), 24, 1),
+    "cbdnet, white": (of_pictures(cbdnet.train, small_cbdnet, channels=3, degrade=RANGE), 24, 1),
+    "cbdnet, camera": (of_pictures(cbdnet.train, small_cbdnet, channels=3), 24, 3),
+    "cbdnet, real pairs": (real_pairs, 24, 3),
+    "class_aware": (of_pictures(class_aware.train, partial(class_aware.Gradual, depth=3, width=4),
+                                noise=PoissonGaussian(0.01, 0.02)), 24, 1),
+    "class_aware classifier": (classifier, 24, 1),
+    **{name: (train, None, 1) for name, train in mosaics_and_labels().items()},
+    "identification": (of_people(identification.train), None, 1),
+    "contrastive": (of_people(contrastive.train, margin=1.0), None, 1),
+    "contrastive, Hadsell": (of_people(contrastive.train, margin=1.0, loss=contrastive.hadsell_loss, balanced=False),
+                             None, 1),
+    **{f"triplet, {mining}": (of_people(triplet.train, mining=mining, margin=0.2), None, 1)
+       for mining in ("random", "semi-hard", "batch-hard", "all")},
+    "simclr": (lambda budget: simclr.train(shapes(4), budget=budget, seed=0), None, 1),
+    "simclr, gray": (lambda budget: simclr.train(people(6).images, budget=budget, seed=0), None, 1),
+    "simclr encoder": (lambda budget: simclr.train_encoder(shapes(4), budget=budget, seed=0,
+                                                           network=Encoder(channels=3)), None, 1),
+}
+SAMPLE = ("dncnn blind", "cbdnet, camera", "classification of mosaics", "contrastive", "triplet, all", "simclr")
+
+
+def run(name: str, steps: int = 3) -> Trained:
+    """Train for a few steps; where is decided by COURSE_DEVICE."""
+    train, patch, _ = TRAININGS[name]
+    return train(Budget(steps, 8, patch))
+
+
+@contextmanager
+def strictly_on(device: str):
+    """COURSE_DEVICE, and an error for every operation without a deterministic form."""
+    before, mode = os.environ.get("COURSE_DEVICE"), torch.get_deterministic_debug_mode()
+    os.environ["COURSE_DEVICE"] = device
+    torch.set_deterministic_debug_mode("error")
+    try:
+        yield
+    finally:
+        torch.set_deterministic_debug_mode(mode)
+        os.environ.pop("COURSE_DEVICE") if before is None else os.environ.update(COURSE_DEVICE=before)
+
+
+def main() -> None:
+    from pretend_cuda import pretend_cuda
+
+    os.environ["COURSE_PROFILE"] = "smoke"
+    torch.set_num_threads(1)
+    for name, (*_, allowed) in TRAININGS.items():
+        with strictly_on("cuda"), pretend_cuda() as gpu:
+            try:
+                run(name, 2)
+                gpu.reset()
+                run(name, 2)
+                start = gpu.lines.copy()
+                gpu.reset()
+                run(name, 6)
+            except Exception as error:      # the table is to be whole
+                print(f"{name:28} failed: {type(error).__name__}: {str(error)[:200]}")
+                continue
+        waits = {place: (n - start[place]) / 4 for place, n in gpu.lines.items()
+                 if place[0] != "copy to the GPU" and n > start[place]}
+        print(f"{name:28} {sum(waits.values()):6.2f} a step, {allowed} allowed")
+        for (kind, place), n in sorted(waits.items(), key=lambda item: -item[1]):
+            print(f"{'':28} {n:6.2f}  {kind}, {place}")
+
+
+if __name__ == "__main__":
+    main()
