@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 MAX_SIGMA = 2.0  # in units of the image range; 25 instead of 25 / 255 is far above, the noisiest lecture far below
 
 
+MAX_VALUE = 1e6  # of an image in [0, 1], in whatever unit somebody left it; squares of it still are numbers
 ROUNDING = 0.01  # so far outside [0, 1] a clean image may be: an interpolation overshoots, a 16-bit float rounds
 
 _unread: ContextVar[bool] = ContextVar("_unread", default=False)
@@ -74,6 +75,22 @@ def unread() -> Iterator[None]:
         _unread.reset(token)
 
 
+def tensor(values: Tensor, *, name: str) -> Tensor:
+    """Return what is a tensor.
+
+    >>> tensor([1.0], name="y")
+    Traceback (most recent call last):
+        ...
+    TypeError: y: expected a torch tensor, got [1.0]. A NumPy array becomes one with torch.from_numpy(array).
+    """
+    import torch
+
+    if not isinstance(values, torch.Tensor):
+        raise TypeError(f"{name}: expected a torch tensor, got {_shown(values)}. A NumPy array becomes one with "
+                        "torch.from_numpy(array).")
+    return values
+
+
 def reads(values: Tensor) -> bool:
     """Tell whether the values of a tensor may be read: not within `unread`, and not of a tensor that has none."""
     return not _unread.get() and values.numel() > 0 and values.device.type != "meta"
@@ -89,6 +106,7 @@ def finite(values: Tensor, *, name: str) -> Tensor:
     ValueError: the images: expected finite numbers, got 1 of 2 that are NaN or infinite. Usual cause: a division by \
 zero or a logarithm of zero before, or a training that diverged.
     """
+    tensor(values, name=name)
     if reads(values) and not bool(values.isfinite().all()):
         wrong = int((~values.isfinite()).sum())
         raise ValueError(f"{name}: expected finite numbers, got {wrong} of {values.numel()} that are NaN or infinite. "
@@ -130,7 +148,14 @@ batch with image[None, None].
             f"The network was built with channels={channels}."
         raise ValueError(f"{name}: expected {channels} channel{'s' if channels > 1 else ''} (N, {channels}, H, W), "
                          f"got {z.shape[1]} in {tuple(z.shape)}. {cause}")
-    return finite(z if like is None else _for_network(z, like, name), name=name)
+    if reads(z):
+        extreme = max(abs(float(value)) for value in z.detach().aminmax())
+        if math.isnan(extreme) or extreme == math.inf:
+            finite(z, name=name)
+        if extreme > MAX_VALUE:
+            raise ValueError(f"{name}: expected values in or near [0, 1], got {extreme:.3g}. Usual cause: a division "
+                             "by almost zero before, or a training that diverged.")
+    return z if like is None else _for_network(z, like, name)
 
 
 def _for_network(z: Tensor, network: Callable[..., object], name: str) -> Tensor:
@@ -176,7 +201,7 @@ def same_device(*tensors: Tensor, what: str) -> torch.device:
         ...
     ValueError: estimate and y: expected tensors on one device, got cpu and meta. Move them: x.to(y.device).
     """
-    devices = [tensor.device for tensor in tensors]
+    devices = [tensor(one, name=what).device for one in tensors]
     if len(set(devices)) > 1:
         raise ValueError(f"{what}: expected tensors on one device, got {' and '.join(map(str, devices))}. "
                          "Move them: x.to(y.device).")
@@ -236,6 +261,9 @@ def per_image(level: Tensor, y: Tensor, *, name: str) -> Tensor:
     ValueError: sigma: expected one number, a number for each image (2, 1, 1, 1), or a map that broadcasts to \
 (2, 1, 4, 4), got a tensor (2,). A number for each image is level[:, None, None, None].
     """
+    tensor(level, name=name)
+    if y.ndim != 4:
+        raise ValueError(f"the images: expected (N, C, H, W), got {tuple(y.shape)}.")
     fits = level.ndim == 4 and all(a in (1, b) for a, b in zip(level.shape, y.shape, strict=True))
     if level.ndim and not fits:
         n = y.shape[0]
@@ -256,6 +284,7 @@ def level(value: float | Tensor, y: Tensor, *, name: str) -> Tensor:
 
     if isinstance(value, torch.Tensor):
         return per_image(value, y, name=name)
+    number(value, name=name)
     return torch.full((), value, dtype=y.dtype, device=y.device)      # written there: nothing is copied or waited for
 
 
@@ -328,10 +357,11 @@ def same_shape(*tensors: Tensor, letters: str) -> None:
         ...
     ValueError: expected tensors of one shape (N, D), got (2, 3) and (2, 4).
     """
-    shapes = [tuple(t.shape) for t in tensors]
+    shapes = [tuple(tensor(t, name=f"({', '.join(letters.split())})").shape) for t in tensors]
     if len(set(shapes)) > 1 or len(shapes[0]) != len(letters.split()):
         raise ValueError(f"expected tensors of one shape ({', '.join(letters.split())}), "
                          f"got {' and '.join(str(s) for s in shapes)}.")
+    same_device(*tensors, what=f"({', '.join(letters.split())})")
 
 
 def shaped(letters: str, /, *, whole: bool = False, **tensors: Tensor) -> dict[str, int]:
