@@ -27,7 +27,7 @@ HOST = torch.device("cpu")
 class Draws(torch.Generator):
     """A generator on the processor whose batches belong on another device: what `fit` gives to a source.
 
-    Its state is that of a processor, so a training that lost its GPU goes on with the same choices.
+    Its state is that of a processor, so a training that lost its GPU can go on.
     """
 
     place: torch.device
@@ -184,24 +184,34 @@ def layers_seeded(seed: int, step: int, device: torch.device) -> Iterator[None]:
         module.set_rng_state(before)
 
 
+def require_float32() -> list[str]:
+    """Let CUDA multiply float32 as float32 from now on, and not as TF32, which keeps 10 of its 23 bits; return the
+    settings there were."""
+    before = [setting.fp32_precision for setting in _float32_settings()]
+    for setting in _float32_settings():
+        setting.fp32_precision = "ieee"
+    return before
+
+
 @contextmanager
 def exact_float32() -> Iterator[None]:
-    """Let CUDA multiply float32 as float32 within the block, and not as TF32, which keeps 10 of its 23 bits.
+    """Let CUDA multiply float32 as float32 within the block.
 
     >>> with exact_float32():
     ...     torch.backends.cudnn.conv.fp32_precision
     'ieee'
     """
-    cuda, cudnn = cast(Any, torch.backends.cuda), cast(Any, torch.backends.cudnn)
-    settings = cuda.matmul, cudnn.conv, cudnn.rnn
-    before = [setting.fp32_precision for setting in settings]
-    for setting in settings:
-        setting.fp32_precision = "ieee"
+    before = require_float32()
     try:
         yield
     finally:
-        for setting, precision in zip(settings, before, strict=True):
+        for setting, precision in zip(_float32_settings(), before, strict=True):
             setting.fp32_precision = precision
+
+
+def _float32_settings() -> tuple[Any, Any, Any]:
+    cuda, cudnn = cast(Any, torch.backends.cuda), cast(Any, torch.backends.cudnn)
+    return cuda.matmul, cudnn.conv, cudnn.rnn
 
 
 def matrix_type(device: torch.device) -> torch.dtype:

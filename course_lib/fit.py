@@ -91,10 +91,10 @@ def fit(model: nn.Module, source: Source, step: Step, *, budget: Budget, seed: i
     A model whose weights are all frozen, as `zoo.load` gives it, is thawed.
 
     With `checkpoint`, the same call continues a training that was killed, and ends with bitwise the same weights (on
-    CPU, at equal threads and precision); on another device it goes on with the same choices and other rounding. Other
-    arguments than those of the file are refused. Ctrl-C keeps the weights
-    with the best validation score, else the averaged or present ones, and returns in a notebook; a script sees
-    KeyboardInterrupt after that. With a checkpoint the training can be resumed later.
+    CPU, at equal threads and precision); on another device it goes on, with other noise. Other arguments than those of
+    the file are refused. Ctrl-C keeps the weights with the best validation score, else the averaged or present ones,
+    and returns in a notebook; a script sees KeyboardInterrupt after that. With a checkpoint the training can be resumed
+    later.
 
     Several processes (torchrun, accelerate launch) share each batch: `budget.batch` is the global batch. Batch
     normalisation then sees each process's share, and the history tells the losses of the first.

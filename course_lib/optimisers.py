@@ -14,7 +14,7 @@ from typing import Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from course_lib import arguments
+from course_lib import arguments, devices
 
 Schedule = Callable[[float], float]   # fraction of the training done -> factor on the learning rate
 
@@ -172,7 +172,8 @@ class _Muon(torch.optim.Optimizer):
             gradient = cast(Tensor, weight.grad)
             state["momentum"].lerp_(gradient, 1 - mu)
             updates.append(gradient.lerp(state["momentum"], mu).flatten(1))   # (out, in k k)
-        stack = orthogonalise(torch.stack(updates).bfloat16())                   # (layers, out, in k k), as torch's
+        momenta = torch.stack(updates)                                           # (layers, out, in k k)
+        stack = orthogonalise(momenta.to(devices.matrix_type(momenta.device)))   # in bfloat16, as torch's
         rows, columns = stack.shape[-2:]
         for weight, update in zip(weights, stack.unbind(), strict=True):
             weight.mul_(1 - group["lr"] * group["weight_decay"])

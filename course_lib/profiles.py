@@ -81,7 +81,8 @@ def device() -> torch.device:
 
 
 def precision() -> torch.dtype:
-    """Choose bfloat16 where the hardware multiplies it natively, else float32; at smoke always float32.
+    """Choose bfloat16 where the hardware multiplies it natively, else float32; at smoke always float32. A GPU older
+    than Ampere, such as a T4, only imitates bfloat16.
 
     `COURSE_PRECISION=fp32` or `bf16` overrides.
     """
@@ -96,12 +97,15 @@ def precision() -> torch.dtype:
 
 
 def start() -> None:
-    """Begin a lecture: say which profile, device and precision are in force."""
+    """Begin a lecture: say which profile, device and precision are in force. float32 is float32 from now on, and not
+    TF32, which newer GPUs would take for it."""
     import torch
 
     import course_lib
+    from course_lib import devices
 
     where = device()
+    devices.require_float32()
     name = torch.cuda.get_device_name(where) if where.type == "cuda" else where.type
     if current() == "smoke":
         torch.set_num_threads(1)

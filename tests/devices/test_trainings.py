@@ -8,27 +8,17 @@ import pkgutil
 import pytest
 import torch
 from pretend_cuda import pretend_cuda
-from trainings import SAMPLE, TRAININGS, run, strictly_on
+from trainings import SAMPLE, TRAININGS, run, strictly_on, synchronisations
 
 import course_lib
 
 whole = [pytest.param(name, marks=() if name in SAMPLE else pytest.mark.full) for name in TRAININGS]
 
 
-def synchronisations(name: str) -> float:
-    """Host synchronisations of a step: the difference of two trainings that differ in steps only."""
-    counted = []
-    for steps in (2, 4):
-        with strictly_on("cuda"), pretend_cuda() as gpu:
-            run(name, steps)
-        counted.append(sum(gpu.syncs.values()))
-        assert not gpu.hazards, gpu.hazards
-    return (counted[1] - counted[0]) / 2
-
-
 @pytest.mark.parametrize("name", whole)
 def test_a_step_waits_for_the_gpu_once(name):
-    assert synchronisations(name) <= TRAININGS[name][2]
+    waits = synchronisations(name)
+    assert sum(waits.values()) <= 1, waits
 
 
 @pytest.mark.parametrize("name", whole)
