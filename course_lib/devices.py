@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 
 class Draws(torch.Generator):
@@ -58,8 +59,53 @@ def on(generator: torch.Generator, device: torch.device) -> torch.Generator:
 
 def sent(values: Tensor, device: torch.device) -> Tensor:
     """Move values to a device without waiting for it; from a GPU to the processor the call waits, or would return
-    before they have come."""
-    return values.to(device, non_blocking=values.device.type == "cpu")
+    before they have come. Whole numbers, such as labels, stay known on the processor: see `here`."""
+    moved = values.to(device, non_blocking=values.device.type == "cpu")
+    if moved is not values and values.device.type == "cpu" and not values.is_floating_point():
+        moved.here = values     # type: ignore[attr-defined]
+    return moved
+
+
+def here(values: Tensor) -> Tensor:
+    """Return values on the processor, where reading them costs nothing; whole numbers that `sent` moved come without
+    waiting."""
+    return getattr(values, "here", values).cpu()
+
+
+def rows(table: Tensor, which: Tensor) -> Tensor:
+    """Take rows of a table (N, D) by their positions (T,), as `table[which]` does: (T, D).
+
+    A row that is taken often gets a sum of gradients. `table[which]` adds them in an order that depends on the threads,
+    this in the order of `which`, on one thread or many.
+
+    >>> rows(torch.tensor([[1.0], [2.0]]), torch.tensor([1, 1, 0])).flatten()
+    tensor([2., 2., 1.])
+    """
+    return table.index_select(0, sent(which, table.device))
+
+
+def averaged(x: Tensor, size: int) -> Tensor:
+    """Average images (N, C, H, W) to size x size places, each over its own window, as `nn.AdaptiveAvgPool2d` does.
+
+    Its gradient on CUDA has no form that always adds in the same order; a product of matrices has.
+
+    >>> averaged(torch.arange(4.0).reshape(1, 1, 2, 2), 1).item()
+    1.5
+    """
+    if x.device.type == "cpu":
+        return F.adaptive_avg_pool2d(x, size)
+    return _averaged(x, size)
+
+
+def _averaged(x: Tensor, size: int) -> Tensor:
+    """Average by matrices of weights, (size, H) from the left and (W, size) from the right."""
+    def weights(length: int) -> Tensor:
+        first = torch.arange(size, device=x.device)[:, None] * length
+        place = torch.arange(length, device=x.device)
+        inside = (place >= first // size) & (place <= (first + length - 1) // size)             # (size, length)
+        return inside.to(x) / inside.sum(dim=1, keepdim=True)
+
+    return weights(x.shape[2]).to(x) @ x @ weights(x.shape[3]).to(x).T
 
 
 def float64(values: Tensor) -> Tensor:
