@@ -316,7 +316,8 @@ def tensor(values: Tensor, *, name: str) -> None:
     >>> tensor([1.0], name="the embeddings")
     Traceback (most recent call last):
         ...
-    TypeError: the embeddings: expected a torch tensor, got list. A numpy array becomes one with torch.from_numpy(array).
+    TypeError: the embeddings: expected a torch tensor, got list. A numpy array becomes one with \
+torch.from_numpy(array).
     """
     import torch
 
@@ -326,14 +327,14 @@ def tensor(values: Tensor, *, name: str) -> None:
 
 
 def comparable(*tables: Tensor, name: str = "the embeddings") -> None:
-    """Refuse vectors whose distances their type cannot hold: values that are too large, or all too small, to be squared.
+    """Refuse vectors whose distances their type cannot hold: too large, or all too small, to be squared.
 
     >>> import torch
     >>> comparable(torch.tensor([[1e30, 0.0]]))
     Traceback (most recent call last):
         ...
-    ValueError: the embeddings: expected values whose squares float32 can hold, the largest from 9e-13 to 3e+18, got 1e+30. \
-Usual cause: a training that diverged, or embeddings in another unit; embeddings.double() holds more.
+    ValueError: the embeddings: expected values whose squares float32 can hold, the largest from 9e-13 to 3e+18, got \
+1e+30. Usual cause: a training that diverged, or embeddings in another unit; embeddings.double() holds more.
     """
     import torch
 

@@ -204,7 +204,7 @@ class jitter:
             raise ValueError(f"shift: expected less than the side of an image, got {self.shift} for images of "
                              f"{images.shape[2]} x {images.shape[3]}: nothing of it would be left.")
         count, device = len(images), images.device
-        generator = devices.on(generator, device)           # no draw is read here, so all are drawn where the images are
+        generator = devices.on(generator, device)       # no draw is read here, so all are made where the images are
 
         def between(low: float, high: float) -> Tensor:
             return (low + (high - low) * torch.rand(count, generator=generator, device=device)).to(images)

@@ -180,8 +180,8 @@ def _pairs(distance: Tensor, y: Tensor, margin: float) -> Tensor:
     arguments.comparable(distance, name="distance")
     if arguments.reads(y) and bool(((y != 0) & (y != 1)).any()):
         raise ValueError(f"y: expected 0 for the same person and 1 for different ones, got "
-                         f"{y[(y != 0) & (y != 1)][0].item()}. Usual cause: the labels of people instead of whether two "
-                         "agree.")
+                         f"{y[(y != 0) & (y != 1)][0].item()}. Usual cause: the labels of people instead of whether "
+                         "two agree.")
     return y.to(distance)
 
 

@@ -132,7 +132,7 @@ def crop(batch: Tensor, box: Tensor) -> Tensor:
 
     y, x = places(top, h, height), places(left, w, width)
     grid = torch.stack([x[:, None, :].expand(-1, height, -1), y[:, :, None].expand(-1, -1, width)], dim=3)
-    return F.grid_sample(batch, grid, align_corners=False)
+    return F.grid_sample(batch, grid.to(batch), align_corners=False)
 
 
 # Colours -------------------------------------------------------------------------------------------------------------
