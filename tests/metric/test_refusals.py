@@ -106,7 +106,8 @@ def test_what_is_out_of_range_is_refused_in_words(call, words):
 @pytest.mark.parametrize("call", [
     lambda: Views(area=0.5), lambda: verification.recall_at(F, LABELS, 5), lambda: distances(F.numpy(), F),
     lambda: embed(Embedding(), F.numpy()), lambda: tsne(F, perplexity="2"),
-    lambda: Gallery().identify(F, threshold="3"), lambda: verification.auc([1.0], [2.0]), lambda: triplet.all_triplets([0, 0, 1])])
+    lambda: Gallery().identify(F, threshold="3"), lambda: verification.auc([1.0], [2.0]),
+    lambda: triplet.all_triplets([0, 0, 1])])
 def test_what_is_of_another_type_is_refused_in_words(call):
     with pytest.raises(TypeError, match="expected"):
         call()
