@@ -129,8 +129,8 @@ def random_triplets(labels: Tensor, *, generator: torch.Generator) -> Triplets:
     tensor([2, 2])
     """
     if labels.device.type != generator.device.type:
-        raise ValueError(f"labels: expected them where the generator draws, on {generator.device}, got {labels.device}. "
-                         "labels.cpu() moves them to the processor.")
+        raise ValueError(f"labels: expected them where the generator draws, on {generator.device}, got "
+                         f"{labels.device}. labels.cpu() moves them to the processor.")
     positive, negative = _partners(labels)
     anchors = (positive.any(dim=1) & negative.any(dim=1)).nonzero()[:, 0]
     drawn = [torch.multinomial(mask[anchors].float(), 1, generator=generator)[:, 0] if len(anchors) else anchors
