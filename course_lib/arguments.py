@@ -467,6 +467,34 @@ of plots; rows come first.
     return row, column
 
 
+def comparable(*tables: Tensor, name: str = "the embeddings") -> None:
+    """Refuse vectors whose distances their type cannot hold: too large, or all too small, to be squared.
+
+    >>> import torch
+    >>> comparable(torch.tensor([[1e30, 0.0]]))
+    Traceback (most recent call last):
+        ...
+    ValueError: the embeddings: expected values whose squares float32 can hold, the largest from 9e-13 to 3e+18, got \
+1e+30. Usual cause: a training that diverged, or embeddings in another unit; embeddings.double() holds more.
+    """
+    import torch
+
+    if not all(reads(table) for table in tables):
+        return
+    for table in tables:
+        finite(table, name=name)
+    largest = max(float(table.detach().abs().amax()) for table in tables)
+    exact = torch.float32
+    for table in tables:
+        exact = torch.promote_types(exact, table.dtype)
+    kind, width = torch.finfo(exact), max(table.shape[-1] for table in tables)
+    low, high = kind.tiny**0.5 / kind.eps, (kind.max / width) ** 0.5 / 4
+    if largest and not low <= largest <= high:
+        raise ValueError(f"{name}: expected values whose squares {str(exact).removeprefix('torch.')} can hold, the "
+                         f"largest from {low:.0e} to {high:.0e}, got {largest:.3g}. Usual cause: a training that "
+                         "diverged, or embeddings in another unit; embeddings.double() holds more.")
+
+
 def _type(tensor: Tensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")
 

@@ -30,7 +30,7 @@ PACKAGE = "course_lib"
 # What cannot change a result: modules that only refuse, show, store and resume, and lists of files, whose content is
 # hashed by itself.
 INERT = {f"{PACKAGE}.{name}" for name in (
-    "arguments", "canonical", "checkpoints", "devices", "files", "guard", "progress", "provenance",
+    "arguments", "canonical", "checkpoints", "deterministic", "devices", "files", "guard", "progress", "provenance",
     "data.photographs.PHOTOGRAPHS", "data.photographs.locate", "data.sets.SETS", "data.sets.expect", "data.sets.root")}
 NAMED = re.compile(r'(parameter |kept |str |constant str ")(.+?)("?)')      # words that hold a name callers use
 WHOLE = "*"      # a module that is mentioned as a value stands for all its definitions

@@ -12,12 +12,10 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import is_dataclass
-from functools import partial
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from course_lib import randomness
 
@@ -68,8 +66,17 @@ def on(generator: torch.Generator, device: torch.device) -> torch.Generator:
 
 def sent(values: Tensor, device: torch.device) -> Tensor:
     """Move values to a device without waiting for it; from a GPU to the processor the call waits, or would return
-    before they have come."""
-    return values.to(device, non_blocking=values.device.type == "cpu")
+    before they have come. Whole numbers, such as labels, stay known on the processor: see `here`."""
+    moved = values.to(device, non_blocking=values.device.type == "cpu")
+    if moved is not values and values.device.type == "cpu" and not values.is_floating_point():
+        moved.here = values     # type: ignore[attr-defined]
+    return moved
+
+
+def here(values: Tensor) -> Tensor:
+    """Return values on the processor, where reading them costs nothing; whole numbers that `sent` moved come without
+    waiting."""
+    return getattr(values, "here", values).cpu()
 
 
 def on_processor(network: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -112,57 +119,6 @@ def _asked(denoiser: object) -> Iterator[nn.Module]:
     elif isinstance(denoiser, Mapping) or is_dataclass(denoiser):
         for part in (denoiser if isinstance(denoiser, Mapping) else vars(denoiser)).values():
             yield from _asked(part)
-
-
-# What PyTorch's kernels of a GPU do in no certain order, and refuse to do under deterministic algorithms
-
-
-def median(values: Tensor, *, dim: int) -> Tensor:
-    """Return the lower median along an axis.
-
-    >>> median(torch.tensor([[4.0, 1.0, 3.0, 2.0]]), dim=1)
-    tensor([2.])
-    """
-    return values.sort(dim=dim).values.select(dim, (values.shape[dim] - 1) // 2)
-
-
-def padded(images: Tensor, margins: tuple[int, int, int, int], mode: str) -> Tensor:
-    """Pad images at the left, right, top and bottom, as F.pad does; what "reflect" mirrors can be differentiated.
-
-    >>> padded(torch.arange(3.0).expand(1, 1, 1, 3), (2, 1, 0, 0), "reflect")
-    tensor([[[[2., 1., 0., 1., 2., 1.]]]])
-    """
-    if mode != "reflect":
-        return F.pad(images, margins, mode=mode)
-    for axis, before, after in ((-1, *margins[:2]), (-2, *margins[2:])):
-        last = images.shape[axis] - 1
-        place = torch.arange(-before, last + after + 1, device=images.device).abs()
-        images = images.index_select(axis, last - (last - place).abs())
-    return images
-
-
-def resized(images: Tensor, size: tuple[int, int], mode: str, *, antialias: bool) -> Tensor:
-    """Resample images to a size, as F.interpolate does; where its gradient has no certain order, by two matrices."""
-    resample = partial(F.interpolate, mode=mode, antialias=antialias)
-    if not (images.requires_grad and images.is_cuda and torch.are_deterministic_algorithms_enabled()):
-        return resample(images, size=size)
-    rows, columns = (resample(torch.eye(side).to(images)[None, None], size=(new, side))
-                     for side, new in zip(images.shape[-2:], size, strict=True))
-    return rows @ images @ columns.mT                      # (1, 1, H', H), (N, C, H, W), (1, 1, W, W')
-
-
-def cross_entropy(scores: Tensor, label: Tensor) -> Tensor:
-    """Compute the mean cross entropy of scores (N, K) or (N, K, H, W) with classes (N,) or (N, H, W).
-
-    A GPU adds up the errors of pixels in any order, and refuses that in its deterministic mode; there they are one long
-    list, which it adds up in one order.
-
-    >>> round(float(cross_entropy(torch.zeros(1, 2, 4, 4), torch.zeros(1, 4, 4, dtype=torch.long))), 4)
-    0.6931
-    """
-    if scores.device.type != "cpu":
-        scores, label = scores.movedim(1, -1).flatten(0, -2), label.flatten()
-    return torch.nn.functional.cross_entropy(scores, label)
 
 
 @contextmanager

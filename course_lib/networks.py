@@ -8,7 +8,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from course_lib import arguments, randomness
+from course_lib import arguments, deterministic, randomness
 from course_lib.layers import initialise, quiet_constructors
 
 N = TypeVar("N", bound=nn.Module)
@@ -24,7 +24,8 @@ class Encoder(nn.Module):
 
     channels: 1 gray, 3 colour; widths: channels after each block; the last of them is how many features there are,
     `dimensions`.
-    Shapes: images (N, channels, H, W) in [0, 1] -> (N, dimensions); H and W at least 2^blocks.
+    Shapes: images (N, channels, H, W) in [0, 1] -> (N, dimensions); H and W at least 2^blocks. Images of another
+    precision are computed in that of the weights.
 
     >>> network = Encoder(widths=(16, 32))
     >>> sum(weight.numel() for weight in network.parameters()), network.dimensions
@@ -37,6 +38,8 @@ class Encoder(nn.Module):
         super().__init__()
         if not widths:
             raise ValueError("widths: expected the channels after each block, such as (16, 32, 64, 64), got none.")
+        for channels_of_a_layer in (channels, *widths):
+            arguments.positive(channels_of_a_layer, name="channels and widths")
         self.channels, self.dimensions = channels, widths[-1]
         self.smallest = 2 ** len(widths)                                         # side of which one pixel is left
         with quiet_constructors():
@@ -49,7 +52,7 @@ class Encoder(nn.Module):
 
     def activations(self, images: Tensor) -> Tensor:
         """Return what the last block gives, (N, widths[-1], H / 2^blocks, W / 2^blocks)."""
-        arguments.image_batch(images, channels=self.channels)
+        images = arguments.image_batch(images, channels=self.channels, like=self)
         if min(images.shape[2:]) < self.smallest:
             raise ValueError(f"the images: {len(self.features) // 4} blocks, each of which halves an image, need at "
                              f"least {self.smallest} x {self.smallest} pixels, got {tuple(images.shape[2:])}. Enlarge "
@@ -81,14 +84,14 @@ class Embedding(Encoder):
         super().__init__(channels=channels, widths=widths, seed=seed)
         self.dimensions = arguments.positive(dimensions, name="dimensions")
         with quiet_constructors():
-            self.pool = nn.AdaptiveAvgPool2d(GRID)
             self.last = nn.Linear(widths[-1] * GRID**2, dimensions)
+        arguments.number(start, name="start")
         initialise(self.last, randomness.generator(seed, "Embedding"))
         with torch.no_grad():
             self.last.weight.mul_(start)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.last(self.pool(self.activations(images)).flatten(1))
+        return self.last(deterministic.averaged(self.activations(images), GRID).flatten(1))
 
 
 def settle(network: N, batches: Iterable[Tensor]) -> N:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from course_lib import arguments, devices
+from course_lib import arguments, deterministic, devices
 
 BAYER = ((0, 1), (1, 2))        # which channel the sensor sees at even and odd rows and columns: RG over GB
 
@@ -34,8 +34,9 @@ def bicubic_loss(y: Tensor, *, scale: int) -> Tensor:
         raise ValueError(f"scale: expected at most the shorter side of the images {tuple(y.shape)}, got {scale}.")
     height, width = (side - side % scale for side in y.shape[-2:])
     y = y[..., :height, :width]
-    small = devices.resized(devices.at_least_float32(y), (height // scale, width // scale), "bicubic", antialias=True)
-    return devices.resized(small, (height, width), "bicubic", antialias=True).to(y)
+    exact = devices.at_least_float32(y)
+    small = deterministic.resized(exact, (height // scale, width // scale), "bicubic", antialias=True)
+    return deterministic.resized(small, (height, width), "bicubic", antialias=True).to(y)
 
 
 def convolve(y: Tensor, kernel: Tensor) -> Tensor:

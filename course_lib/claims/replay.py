@@ -89,9 +89,11 @@ def ran(kind: str, one: Any, lines: Lines) -> dict[str, Any]:
     try:
         for seed in SEEDS:
             if kind == "experiment":
-                metrics.append({name: float(value).hex() for name, value in one.measure("smoke", seed).items()})
+                found = one.measure("smoke", seed)
             else:
-                one.learn(budget=Budget(STEPS, one.budget.batch, one.budget.patch), seed=seed)
+                trained = one.learn(budget=Budget(STEPS, one.budget.batch, one.budget.patch), seed=seed)
+                found = one.judge(trained.model) if one.judge else {}
+            metrics.append({name: float(value).hex() for name, value in found.items()})
     except Exception as error:
         return {"error": f"{type(error).__name__}: {error}"}
     executed = sorted([*lines.of_functions, *lines.of_modules])

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from course_lib import arguments, devices
+from course_lib import arguments, deterministic, devices
 
 # Daubechies' wavelet with two vanishing moments; the high-pass filter mirrors the low-pass with alternating signs
 _ROOT = math.sqrt(3)
@@ -45,13 +45,13 @@ class Wavelet:
         levels = max(1, int(math.log2(min(z.shape[-2:]) / self.coarsest)))
         margin = min(2**levels, *(side - 1 for side in z.shape[-2:]))        # mirrored, so that nothing wraps around
         down, right = ((-(side + 2 * margin)) % 2**levels for side in z.shape[-2:])
-        mirrored = devices.padded(devices.at_least_float32(z), (margin, margin, margin, margin), "reflect")
+        mirrored = deterministic.padded(devices.at_least_float32(z), (margin, margin, margin, margin), "reflect")
         smooth, details = F.pad(mirrored, (0, right, 0, down), mode="replicate"), []
         for _ in range(levels):
             smooth, detail = forward(smooth)
             details.append(detail)
         level = _one_level(sigma)
-        finest = devices.median(details[0][:, :, 2].abs().flatten(1), dim=1).reshape(-1, 1, 1, 1, 1) / 0.6745
+        finest = deterministic.median(details[0][:, :, 2].abs().flatten(1), dim=1).reshape(-1, 1, 1, 1, 1) / 0.6745
         variance = finest**2 if level is None else level**2
         for detail in reversed(details):
             power = (detail**2).mean(dim=(-2, -1), keepdim=True)             # (N, C, 3, 1, 1)

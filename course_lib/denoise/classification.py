@@ -21,7 +21,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from course_lib import arguments, devices, profiles
+from course_lib import arguments, deterministic, devices, profiles
 from course_lib.data import Pictures, Source, patches
 from course_lib.fit import Progress, Trained, Validate, fit
 from course_lib.optimisers import Muon, Optimiser
@@ -79,7 +79,7 @@ def step(model: nn.Module, batch: tuple[Tensor, Tensor], progress: Progress) -> 
     one."""
     x, label = batch
     scores = model(x).float()                                                                 # (N, classes, H, W)
-    return devices.cross_entropy(scores if label.ndim == 3 else scores.mean((2, 3)), label)
+    return deterministic.cross_entropy(scores if label.ndim == 3 else scores.mean((2, 3)), label)
 
 
 def train(source: Source, *, budget: Budget, seed: int, network: nn.Module, optimiser: Optimiser = Muon(),

@@ -22,6 +22,8 @@ Lecture 02 teaches it; exercise 02 asks for the loss over a batch. Figures: the 
 
 from __future__ import annotations
 
+import math
+import numbers
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -29,7 +31,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from course_lib import arguments, profiles
+from course_lib import arguments, devices, profiles
 from course_lib.data.readers import Labelled
 from course_lib.data.sources import Augmentation
 from course_lib.fit import Progress, Trained, Validate, fit, one_process
@@ -94,9 +96,10 @@ def pairs(embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     >>> pairs(torch.tensor([[0.0], [1.0], [5.0]]), torch.tensor([7, 7, 9]))
     (tensor([1., 5., 4.]), tensor([0, 1, 1]))
     """
-    labels = batches.same_length(embeddings, labels)
-    i, j = torch.triu_indices(len(labels), len(labels), offset=1, device=embeddings.device)
-    return batches.batch_distances(embeddings)[i, j], (labels[i] != labels[j]).long()
+    labels = devices.here(batches.same_length(embeddings, labels))
+    i, j = torch.triu_indices(len(labels), len(labels), offset=1)
+    i, j, y = (devices.sent(some, embeddings.device) for some in (i, j, (labels[i] != labels[j]).long()))
+    return batches.batch_distances(embeddings)[i, j], y
 
 
 def batch_loss(embeddings: Tensor, labels: Tensor, *, margin: float, loss: PairLoss = slide_loss,
@@ -114,10 +117,12 @@ def batch_loss(embeddings: Tensor, labels: Tensor, *, margin: float, loss: PairL
     """
     distance, y = pairs(embeddings, labels)
     each = loss(distance, y, margin=margin)
+    y = devices.here(y)
     if not (y == 0).any() or not (y == 1).any():
         raise ValueError(f"a batch needs pairs of one person and pairs of two, got labels {labels.tolist()[:8]}... "
                          "Usual cause: one picture of each person (each=1), or a batch with a single person.")
-    groups = {"genuine": each[y == 0], "impostor": each[y == 1]}
+    groups = {name: each[devices.sent((y == kind).nonzero().flatten(), each.device)]
+              for name, kind in (("genuine", 0), ("impostor", 1))}
     return {name: group.sum() / (len(group) if balanced else len(each)) for name, group in groups.items()}
 
 
@@ -169,15 +174,19 @@ def train(images: Labelled, *, margin: float, budget: Budget, seed: int, loss: P
 def _pairs(distance: Tensor, y: Tensor, margin: float) -> Tensor:
     """Return y as a factor, if all three arguments make sense."""
     _margin(margin)
+    arguments.tensor(distance, name="distance")
+    arguments.tensor(y, name="y")
     arguments.same_shape(distance, y, letters="P")
-    if bool((wrong := (y != 0) & (y != 1)).any()):
-        raise ValueError(f"y: expected 0 for the same person and 1 for different ones, got {y[wrong][0].item()}. "
-                         "Usual cause: the labels of people instead of whether two agree.")
-    return y.to(distance.dtype)
+    arguments.comparable(distance, name="distance")
+    if arguments.reads(y) and bool(((y != 0) & (y != 1)).any()):
+        raise ValueError(f"y: expected 0 for the same person and 1 for different ones, got "
+                         f"{y[(y != 0) & (y != 1)][0].item()}. Usual cause: the labels of people instead of whether "
+                         "two agree.")
+    return y.to(distance)
 
 
 def _margin(margin: float) -> float:
-    if isinstance(margin, str) or not margin > 0:
+    if isinstance(margin, bool) or not isinstance(margin, numbers.Real) or not 0 < margin < math.inf:
         raise ValueError(f"margin: expected a distance above zero, got {margin!r}. Without one impostors are not "
                          "pushed.")
     return margin

@@ -20,6 +20,7 @@ Lecture 01 teaches it; exercise 01 builds the mean rule, the threshold and the e
 from __future__ import annotations
 
 import math
+import numbers
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -76,7 +77,7 @@ class Gallery:
         if not isinstance(name, str) or not isinstance(templates, Tensor):
             raise TypeError(f"expected a name and a tensor of embeddings (T, d), got {type(name).__name__} and "
                             f"{type(templates).__name__}.")
-        if templates.ndim != 2 or not len(templates):
+        if templates.ndim != 2 or not templates.numel():
             raise ValueError(f"templates: expected embeddings (T, d) of one picture or more, got "
                              f"{tuple(templates.shape)}. One embedding f (d,) becomes one template with f[None].")
         check_finite(templates, name="templates")
@@ -84,6 +85,7 @@ class Gallery:
             if other.shape[1] != templates.shape[1]:
                 raise ValueError(f"templates: those in the gallery have {other.shape[1]} numbers each, these "
                                  f"{templates.shape[1]}. Usual cause: two different embeddings.")
+            arguments.same_device(other, templates, what="the gallery and new templates")
             break
         there = [self._templates[name]] if name in self._templates else []
         self._templates[name] = torch.cat([*there, templates.detach()])
@@ -103,6 +105,7 @@ class Gallery:
             raise ValueError("nobody is enrolled yet: gallery.enrol(name, templates) comes first.")
         check_finite(f, name="f")
         users = list(self._templates.values())
+        arguments.same_device(users[0], f, what="the gallery and f")
         every = distances(f, torch.cat(users)).split([len(templates) for templates in users], dim=1)
         return torch.stack([d.mean(dim=1) if rule == "mean" else d.amin(dim=1) for d in every], dim=1)
 
@@ -119,6 +122,8 @@ class Gallery:
 
 def check_threshold(threshold: float) -> float:
     """Return a threshold if it is a number, infinity included; NaN raises ValueError."""
+    if not isinstance(threshold, numbers.Real):
+        raise TypeError(f"threshold: expected a distance, one number, got {threshold!r}.")
     if math.isnan(threshold):
         raise ValueError("threshold: expected a distance, 0 (nobody comes in) to infinity (everybody does), got NaN.")
     return threshold
@@ -156,7 +161,8 @@ class Classifier(nn.Module):
 def step(model: nn.Module, batch: tuple[Tensor, Tensor], progress: Progress) -> Tensor:
     """Compute the cross-entropy of the network's softmax with the person on each image, a scalar."""
     images, labels = batch
-    return F.cross_entropy(model(images).float(), labels)
+    logits = model(images).float()
+    return F.cross_entropy(logits, arguments.whole_labels(labels).to(logits.device))
 
 
 def train(images: Labelled, *, budget: Budget, seed: int, network: nn.Module | None = None,

@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from course_lib import arguments, devices
 from course_lib.data.readers import Run
 from course_lib.embeddings import distances
 
@@ -45,10 +46,13 @@ def one_shot_errors(runs: Sequence[Run], distance: Distance) -> list[float]:
     errors = []
     for run in runs:
         between = distance(run.test, run.training)
+        arguments.tensor(between, name="distance")
         if between.shape != (len(run.test), len(run.training)):
             raise ValueError(f"distance: expected all of them as ({len(run.test)}, {len(run.training)}), tests by "
                              f"training, got {tuple(between.shape)}.")
-        errors.append(float((between.argmin(dim=1) != run.answers).double().mean()))
+        arguments.finite(between, name="distance")
+        answers = arguments.whole_labels(run.answers, count=len(run.test)).to(between.device)
+        errors.append(float(devices.float64(between.argmin(dim=1) != answers).mean()))
     return errors
 
 
@@ -67,7 +71,10 @@ def ink(drawing: Tensor) -> Tensor:
     tensor([[ 0., -1.],
             [ 0.,  1.]], dtype=torch.float64)
     """
-    points = (drawing.reshape(drawing.shape[-2:]) == 0).nonzero().double()
+    arguments.tensor(drawing, name="drawing")
+    if drawing.ndim not in (2, 3) or drawing.numel() != drawing.shape[-1] * drawing.shape[-2]:
+        raise ValueError(f"drawing: expected (H, W) or (1, H, W), got {tuple(drawing.shape)}.")
+    points = devices.float64((drawing.reshape(drawing.shape[-2:]) == 0).nonzero())
     if not len(points):
         raise ValueError("expected a drawing with black pixels, 0, got one without. Usual cause: inverted drawings; "
                          "Omniglot is black on white.")
@@ -82,9 +89,11 @@ def modified_hausdorff(a: Tensor, b: Tensor) -> float:
     >>> modified_hausdorff(torch.tensor([[0.0, 0.0]]), torch.tensor([[0.0, 0.0], [3.0, 4.0]]))
     2.5
     """
+    arguments.tensor(a, name="a")
+    arguments.tensor(b, name="b")
     if not len(a) or not len(b):
         raise ValueError(f"expected points in both sets, (P, 2) and (Q, 2), got {tuple(a.shape)} and {tuple(b.shape)}.")
-    d = distances(a.double(), b.double())                                                       # (P, Q)
+    d = distances(devices.float64(a), devices.float64(b))                                                       # (P, Q)
     return max(float(d.min(dim=1).values.mean()), float(d.min(dim=0).values.mean()))
 
 

@@ -22,6 +22,8 @@ Lecture 02 teaches it; exercise 02 asks for the loss and for batch-hard mining. 
 
 from __future__ import annotations
 
+import math
+import numbers
 from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -30,7 +32,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from course_lib import arguments, profiles
+from course_lib import arguments, deterministic, devices, profiles
 from course_lib.data.readers import Labelled
 from course_lib.data.sources import Augmentation, Batch, then
 from course_lib.fit import Progress, Trained, Validate, fit, one_process
@@ -72,6 +74,8 @@ def triplet_loss(anchor: Tensor, positive: Tensor, negative: Tensor, *, margin: 
     arguments.same_shape(anchor, positive, negative, letters="T D")
     if not len(anchor):
         raise ValueError(NONE)
+    arguments.same_device(anchor, positive, negative, what="anchor, positive and negative")
+    arguments.comparable(anchor, positive, negative)
     exact = torch.promote_types(anchor.dtype, torch.float32)
     to_positive, to_negative = (torch.linalg.vector_norm(anchor.to(exact) - other.to(exact), dim=1)     # (T,)
                                 for other in (positive, negative))
@@ -124,6 +128,9 @@ def random_triplets(labels: Tensor, *, generator: torch.Generator) -> Triplets:
     >>> random_triplets(torch.tensor([0, 0, 1]), generator=torch.Generator().manual_seed(0)).negatives
     tensor([2, 2])
     """
+    if labels.device.type != generator.device.type:
+        raise ValueError(f"labels: expected them where the generator draws, on {generator.device}, got "
+                         f"{labels.device}. labels.cpu() moves them to the processor.")
     positive, negative = _partners(labels)
     anchors = (positive.any(dim=1) & negative.any(dim=1)).nonzero()[:, 0]
     drawn = [torch.multinomial(mask[anchors].float(), 1, generator=generator)[:, 0] if len(anchors) else anchors
@@ -178,8 +185,9 @@ def batch_hard(embeddings: Tensor, labels: Tensor) -> Triplets:
     tensor([3, 3, 3, 2, 2])
     """
     distance = _looked_at(embeddings, labels)
-    positive, negative = _partners(batches.same_length(embeddings, labels))
+    positive, negative = _partners(devices.here(batches.same_length(embeddings, labels)))
     anchors = (positive.any(dim=1) & negative.any(dim=1)).nonzero()[:, 0]
+    anchors, positive, negative = (devices.sent(some, distance.device) for some in (anchors, positive, negative))
     farthest = distance.masked_fill(~positive, -torch.inf)[anchors]
     nearest = distance.masked_fill(~negative, torch.inf)[anchors]
     return Triplets(anchors, farthest.argmax(dim=1), nearest.argmin(dim=1)) if len(anchors) else \
@@ -221,7 +229,7 @@ def forces(points: Tensor, triplets: Triplets, *, margin: Margin, squared: bool 
     """
     leaf = points.detach().clone().requires_grad_()
     with torch.enable_grad():
-        mean = triplet_loss(*(leaf[which] for which in triplets), margin=margin, squared=squared)
+        mean = triplet_loss(*(deterministic.rows(leaf, which) for which in triplets), margin=margin, squared=squared)
         gradient, = torch.autograd.grad(len(triplets.anchors) * mean, leaf)
     return -gradient
 
@@ -238,7 +246,7 @@ def step(model: nn.Module, batch: tuple[Tensor, ...], progress: Progress, *, min
     images, labels, *drawn = batch
     f = model(images)
     triplets = Triplets(*drawn) if mining == "random" else mined(f, labels, mining=mining)
-    return triplet_loss(*(f[which] for which in triplets), margin=margin, squared=squared)
+    return triplet_loss(*(deterministic.rows(f, which) for which in triplets), margin=margin, squared=squared)
 
 
 def mined(embeddings: Tensor, labels: Tensor, *, mining: Mining) -> Triplets:
@@ -289,8 +297,10 @@ def _looked_at(embeddings: Tensor, labels: Tensor) -> Tensor:
 
 def _partners(labels: Tensor) -> tuple[Tensor, Tensor]:
     """Find which pictures may be the positive, and which the negative, of each: (N, N). None is its own positive."""
+    arguments.tensor(labels, name="labels")
     if labels.ndim != 1:
         raise ValueError(f"labels: expected one for each picture of the batch, (N,), got {tuple(labels.shape)}.")
+    arguments.whole_labels(labels)
     same = labels[:, None] == labels[None]
     return same & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device), ~same
 
@@ -298,7 +308,7 @@ def _partners(labels: Tensor) -> tuple[Tensor, Tensor]:
 def _known(margin: Margin) -> Margin:
     if isinstance(margin, str):
         arguments.one_of(margin, ("soft",), what="margin")
-    elif not margin > 0:
-        raise ValueError(f'margin: expected a distance above zero, or "soft", got {margin}. With zero a network that '
+    elif isinstance(margin, bool) or not isinstance(margin, numbers.Real) or not 0 < margin < math.inf:
+        raise ValueError(f'margin: expected a distance above zero, or "soft", got {margin!r}. With zero a network that '
                          "gives all pictures the same vector has no loss at all.")
     return margin

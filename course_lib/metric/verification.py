@@ -32,7 +32,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from course_lib import arguments
+from course_lib import arguments, devices
 from course_lib.data.readers import Labelled
 from course_lib.embeddings import check_finite, distances
 from course_lib.metric.identification import Gallery, Rule, check_threshold
@@ -82,6 +82,7 @@ def roc(genuine: Tensor, impostor: Tensor) -> Roc:
     tensor([0.0000, 0.0000, 0.5000, 0.5000, 1.0000], dtype=torch.float64)
     """
     genuine, impostor = _sorted(genuine, "genuine"), _sorted(impostor, "impostor")
+    arguments.same_device(genuine, impostor, what="genuine and impostor distances")
     thresholds = torch.cat([genuine.new_full((1,), -math.inf), torch.cat([genuine, impostor]).unique()])
     return Roc(thresholds, torch.searchsorted(impostor, thresholds, right=True) / _count(impostor),
                1 - torch.searchsorted(genuine, thresholds, right=True) / _count(genuine))
@@ -111,6 +112,7 @@ def auc(genuine: Tensor, impostor: Tensor) -> float:
     0.75
     """
     genuine, impostor = _sorted(genuine, "genuine"), _sorted(impostor, "impostor")
+    arguments.same_device(genuine, impostor, what="genuine and impostor distances")
     below, up_to = (torch.searchsorted(impostor, genuine, right=right) for right in (False, True))
     won = 2 * len(impostor) - below - up_to                    # (G,): 2 for each impostor farther away, 1 for a tie
     return float(won.sum()) / (2 * len(genuine) * len(impostor))
@@ -130,6 +132,8 @@ def recall_at(embeddings: Tensor, labels: Tensor, ks: Sequence[int]) -> dict[int
     >>> recall_at(torch.tensor([[0.0], [1.0], [1.5], [4.0]]), torch.tensor([0, 0, 1, 1]), (1, 2))
     {1: 0.5, 2: 0.75}
     """
+    if isinstance(ks, int):
+        raise TypeError(f"ks: expected several numbers of neighbours, such as (1, 5), got {ks}. ({ks},) is one.")
     labels = _labels(embeddings, labels)
     most = len(labels) - 1
     if most < 1:
@@ -140,7 +144,7 @@ def recall_at(embeddings: Tensor, labels: Tensor, ks: Sequence[int]) -> dict[int
     d = distances(embeddings, embeddings).fill_diagonal_(math.inf)
     found = labels[d.argsort(dim=1, stable=True)[:, :most]] == labels[:, None]          # (N, N - 1), nearest first
     first = torch.where(found.any(dim=1), found.int().argmax(dim=1), most)              # (N,)
-    return {k: float((first < k).double().mean()) for k in ks}
+    return {k: float(devices.float64(first < k).mean()) for k in ks}
 
 
 def cumulative_match(scores: Tensor, answers: Tensor) -> Tensor:
@@ -153,9 +157,9 @@ def cumulative_match(scores: Tensor, answers: Tensor) -> Tensor:
     >>> cumulative_match(torch.tensor([[0.1, 0.2, 0.3], [0.5, 0.9, 0.7]]), torch.tensor([0, 1]))
     tensor([0.5000, 0.5000, 1.0000], dtype=torch.float64)
     """
-    _check_scores(scores, answers)
+    answers = _answers(scores, answers)
     place = (scores.argsort(dim=1, stable=True) == answers[:, None]).int().argmax(dim=1)    # (N,)
-    return (place[:, None] <= torch.arange(scores.shape[1], device=place.device)).double().mean(dim=0)
+    return devices.float64(place[:, None] <= torch.arange(scores.shape[1], device=place.device)).mean(dim=0)
 
 
 # Open-set identification ---------------------------------------------------------------------------------------------
@@ -171,6 +175,8 @@ def choose_threshold(impostor_scores: Tensor, *, rate: float) -> float:
     >>> choose_threshold(torch.tensor([3.0, 1.0, 2.0, 4.0]), rate=0.25)        # 1 is let in, 2 is not
     2.0
     """
+    arguments.number(rate, name="rate")
+    arguments.tensor(impostor_scores, name="impostor_scores")
     if not 0 <= rate <= 1:
         raise ValueError(f"rate: expected a share between 0 and 1, got {rate:g}. Usual cause: per cent.")
     if 0 in impostor_scores.shape:
@@ -191,7 +197,8 @@ def open_set_rate(known_scores: Tensor, answers: Tensor, impostor_scores: Tensor
     >>> open_set_rate(known, torch.tensor([0, 1, 1]), torch.tensor([[4.0, 6.0], [1.0, 7.0]]), threshold=4.0)[3]
     0.5
     """
-    _check_scores(known_scores, answers)
+    answers = _answers(known_scores, answers)
+    arguments.tensor(impostor_scores, name="impostor_scores")
     if impostor_scores.shape[1:] != known_scores.shape[1:] or not len(impostor_scores):
         raise ValueError(f"impostor_scores: expected strangers, one or more, scored by the same "
                          f"{known_scores.shape[1]} users, (M, {known_scores.shape[1]}), got "
@@ -220,7 +227,7 @@ def open_set(embed: Callable[[Tensor], Tensor], known: Labelled, validation: Lab
     probes: list[tuple[Tensor, Tensor]] = []
     f = embed(known.images)
     for person in known.labels.unique().tolist():
-        mine = (known.labels == person).nonzero().flatten()
+        mine = (known.labels == person).nonzero().flatten().to(f.device)
         if len(mine) <= templates:
             raise ValueError(f"templates: a person has only {len(mine)} pictures, of which one or more must be left as "
                              f"probes; got {templates} templates.")
@@ -236,30 +243,38 @@ def open_set(embed: Callable[[Tensor], Tensor], known: Labelled, validation: Lab
 
 
 def _labels(embeddings: Tensor, labels: Tensor) -> Tensor:
+    arguments.tensor(embeddings, name="embeddings")
+    arguments.tensor(labels, name="labels")
     if embeddings.ndim != 2 or labels.shape != embeddings.shape[:1]:
         raise ValueError(f"expected embeddings (N, d) and labels (N,), got {tuple(embeddings.shape)} and "
                          f"{tuple(labels.shape)}. Images become embeddings with embeddings.pixels or .embed.")
     check_finite(embeddings, name="embeddings")
-    return labels.to(embeddings.device)
+    return arguments.whole_labels(labels).to(embeddings.device)
 
 
-def _check_scores(scores: Tensor, answers: Tensor) -> None:
+def _answers(scores: Tensor, answers: Tensor) -> Tensor:
+    """Return the answers as int64 beside the scores, if there is a column of the scores for each."""
+    arguments.tensor(scores, name="scores")
+    arguments.tensor(answers, name="answers")
     if scores.ndim != 2 or answers.shape != scores.shape[:1] or 0 in scores.shape:
         raise ValueError(f"expected scores (N, users) and answers (N,), got {tuple(scores.shape)} and "
                          f"{tuple(answers.shape)}. `Gallery.scores` makes them; answers are columns, not names.")
+    answers = arguments.whole_labels(answers).to(scores.device)
     if not 0 <= int(answers.min()) <= int(answers.max()) < scores.shape[1]:
         raise ValueError(f"answers: expected columns 0 to {scores.shape[1] - 1} of the scores, got "
                          f"{int(answers.min())} to {int(answers.max())}. Usual cause: strangers among the known.")
     check_finite(scores, name="scores")
+    return answers
 
 
 def _sorted(values: Tensor, name: str) -> Tensor:
+    arguments.tensor(values, name=f"the {name} distances")
     if values.ndim != 1 or not len(values):
         raise ValueError(f"expected the {name} distances as (N,) with one or more, got {tuple(values.shape)}. Usual "
                          "cause: a set with one person only, or with one picture each.")
     if values.isnan().any():
         raise ValueError(f"the {name} distances hold values that are no numbers (NaN).")
-    return values.double().sort().values
+    return devices.float64(values.detach()).sort().values
 
 
 def _count(values: Tensor) -> Tensor:
@@ -267,4 +282,4 @@ def _count(values: Tensor) -> Tensor:
 
 
 def _share(chosen: Tensor) -> float:
-    return float(chosen.double().mean())
+    return float(devices.float64(chosen).mean())

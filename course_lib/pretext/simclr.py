@@ -21,6 +21,8 @@ Lecture 03 teaches it; exercise 03 builds the loss, its mask and the measures. C
 
 from __future__ import annotations
 
+import math
+import numbers
 from pathlib import Path
 from typing import cast
 
@@ -28,7 +30,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from course_lib import arguments, profiles, randomness
+from course_lib import arguments, devices, profiles, randomness
 from course_lib.data.readers import Labelled
 from course_lib.data.sources import Augmentation, Source
 from course_lib.fit import Progress, Trained, Validate, fit, one_process
@@ -51,11 +53,13 @@ def nt_xent(a: Tensor, b: Tensor, *, temperature: float = 0.5) -> Tensor:
     >>> round(float(nt_xent(a, a, temperature=1.0)), 6)        # log(1 + 2 / e)
     0.551445
     """
+    arguments.tensor(a, name="a")
+    arguments.tensor(b, name="b")
     arguments.same_shape(a, b, letters="N D")
+    arguments.same_device(a, b, what="a and b")
     if len(a) < 2:
         raise ValueError(f"expected views of two pictures or more, got {len(a)}: one has no others to be told from.")
-    if not temperature > 0:
-        raise ValueError(f"temperature: expected a number above zero, the paper's are 0.1 to 0.5, got {temperature}.")
+    _temperature(temperature)
     with torch.autocast(a.device.type, enabled=False):
         z = on_sphere(torch.cat([a, b]))                                              # (2N, D)
         similar = z @ z.T / temperature                                               # (2N, 2N)
@@ -72,7 +76,10 @@ def alignment(a: Tensor, b: Tensor) -> Tensor:
     >>> alignment(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 5.0]]))
     tensor(2.)
     """
+    arguments.tensor(a, name="a")
+    arguments.tensor(b, name="b")
     arguments.same_shape(a, b, letters="N D")
+    arguments.same_device(a, b, what="a and b")
     return (on_sphere(a) - on_sphere(b)).square().sum(dim=1).mean()
 
 
@@ -84,6 +91,7 @@ def uniformity(z: Tensor) -> Tensor:
     >>> uniformity(torch.tensor([[1.0, 0.0], [-1.0, 0.0]]))                 # two opposite points: exp(-2 * 4)
     tensor(-8.)
     """
+    arguments.tensor(z, name="z")
     if z.ndim != 2 or len(z) < 2:
         raise ValueError(f"uniformity: expected the embeddings of two or more images (N, D), got {tuple(z.shape)}.")
     z = on_sphere(z)
@@ -92,10 +100,19 @@ def uniformity(z: Tensor) -> Tensor:
 
 
 def on_sphere(z: Tensor) -> Tensor:
-    """Divide each row by its length, in float32 at least: (N, D) -> (N, D). Products of rows are cosines."""
+    """Divide each row by its length, in float32 at least: (N, D) -> (N, D). Products of rows are cosines.
+
+    Raises ValueError for a row of zeros, which has no direction; in a training, where nothing is read, it stays one.
+    """
+    arguments.tensor(z, name="z")
     if not len(z):
         raise ValueError("expected the embeddings of one image or more (N, D), got none.")
-    return F.normalize(z.to(torch.promote_types(z.dtype, torch.float32)), dim=1)
+    arguments.comparable(z)
+    if arguments.reads(z) and not bool(z.any(dim=1).all()):
+        raise ValueError(f"expected embeddings with a direction, got {int((~z.any(dim=1)).sum())} of {len(z)} that are "
+                         "all zeros. Usual cause: a ReLU before them that lets nothing through.")
+    z = z.to(torch.promote_types(z.dtype, torch.float32))
+    return F.normalize(z, dim=1, eps=torch.finfo(z.dtype).tiny)
 
 
 # The network ---------------------------------------------------------------------------------------------------------
@@ -166,11 +183,12 @@ class _Pairs:
         if batch > len(self.images):
             raise ValueError(f"a batch of {batch} different pictures cannot be drawn from {len(self.images)}: a "
                              "picture that comes twice would have to be told from itself. Take a smaller batch.")
-        if generator.device not in self._resident:
-            self._resident[generator.device] = self.images.to(generator.device)
-        images = self._resident[generator.device]
+        device = devices.place(generator)
+        if device not in self._resident:
+            self._resident[device] = self.images.to(device)
+        images = self._resident[device]
         chosen = torch.randperm(len(images), generator=generator, device=generator.device)[:batch]
-        pictures = images[chosen].float().div_(255)
+        pictures = images[devices.sent(chosen, device)].float().div_(255)
         if not self.both:
             return self.view(pictures, generator), pictures
         a, b = self.view(torch.cat([pictures, pictures]), generator).chunk(2)
@@ -187,6 +205,7 @@ def train(images: Labelled | Tensor, *, budget: Budget, seed: int, network: SimC
     picture itself. Raises ValueError in several processes.
     """
     one_process()
+    _temperature(temperature)
     pictures = images.images if isinstance(images, Labelled) else images
     source = pairs(pictures, view or Views(), both=both)
     if network is None:
@@ -209,3 +228,8 @@ def train_encoder(images: Labelled | Tensor, *, budget: Budget, seed: int, netwo
     model, history = train(images, budget=budget, seed=seed, view=view, temperature=temperature, validate=validate,
                            network=SimCLR(network, seed=seed) if network else None, checkpoint=checkpoint)
     return Trained(cast(SimCLR, model).encoder, history)
+
+
+def _temperature(temperature: float) -> None:
+    if isinstance(temperature, bool) or not isinstance(temperature, numbers.Real) or not 0 < temperature < math.inf:
+        raise ValueError(f"temperature: expected a number above zero, the paper's are 0.1 to 0.5, got {temperature!r}.")

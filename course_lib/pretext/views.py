@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from course_lib import arguments
+from course_lib import arguments, devices
 
 LUMA = (0.2989, 0.587, 0.114)     # how much of red, green and blue is in gray, with torchvision's digits
 TRIES = 10                        # random boxes for a crop until one fits into the image
@@ -49,7 +49,15 @@ class Views:
     gray: float = 0.2
 
     def __post_init__(self) -> None:
+        if not isinstance(self.area, tuple | list) or len(self.area) != 2:
+            raise TypeError(f"area: expected the smallest and the largest share of an image that a crop shows, as in "
+                            f"(0.08, 1.0), got {self.area!r}.")
         low, high = self.area
+        arguments.number(low, name="area")
+        arguments.number(high, name="area")
+        arguments.number(self.strength, name="strength")
+        arguments.number(self.jitter, name="jitter", low=0, high=1)
+        arguments.number(self.gray, name="gray", low=0, high=1)
         if not 0 < low <= high <= 1:
             raise ValueError(f"area: expected the smallest and the largest share of an image that a crop shows, as in "
                              f"(0.08, 1.0), got {self.area}.")
@@ -109,7 +117,12 @@ def crop(batch: Tensor, box: Tensor) -> Tensor:
     tensor([5.])
     """
     height, width = batch.shape[-2:]
-    top, left, h, w = box.to(batch.dtype).unbind(dim=1)
+    arguments.image_batch(batch)
+    arguments.tensor(box, name="box")
+    if box.shape != (len(batch), 4):
+        raise ValueError(f"box: expected top, left, height and width for each image, ({len(batch)}, 4), got "
+                         f"{tuple(box.shape)}.")
+    top, left, h, w = devices.sent(box, batch.device).to(batch.dtype).unbind(dim=1)
 
     def places(start: Tensor, extent: Tensor, length: int) -> Tensor:
         """Where the pixels of the result lie in the image, (N, length) from -1 to 1; never beyond the box's pixels."""
@@ -119,7 +132,7 @@ def crop(batch: Tensor, box: Tensor) -> Tensor:
 
     y, x = places(top, h, height), places(left, w, width)
     grid = torch.stack([x[:, None, :].expand(-1, height, -1), y[:, :, None].expand(-1, -1, width)], dim=3)
-    return F.grid_sample(batch, grid, align_corners=False)
+    return F.grid_sample(batch, grid.to(batch), align_corners=False)
 
 
 # Colours -------------------------------------------------------------------------------------------------------------
@@ -138,26 +151,27 @@ def jittered(batch: Tensor, strength: float, generator: torch.Generator) -> Tens
     for turn in range(4):
         changed = batch.clone()
         for which, (operation, amount) in enumerate(operations):
-            mine = order[:, turn] == which
-            changed[mine] = operation(batch[mine], amount[mine])
+            mine = (order[:, turn] == which).nonzero().flatten()
+            some, mine = devices.sent(amount[mine], batch.device), devices.sent(mine, batch.device)
+            changed[mine] = operation(batch[mine], some)
         batch = changed
     return batch
 
 
 def brightness(batch: Tensor, factor: Tensor) -> Tensor:
     """Multiply each image by its factor (N,), and clip."""
-    return (batch * _each(factor)).clamp(0, 1)
+    return (batch * _each(factor, batch)).clamp(0, 1)
 
 
 def contrast(batch: Tensor, factor: Tensor) -> Tensor:
     """Pull each image towards its mean gray, or push it away: factor x + (1 - factor) mean."""
     mean = in_gray(batch).mean(dim=(1, 2, 3), keepdim=True)
-    return (_each(factor) * batch + (1 - _each(factor)) * mean).clamp(0, 1)
+    return (_each(factor, batch) * batch + (1 - _each(factor, batch)) * mean).clamp(0, 1)
 
 
 def saturation(batch: Tensor, factor: Tensor) -> Tensor:
     """Pull each colour towards its gray, or push it away: factor x + (1 - factor) gray(x)."""
-    return (_each(factor) * batch + (1 - _each(factor)) * in_gray(batch)).clamp(0, 1)
+    return (_each(factor, batch) * batch + (1 - _each(factor, batch)) * in_gray(batch)).clamp(0, 1)
 
 
 def hue(batch: Tensor, turn: Tensor) -> Tensor:
@@ -177,7 +191,8 @@ def hue(batch: Tensor, turn: Tensor) -> Tensor:
     sixths = torch.where(value == red, (green - blue) / safe,
                          torch.where(value == green, 2 + (blue - red) / safe, 4 + (red - green) / safe))
     sixths = sixths + 6 * turn.to(batch)[:, None, None]
-    k = (sixths[:, None] + torch.tensor([5.0, 3.0, 1.0]).to(batch)[:, None, None]) % 6     # (N, 3, H, W)
+    first = devices.sent(torch.tensor([5.0, 3.0, 1.0]), batch.device).to(batch)            # of red, green and blue
+    k = (sixths[:, None] + first[:, None, None]) % 6                                       # (N, 3, H, W)
     return value[:, None] - chroma[:, None] * torch.minimum(k, 4 - k).clamp(0, 1)
 
 
@@ -185,13 +200,16 @@ def in_gray(batch: Tensor) -> Tensor:
     """Compute the gray picture of each image: (N, C, H, W) -> (N, 1, H, W)."""
     if batch.shape[1] == 1:
         return batch
-    return (batch * torch.tensor(LUMA).to(batch)[:, None, None]).sum(dim=1, keepdim=True)
+    luma = devices.sent(torch.tensor(LUMA), batch.device).to(batch)
+    return (batch * luma[:, None, None]).sum(dim=1, keepdim=True)
 
 
-def _each(amount: Tensor) -> Tensor:
-    return amount[:, None, None, None]
+def _each(amount: Tensor, batch: Tensor) -> Tensor:
+    """One number for each image, (N,), in the type and place of the images: (N, 1, 1, 1)."""
+    return amount.to(batch)[:, None, None, None]
 
 
 def _chosen(batch: Tensor, probability: float, generator: torch.Generator) -> Tensor:
     """Choose the images that it happens to, each with the same probability: (N, 1, 1, 1)."""
-    return torch.rand(len(batch), 1, 1, 1, generator=generator, device=generator.device) < probability
+    drawn = torch.rand(len(batch), 1, 1, 1, generator=generator, device=generator.device)
+    return devices.sent(drawn < probability, batch.device)

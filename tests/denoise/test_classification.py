@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from course_lib import data, devices, randomness
+from course_lib import data, deterministic, randomness
 from course_lib.denoise import classification
 from course_lib.denoise.receptive_field import Stack
 from course_lib.profiles import Budget
@@ -48,7 +48,7 @@ def test_the_loss_of_all_devices_is_bitwise_that_of_pytorch_on_the_processor(sha
     scores = 3 * torch.randn(shape, generator=randomness.generator(0, "scores"))
     label = torch.randint(shape[1], (shape[0], *shape[2:]), generator=randomness.generator(1))
     found = []
-    for loss in (devices.cross_entropy, torch.nn.functional.cross_entropy):
+    for loss in (deterministic.cross_entropy, torch.nn.functional.cross_entropy):
         leaf = scores.clone().requires_grad_()
         loss(leaf, label).backward()
         found.append((loss(scores, label), leaf.grad))

@@ -4,7 +4,7 @@ import pytest
 import torch
 from pretend_cuda import pretend_cuda
 
-from course_lib import arguments, devices, randomness
+from course_lib import arguments, deterministic, devices, randomness
 from course_lib.data import Pair
 from course_lib.denoise import (
     bias_free,
@@ -144,9 +144,9 @@ def test_the_loss_of_a_gpu_is_that_of_the_processor_and_its_gradient_too(shape):
     scores = 3 * torch.randn(shape, generator=randomness.generator(0, "scores"))
     label = torch.randint(shape[1], (shape[0], *shape[2:]), generator=randomness.generator(1))
     ours, theirs = scores.clone().requires_grad_(), scores.clone().requires_grad_()
-    expected = devices.cross_entropy(ours, label)
+    expected = deterministic.cross_entropy(ours, label)
     expected.backward()
     with pretend_cuda():
-        found = devices.cross_entropy(theirs.to("cuda"), label.to("cuda"))
+        found = deterministic.cross_entropy(theirs.to("cuda"), label.to("cuda"))
         found.backward()
     assert torch.allclose(found.cpu(), expected) and torch.allclose(theirs.grad, ours.grad, atol=1e-7)

@@ -7,7 +7,7 @@ from pretend_cuda import pretend_cuda
 from test_denoisers import rehearsal
 from torch.nn import functional as F
 
-from course_lib import devices, figures, layers, operators, quality, zoo
+from course_lib import deterministic, figures, layers, operators, quality, zoo
 from course_lib.denoise.dncnn import DnCNN
 from course_lib.denoiser import score
 from course_lib.randomness import generator
@@ -52,23 +52,23 @@ def test_the_adjoint_of_an_operator_is_its_gradient_on_a_gpu_too(name):
 def test_mirrored_borders_are_bitwise_those_of_torch(margins):
     y = images(2, 1, 5, 7)
     for mode in ("reflect", "replicate"):
-        assert torch.equal(devices.padded(y, margins, mode), F.pad(y, margins, mode=mode))
+        assert torch.equal(deterministic.padded(y, margins, mode), F.pad(y, margins, mode=mode))
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 8])
 def test_the_median_is_that_of_torch(count):
     values = images(5, count)
-    assert torch.equal(devices.median(values, dim=1), values.median(dim=1).values)
-    assert torch.equal(devices.median(values, dim=0), values.median(dim=0).values)
+    assert torch.equal(deterministic.median(values, dim=1), values.median(dim=1).values)
+    assert torch.equal(deterministic.median(values, dim=0), values.median(dim=0).values)
 
 
 @pytest.mark.parametrize("size", [(4, 5), (9, 7), (13, 20)])
 def test_the_matrices_of_a_resampling_give_what_the_kernel_gives(size):
     y = images(2, 3, 9, 13)
     expected = F.interpolate(y, size=size, mode="bicubic", antialias=True)
-    assert torch.equal(devices.resized(y, size, "bicubic", antialias=True), expected)
+    assert torch.equal(deterministic.resized(y, size, "bicubic", antialias=True), expected)
     with rehearsal():
-        found = devices.resized(y.cuda().requires_grad_(), size, "bicubic", antialias=True)
+        found = deterministic.resized(y.cuda().requires_grad_(), size, "bicubic", antialias=True)
         assert torch.allclose(found.detach().cpu(), expected, atol=1e-6)
 
 

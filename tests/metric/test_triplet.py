@@ -147,7 +147,7 @@ def test_equal_embeddings_have_a_finite_gradient(margin):
     (lambda: batch_hard(I, torch.zeros(3)), "expected a label for each of the 1 embeddings"),
     (lambda: all_triplets(torch.zeros(4, 1)), r"labels: expected one for each .* got \(4, 1\)"),
     (lambda: triplet.semi_hard(torch.zeros(2, 1), torch.zeros(2), margin="soft"), "margin, which is a distance"),
-    (lambda: triplet.monitor(torch.zeros(2, 1), torch.zeros(2)), "no triplets"),
+    (lambda: triplet.monitor(torch.zeros(2, 1), torch.zeros(2).long()), "no triplets"),
     (lambda: triplet.mined(I, torch.zeros(1), mining="random"), "unknown mining without chance 'random'"),
 ], ids=["shapes", "nothing", "margin", "name", "labels", "a column of labels", "soft semi-hard",
         "one person", "mining"])

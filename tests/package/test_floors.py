@@ -18,7 +18,8 @@ FLOORS = {
     "metric": 2, "pretext": 2, "denoise": 2, "noisy_only": 2, "restore": 2,
     "fit": 1, "guard": 1, "checkpoints": 1, "progress": 1, "optimisers": 1, "networks": 1, "embeddings": 1, "zoo": 1,
     "data": 0, "noise": 0, "operators": 0, "layers": 0, "quality": 0, "denoiser": 0, "randomness": 0, "arguments": 0,
-    "canonical": 0, "devices": 0, "published": 0, "provenance": 0, "files": 0, "manifest": 0, "profiles": 0,
+    "canonical": 0, "deterministic": 0, "devices": 0, "published": 0, "provenance": 0, "files": 0, "manifest": 0,
+    "profiles": 0,
 }  # fmt: skip
 PARTS = ("metric", "pretext", "denoise", "noisy_only", "restore")  # of floor 2, in the order of the course
 Edge = tuple[str, str, str]  # importing unit, imported unit, place

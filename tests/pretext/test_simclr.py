@@ -365,9 +365,9 @@ def test_training_sees_both_halves_in_one_batch_and_no_labels():
 def test_training_sees_two_views_or_one_and_the_picture(both):
     spy = Spy()
     simclr.train(1 + numbered(), budget=Budget(1, 5), seed=0, network=spy, both=both,
-                 view=lambda batch, generator: torch.zeros_like(batch))
+                 view=lambda batch, generator: torch.ones_like(batch))
     views, others = spy.seen[0].chunk(2)
-    assert not views.any() and bool((others == 0).all() if both else (others > 0).all())
+    assert bool((views == 1).all()) and bool((others == 1).all() if both else (others < 1).all())
 
 
 def test_a_short_training_learns_to_pick_the_partner_and_ends_at_the_same_bits():
