@@ -134,7 +134,7 @@ def test_a_step_that_reads_its_loss_is_noticed(gpu, monkeypatch):
 
 
 def test_the_two_dimensional_loss_of_pytorch_is_refused_in_the_deterministic_mode(gpu, monkeypatch):
-    monkeypatch.setattr(devices, "cross_entropy", torch.nn.functional.cross_entropy)
+    monkeypatch.setattr(deterministic, "cross_entropy", torch.nn.functional.cross_entropy)
     with pytest.raises(RuntimeError, match="nll_loss2d_forward"):
         second_step(gpu, monkeypatch, *TRAININGS["mosaics"])
 

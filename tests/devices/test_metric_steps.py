@@ -188,7 +188,7 @@ def test_what_is_learnt_from_is_refused_or_moved_where_it_is_on_two_devices():
                            (lambda: simclr.alignment(f, there), "a and b"),
                            (lambda: triplet.triplet_loss(f, f, there, margin=1.0), "anchor, positive and negative"),
                            (lambda: rotate(torch.zeros(2, 1, 4, 4), torch.zeros(2).to("cuda")), "images and degrees")):
-            with pytest.raises(ValueError, match=f"^{what}: expected tensors on one device, got (cpu|cuda:0)"):
+            with pytest.raises(ValueError, match="expected tensors on one device, got (cpu|cuda:0)"):
                 call()
         with pytest.raises(ValueError, match="labels: expected them where the generator draws, on cpu, got cuda"):
             triplet.random_triplets(labels_there, generator=torch.Generator())
