@@ -194,15 +194,16 @@ class Run(checkpoints.Resumable):
         with self._layers_random_state(), self._autocast(), arguments.unread():
             terms = self.stepper(batch, progress)
         loss = torch.stack(list(terms.values())).sum()
+        logged = _due(self.done + 1, self.budget.steps, LOGGED) or self.done == 0
         for optimiser in self.optimisers:
             optimiser.zero_grad(set_to_none=True)
         loss.backward()
         for optimiser in self.optimisers:
             optimiser.step()
-        values = self.guard.read(batch, terms, step=self.done + 1)
+        values = self.guard.read(batch, terms, done=self.done)
         self.done += 1
         self._update_average()
-        if _due(self.done, self.budget.steps, LOGGED) or self.done == 1:
+        if logged:
             self.history.steps.append(self.done)
             for name, value in values.items():
                 self.history.terms.setdefault(name, []).append(value)
@@ -279,7 +280,8 @@ class _Stepper(nn.Module):
         self.model, self.step = model, step
 
     def forward(self, batch: Batch, progress: Progress) -> dict[str, Tensor]:
-        return guard.checked_terms(self.step(self.model, batch, progress))
+        terms = self.step(self.model, batch, progress)
+        return guard.checked_terms(terms if isinstance(terms, dict) else {"loss": terms})
 
 
 @contextmanager
@@ -350,6 +352,7 @@ def one_process() -> None:
 
     >>> one_process()
     """
+    devices.settings()
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ValueError("losses that compare the pictures of a batch with each other are trained in one process, as "
                          "several would each see only their own share. Start it without torchrun or accelerate launch.")
@@ -357,6 +360,7 @@ def one_process() -> None:
 
 def _processes() -> tuple[int, int]:
     """Rank and world size; joins the group where a launcher started several processes."""
+    devices.settings()
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 and not torch.distributed.is_initialized():
         return 0, 1
     from accelerate import PartialState

@@ -38,8 +38,11 @@ class Guard:
         """Give weights and buffers the values that were set aside."""
         torch._foreach_copy_(self.state, self.kept)
 
-    def read(self, batch: Any, terms: Mapping[str, Tensor], *, step: int) -> dict[str, float]:
-        """Return the loss terms as numbers; where something is not finite, put all back and raise TrainingFailed."""
+    def read(self, batch: Any, terms: Mapping[str, Tensor], *, done: int) -> dict[str, float]:
+        """Return the loss terms as numbers; where something is not finite, put all back and raise TrainingFailed.
+
+        done: how many steps were whole before this one.
+        """
         losses = [term.detach() for term in terms.values()]
         finite = [*(leaf.isfinite().all() for leaf in leaves(batch) if leaf.is_floating_point()),
                   torch.stack(torch._foreach_norm(self.floats, math.inf)).isfinite().all()]
@@ -47,7 +50,7 @@ class Guard:
         *values, fine = torch.stack([*losses, ok]).tolist()
         if not fine or not math.isfinite(sum(values)):
             self.put_back()
-            raise TrainingFailed(_why(batch, dict(zip(terms, values, strict=True)), step))
+            raise TrainingFailed(_why(batch, dict(zip(terms, values, strict=True)), done + 1))
         return dict(zip(terms, values, strict=True))
 
 
@@ -88,28 +91,26 @@ source that returns [z, y] instead of (z, y).
     return batch
 
 
-def checked_terms(found: Any) -> dict[str, Tensor]:
-    """Return what a step returned as named terms, if it is one loss or several that depend on the weights.
+def checked_terms(terms: dict[str, Any]) -> dict[str, Tensor]:
+    """Return the named terms of a loss, if there is one or more and one depends on the weights.
 
-    >>> checked_terms(None)
+    >>> checked_terms({"loss": None})
     Traceback (most recent call last):
         ...
     TypeError: the step: expected a loss, a tensor without axes, or named terms of it, {name: tensor}, got nothing \
-(None). Usual cause: a step without a `return`.
+(None) as loss. Usual cause: a step without a `return`.
     """
-    terms = found if isinstance(found, dict) else {"loss": found}
     if not terms:
         raise ValueError("the step: expected one term of the loss or more, got an empty dict.")
     for name, term in terms.items():
-        of = f" (term: {name})" if isinstance(found, dict) else ""
         if not isinstance(term, Tensor):
             hint = {type(None): " Usual cause: a step without a `return`.",
                     float: " Usual cause: `.item()` or `float(...)`, which leave no gradient."}.get(type(term), "")
             raise TypeError("the step: expected a loss, a tensor without axes, or named terms of it, {name: tensor}, "
-                            f"got {_named(term)}{of}.{hint}")
+                            f"got {_named(term)} as {name}.{hint}")
         if term.ndim or not term.is_floating_point():
             raise ValueError("the step: expected a loss without axes, one float, got a tensor of shape "
-                             f"{tuple(term.shape)} of {str(term.dtype).removeprefix('torch.')}{of}. Usual cause: a "
+                             f"{tuple(term.shape)} of {str(term.dtype).removeprefix('torch.')} as {name}. Usual cause: a "
                              "loss for each sample that was not averaged: .mean().")
     arguments.same_device(*terms.values(), what="the terms of the loss")
     if torch.is_grad_enabled() and not any(term.requires_grad for term in terms.values()):

@@ -375,7 +375,7 @@ BAD_STEPS = {"None": (lambda m, b, p: None, TypeError, "without a `return`"),
              "a vector": (lambda m, b, p: (m(b[0]) - b[1]).square()[:, 0], ValueError, "was not averaged"),
              "whole numbers": (lambda m, b, p: torch.tensor(3), ValueError, "of int64"),
              "nothing": (lambda m, b, p: {}, ValueError, "an empty dict"),
-             "a float among terms": (lambda m, b, p: {"a": step(m, b, p), "b": 0.5}, TypeError, r"\(term: b\)"),
+             "a float among terms": (lambda m, b, p: {"a": step(m, b, p), "b": 0.5}, TypeError, "got a float as b"),
              "a constant": (lambda m, b, p: b[0].mean(), ValueError, "does not depend on the weights"),
              "a tuple": (lambda m, b, p: (step(m, b, p), 1), TypeError, "got a tuple")}
 
