@@ -109,9 +109,10 @@ def checked_terms(terms: dict[str, Any]) -> dict[str, Tensor]:
             raise TypeError("the step: expected a loss, a tensor without axes, or named terms of it, {name: tensor}, "
                             f"got {_named(term)} as {name}.{hint}")
         if term.ndim or not term.is_floating_point():
+            kind = str(term.dtype).removeprefix("torch.")
             raise ValueError("the step: expected a loss without axes, one float, got a tensor of shape "
-                             f"{tuple(term.shape)} of {str(term.dtype).removeprefix('torch.')} as {name}. Usual cause: a "
-                             "loss for each sample that was not averaged: .mean().")
+                             f"{tuple(term.shape)} of {kind} as {name}. Usual cause: a loss for each sample that was "
+                             "not averaged: .mean().")
     arguments.same_device(*terms.values(), what="the terms of the loss")
     if torch.is_grad_enabled() and not any(term.requires_grad for term in terms.values()):
         raise ValueError("the step: the loss does not depend on the weights of the network that are trained, so it has "
