@@ -182,12 +182,12 @@ def test_what_is_learnt_from_is_refused_or_moved_where_it_is_on_two_devices():
         gallery = Gallery()
         gallery.enrol("Ada", f[:2])
         for call in (lambda: distances(f, there),
-                           lambda: gallery.enrol("Bob", there[:2]),
-                           lambda: gallery.scores(there),
-                           lambda: auc(f[:, 0], there[:, 0]),
-                           lambda: simclr.alignment(f, there),
-                           lambda: triplet.triplet_loss(f, f, there, margin=1.0),
-                           lambda: rotate(torch.zeros(2, 1, 4, 4), torch.zeros(2).to("cuda"))):
+                     lambda: gallery.enrol("Bob", there[:2]),
+                     lambda: gallery.scores(there),
+                     lambda: auc(f[:, 0], there[:, 0]),
+                     lambda: simclr.alignment(f, there),
+                     lambda: triplet.triplet_loss(f, f, there, margin=1.0),
+                     lambda: rotate(torch.zeros(2, 1, 4, 4), torch.zeros(2).to("cuda"))):
             with pytest.raises(ValueError, match="expected tensors on one device, got (cpu|cuda:0)"):
                 call()
         with pytest.raises(ValueError, match="labels: expected them where the generator draws, on cpu, got cuda"):

@@ -1,0 +1,25 @@
+"""Every lecture runs at smoke on the pretend GPU, with an error for what has no deterministic kernel."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LECTURES = sorted(path.stem for path in (ROOT / "lectures" / "src").glob("*.py"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [pytest.param(name, marks=() if name == "10_ffdnet" else pytest.mark.full)
+                                  for name in LECTURES])
+def test_a_lecture_runs_on_a_gpu(name, tmp_path):
+    settings = {"COURSE_DEVICE": "cuda", "COURSE_PROFILE": "smoke", "COURSE_ROOT": str(ROOT), "MPLBACKEND": "agg",
+                "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    command = [sys.executable, str(ROOT / "tests/devices/pretend_cuda.py"), str(ROOT / "lectures/src" / f"{name}.py")]
+    done = subprocess.run(command, env=os.environ | settings, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "Pretend GPU" in done.stdout, "the lecture says where it runs"
