@@ -71,7 +71,8 @@ class Gaussian:
             low, high = self.sigma
             share = torch.rand(y.shape[0], 1, 1, 1, generator=generator, device=generator.device, dtype=y.dtype)
             return low + (high - low) * devices.sent(share, y.device)
-        return arguments.level(self.sigma, y, name="sigma") if isinstance(self.sigma, Tensor) else self.sigma
+        arguments.level(self.sigma, y, name="sigma")
+        return self.sigma.to(y) if isinstance(self.sigma, Tensor) else self.sigma
 
     def variance(self, y: Tensor) -> Tensor:
         """Compute the variance of eta at each pixel of y (N, C, H, W); for a range, averaged over the levels."""
@@ -79,7 +80,9 @@ class Gaussian:
         if isinstance(self.sigma, tuple):
             low, high = self.sigma
             return torch.full_like(y, (low * low + low * high + high * high) / 3)
-        return (arguments.level(self.sigma, y, name="sigma") ** 2).expand_as(y)
+        arguments.level(self.sigma, y, name="sigma")
+        level = self.sigma.to(y) if isinstance(self.sigma, Tensor) else torch.as_tensor(self.sigma).to(y)
+        return (level**2).expand_as(y)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,13 +107,13 @@ class Poisson:
 
     def __call__(self, y: Tensor, *, generator: torch.Generator) -> Tensor:
         arguments.image_batch(y)
-        peak = arguments.level(self.peak, y, name="peak")
+        peak = _like(self.peak, y)
         return _counted(y, peak, generator) / peak
 
     def variance(self, y: Tensor) -> Tensor:
         """Compute the variance of eta at each pixel of y (N, C, H, W)."""
         arguments.image_batch(y)
-        return y / arguments.level(self.peak, y, name="peak")
+        return y / _like(self.peak, y)
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,14 +138,14 @@ class PoissonGaussian:
 
     def __call__(self, y: Tensor, *, generator: torch.Generator) -> Tensor:
         arguments.image_batch(y)
-        gain, sigma = arguments.level(self.gain, y, name="gain"), arguments.level(self.sigma, y, name="sigma")
+        gain, sigma = _like(self.gain, y), _like(self.sigma, y)
         counts = _counted(y, 1 / gain, generator)
         return gain * counts + sigma * _white(y.shape, y, generator)
 
     def variance(self, y: Tensor) -> Tensor:
         """Compute the variance of eta at each pixel of y (N, C, H, W)."""
         arguments.image_batch(y)
-        return arguments.level(self.gain, y, name="gain") * y + arguments.level(self.sigma, y, name="sigma") ** 2
+        return _like(self.gain, y) * y + _like(self.sigma, y) ** 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,12 +181,12 @@ class Correlated:
         more_rows, more_columns = (side - 1 for side in self.kernel.shape)
         white = _white((n, c, height + more_rows, width + more_columns), y, generator)
         unit = self.kernel / torch.linalg.vector_norm(self.kernel)
-        return y + arguments.level(self.sigma, y, name="sigma") * convolve(white, unit)
+        return y + _like(self.sigma, y) * convolve(white, unit)
 
     def variance(self, y: Tensor) -> Tensor:
         """Compute the variance of eta at each pixel of y (N, C, H, W)."""
         arguments.image_batch(y)
-        return (arguments.level(self.sigma, y, name="sigma") ** 2).expand_as(y)
+        return (_like(self.sigma, y) ** 2).expand_as(y)
 
     def autocorrelation(self) -> Tensor:
         """Compute the correlation of eta with itself d pixels away: r(d) = sum_q k(q) k(q + d) / |k|^2, (2h - 1, 2w -
@@ -212,19 +215,19 @@ class Impulse:
     def __call__(self, y: Tensor, *, generator: torch.Generator) -> Tensor:
         arguments.image_batch(y)
         chance = _uniform(y.shape, y, generator)
-        share = arguments.level(self.share, y, name="share")
+        share = _like(self.share, y)
         return torch.where(chance < share, (chance < share / 2).to(y), y)
 
     def mean(self, y: Tensor) -> Tensor:
         """Compute E[z] at each pixel of y (N, C, H, W)."""
         arguments.image_batch(y)
-        share = arguments.level(self.share, y, name="share")
+        share = _like(self.share, y)
         return (1 - share) * y + share / 2
 
     def variance(self, y: Tensor) -> Tensor:
         """Compute the variance of eta at each pixel of y (N, C, H, W): that of z."""
         arguments.image_batch(y)
-        share = arguments.level(self.share, y, name="share")
+        share = _like(self.share, y)
         return (1 - share) * y**2 + share / 2 - self.mean(y) ** 2
 
 
@@ -247,17 +250,17 @@ class Bernoulli:
     def __call__(self, y: Tensor, *, generator: torch.Generator) -> Tensor:
         arguments.image_batch(y)
         chance = _uniform(y[:, :1].shape, y, generator)
-        return y * (chance < arguments.level(self.keep, y, name="keep"))
+        return y * (chance < _like(self.keep, y))
 
     def mean(self, y: Tensor) -> Tensor:
         """Compute E[z] at each pixel of y (N, C, H, W)."""
         arguments.image_batch(y)
-        return arguments.level(self.keep, y, name="keep") * y
+        return _like(self.keep, y) * y
 
     def variance(self, y: Tensor) -> Tensor:
         """Compute the variance of eta at each pixel of y (N, C, H, W): that of z."""
         arguments.image_batch(y)
-        keep = arguments.level(self.keep, y, name="keep")
+        keep = _like(self.keep, y)
         return keep * (1 - keep) * y**2
 
 
@@ -346,7 +349,7 @@ class Camera:
     def variance(self, y: Tensor) -> Tensor:
         """Compute the variance of n, the noise in linear light, at each pixel of y (N, C, H, W)."""
         arguments.image_batch(y)
-        signal, read = arguments.level(self.signal, y, name="signal"), arguments.level(self.read, y, name="read")
+        signal, read = _like(self.signal, y), _like(self.read, y)
         return signal * y**self.gamma + (read**2).expand_as(y)
 
 
@@ -464,6 +467,12 @@ def _check(level: float | Tensor, name: str, expected: str, *, above: float | No
     for value in arguments.extremes(level, name=name):
         if not (math.isfinite(value) and (value >= 0 if above is None else value > above) and value <= highest):
             raise ValueError(f"{name}: expected {expected}, got {value:g}.")
+
+
+def _like(level: float | Tensor, y: Tensor) -> Tensor:
+    """A number or a map as a tensor of y's kind."""
+    arguments.level(level, y, name="the level of the noise")
+    return level.to(y) if isinstance(level, Tensor) else torch.as_tensor(level, dtype=y.dtype, device=y.device)
 
 
 def _white(shape: Sequence[int], y: Tensor, generator: torch.Generator) -> Tensor:

@@ -11,7 +11,7 @@ import ast
 import copy
 import difflib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,6 +78,19 @@ class Written:
             self._statements[one] = [statement for statement in found
                                      if statement.words and not canonical.idle(statement.node)]
         return self._statements[one]
+
+    def reached(self, roots: Iterable[Definition]) -> set[Definition]:
+        """Find what some definitions reach otherwise than in a refusal, these included."""
+        found: set[Definition] = set()
+        waiting = list(roots)
+        while waiting:
+            if (one := waiting.pop()) not in found:
+                found.add(one)
+                whole = one.name == canonical.WHOLE
+                waiting += self.code.mentioned(one) if whole else [
+                    word for statement in self.statements(one) for word in statement.words
+                    if isinstance(word, Definition) and not word.inert]
+        return found
 
     def refuses(self, one: Definition, node: ast.AST) -> bool:
         """Whether a statement can only refuse: nothing that comes after it is another one because it was there."""

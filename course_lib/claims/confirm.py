@@ -237,8 +237,8 @@ def _judged_by_form(subject: str, was: str, old: Tree, new: Tree,
             return Refused("something that it is made of and that is no code of its own changed")
         return Confirmed(SAME_CODE)
     digests = [{tree.code.digest(one) for one in closure} for tree, closure in zip((old, new), closures, strict=True)]
-    found = changes(*(Text(tree.written, closure, digests[0] & digests[1])
-                      for tree, closure in zip((old, new), closures, strict=True)))
+    found = changes(*(Text(tree.written, tree.written.reached(some), digests[0] & digests[1])
+                      for tree, some in zip((old, new), roots, strict=True)))
     return Refused(found) if isinstance(found, str) else found
 
 
