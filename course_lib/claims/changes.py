@@ -21,6 +21,7 @@ from course_lib.canonical import Code, Definition, Scope, Word, Writer
 
 Place = tuple[Path, range]      # a statement: its file, and the lines of which one is executed when it is
 PROFILES = {f'constant str "{name}"' for name in profiles.PROFILES}
+CHECKS = f"{canonical.PACKAGE}.arguments"
 CHANGING = ast.Lambda | ast.Await | ast.Yield | ast.YieldFrom    # in a condition
 PARTS = ("body", "orelse", "finalbody", "handlers", "cases")
 
@@ -118,18 +119,20 @@ class Written:
                 Scope(imported=canonical.imports(part, one.module, module.is_package)) for part in imported)]
         writer = Writer(self.code, self.code.resolver(module))
         writer.scopes = list(self._scopes[one])
-        return [canonical.renamed(word, self.code.renamed) for word in writer.node(self._without_names(node, writer))]
+        return [canonical.renamed(word, self.code.renamed) for word in writer.node(self._without_checks(node, writer))]
 
-    def _without_names(self, node: ast.AST, writer: Writer) -> ast.AST:
-        """A part without the texts that checks are called with, such as the name of an argument for an error."""
-        found = [call for call in ast.walk(node) if isinstance(call, ast.Call) and any(map(_is_text, call.keywords))]
-        if not any(isinstance(word, Definition) and word.inert for call in found for word in writer.node(call.func)):
+    def _without_checks(self, node: ast.AST, writer: Writer) -> ast.AST:
+        """A part without the keywords of checks, which give back their first argument whatever they check it for."""
+        def checks(part: ast.AST) -> bool:
+            return isinstance(part, ast.Call) and bool(part.keywords) and any(
+                isinstance(word, Definition) and word.module == CHECKS for word in writer.node(part.func))
+
+        if not any(map(checks, ast.walk(node))):
             return node
         node = copy.deepcopy(node)
         for call in ast.walk(node):
-            if isinstance(call, ast.Call) and any(isinstance(word, Definition) and word.inert
-                                                  for word in writer.node(call.func)):
-                call.keywords = [keyword for keyword in call.keywords if not _is_text(keyword)]
+            if isinstance(call, ast.Call) and checks(call):
+                call.keywords = []
         return node
 
 
@@ -271,10 +274,6 @@ def _loads(node: ast.AST, names: set[str]) -> int:
     """How often some names are read within a node."""
     return sum(isinstance(part, ast.Name) and part.id in names and isinstance(part.ctx, ast.Load)
                for part in ast.walk(node))
-
-
-def _is_text(keyword: ast.keyword) -> bool:
-    return isinstance(keyword.value, ast.Constant) and isinstance(keyword.value.value, str)
 
 
 def _draws(node: ast.AST) -> bool:
