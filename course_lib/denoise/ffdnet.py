@@ -129,9 +129,9 @@ def to_even(images: Tensor) -> Tensor:
     tensor([[[[1., 2., 3., 3.],
               [1., 2., 3., 3.]]]])
     """
-    if not isinstance(images, Tensor) or images.ndim != 4:
-        raise TypeError("the images: expected a tensor (N, C, H, W), got "
-                        f"{tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__}.")
+    if not isinstance(images, Tensor) or images.ndim != 4 or not images.numel() or not images.is_floating_point():
+        came = f"{tuple(images.shape)} of {images.dtype}" if isinstance(images, Tensor) else type(images).__name__
+        raise TypeError(f"the images: expected a tensor of floats (N, C, H, W), got {came}.")
     down, right = images.shape[2] % 2, images.shape[3] % 2
     return F.pad(images, (0, right, 0, down), mode="replicate") if down or right else images
 
