@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from difflib import get_close_matches
@@ -402,6 +402,22 @@ def shaped(letters: str, /, *, whole: bool = False, **tensors: Tensor) -> dict[s
         if not whole:
             finite(tensor, name=called)
     return {name: length for name, length in lengths.items() if not name.isdigit()}
+
+
+def parts(batch: Sequence[Tensor], *names: str) -> dict[str, Tensor]:
+    """Return the parts of a training batch by their names, if it has as many.
+
+    >>> parts((1, 2), "z", "y")
+    {'z': 1, 'y': 2}
+    >>> parts((1, 2, 3), "z", "y")
+    Traceback (most recent call last):
+        ...
+    TypeError: the batch: expected (z, y), got (1, 2, 3). Usual cause: a source made for another training step.
+    """
+    if not isinstance(batch, tuple | list) or len(batch) != len(names):
+        raise TypeError(f"the batch: expected ({', '.join(names)}), got {_shown(batch)}. Usual cause: a source made "
+                        "for another training step.")
+    return dict(zip(names, batch, strict=True))
 
 
 def positive(value: int, *, name: str) -> int:

@@ -69,6 +69,7 @@ class BiasFreeNorm(nn.Module):
         self.register_buffer("running_var", torch.ones(channels))
 
     def forward(self, x: Tensor) -> Tensor:
+        arguments.tensor(x, name="x")
         variance = self.running_var
         if self.training:
             values = x.movedim(1, -1).reshape(-1, x.shape[1])                    # (N H W, C)
@@ -171,6 +172,9 @@ def homogeneity_error(denoiser: Denoiser, z: Tensor, *, factor: float = 2.0) -> 
     z = arguments.image_batch(z, like=denoiser)
     with torch.no_grad():
         scaled, expected = denoiser(factor * z), factor * denoiser(z)
+        if not bool(expected.any()):
+            raise ValueError("z: the denoiser makes nothing but zeros of it, so there is no share of them to measure. "
+                             "Usual cause: an image that is zero everywhere.")
         return float(devices.float64(scaled - expected).norm() / devices.float64(expected).norm())
 
 

@@ -107,6 +107,9 @@ class NonBlind(nn.Module):
     def forward(self, z: Tensor, level: Tensor) -> Tensor:
         z = arguments.image_batch(z, channels=self.channels, like=self)
         arguments.same_shape(z, level, letters="N C H W")
+        arguments.image_batch(level, name="the noise level map")
+        if level.dtype == torch.float64 != z.dtype:
+            raise TypeError("the noise level map: expected the type of the network, got float64. level.float() has it.")
         if any(side % 4 for side in z.shape[2:]):
             raise ValueError(f"the U-Net halves images twice, so their sides must be multiples of 4, got "
                              f"{tuple(z.shape)}. CBDNet extends images of other sizes.")
@@ -156,6 +159,9 @@ class CBDNet(nn.Module):
         if not isinstance(level, Tensor):
             raise TypeError(f"the noise level map: expected a tensor (N, C, H, W), got {level!r:.60}. A number becomes "
                             "one with torch.tensor(number).")
+        if not all(abs(one) <= arguments.MAX_VALUE for one in arguments.extremes(level, name="the noise level map")):
+            raise ValueError("the noise level map: expected deviations in the unit of [0, 1] images, got values that "
+                             "are NaN or far too large.")
         level = arguments.per_image(level, z, name="the noise level map")
         both = _to_fours(torch.cat([z, level.to(z.dtype).expand_as(z)], dim=1))
         found = self.denoiser(*both.chunk(2, dim=1))
@@ -177,6 +183,7 @@ def asymmetric_loss(estimate: Tensor, level: Tensor, *, alpha: float = ALPHA) ->
     (tensor(0.7000), tensor(0.3000))
     """
     arguments.same_shape(estimate, level, letters="N C H W")
+    arguments.shaped("N C H W", estimate=estimate, level=level)
     if not 0 < alpha < 1:
         raise ValueError(f"alpha: expected a weight between 0 and 1, got {alpha:g}; below 0.5 it punishes levels that "
                          "are too low.")
@@ -204,6 +211,7 @@ def total_variation(estimate: Tensor) -> Tensor:
 
 def step(model: Any, batch: Synthetic, progress: Progress, *, alpha: float = ALPHA) -> dict[str, Tensor]:
     """Compute the loss terms of a training step on simulated noise, whose level is known."""
+    arguments.shaped("N C H W", **arguments.parts(batch, "z", "level", "y"))
     z, level, y = batch
     estimate = model.noise_level(z)
     return _terms(model.denoise(z, level=estimate), y, estimate) | {
@@ -213,6 +221,7 @@ def step(model: Any, batch: Synthetic, progress: Progress, *, alpha: float = ALP
 def real_step(model: Any, batch: tuple[Tensor, Tensor], progress: Progress) -> dict[str, Tensor]:
     """Compute the loss terms of a training step on real pairs, whose noise level is unknown: without the asymmetric
     loss."""
+    arguments.shaped("N C H W", **arguments.parts(batch, "z", "y"))
     z, y = batch
     estimate = model.noise_level(z)
     return _terms(model.denoise(z, level=estimate), y, estimate) | {"asymmetric": 0.0 * estimate.float().sum()}
@@ -221,6 +230,7 @@ def real_step(model: Any, batch: tuple[Tensor, Tensor], progress: Progress) -> d
 def alternating_step(model: Any, batch: tuple[Synthetic, tuple[Tensor, Tensor]], progress: Progress, *,
                      alpha: float = ALPHA) -> dict[str, Tensor]:
     """Train on simulated noise in even steps and on real noise in odd ones."""
+    arguments.parts(batch, "made", "real")
     made, real = batch
     return real_step(model, real, progress) if progress.step % 2 else step(model, made, progress, alpha=alpha)
 
@@ -240,6 +250,7 @@ def recoloured(y: Tensor, generator: torch.Generator) -> Tensor:
     >>> sorted(set(map(tuple, recoloured(y, torch.Generator().manual_seed(0))[..., 0, 0].int().tolist())))
     [(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)]
     """
+    arguments.image_batch(y)
     order = torch.rand(y.shape[:2], generator=generator, device=generator.device).argsort(dim=1)
     order = devices.sent(order, y.device)
     return y.gather(1, order[:, :, None, None].expand_as(y))
@@ -273,6 +284,7 @@ def photographed(y: Tensor, generator: torch.Generator) -> Synthetic:
 
     Shapes: y (N, C, H, W) -> z, s, target, all (N, C, H, W); s is the deviation of the noise in linear light.
     """
+    arguments.image_batch(y)
     taken = []
     for image in y.split(1):
         camera = draw_camera(y.shape[1], generator)
@@ -302,6 +314,13 @@ def real_patches(pairs: Sequence[Pair] | Mapping[str, Pair], *, size: int) -> So
     >>> z.shape, float(z.max()), float(y.max())
     (torch.Size([4, 1, 8, 8]), 0.20000000298023224, 0.0)
     """
+    if not isinstance(pairs, Sequence | Mapping) or not all(
+            isinstance(pair, Pair) and isinstance(pair.noisy, Tensor) and isinstance(pair.clean, Tensor)
+            for pair in (pairs.values() if isinstance(pairs, Mapping) else pairs)):
+        raise TypeError("pairs: expected a list of data.Pair(noisy, clean), two 8-bit pictures (C, H, W) each.")
+    if any(pair.noisy.shape != pair.clean.shape or pair.noisy.ndim != 3
+           for pair in (pairs.values() if isinstance(pairs, Mapping) else pairs)):
+        raise ValueError("pairs: expected two pictures (C, H, W) of one shape in each pair.")
     both = [torch.cat([pair.noisy, pair.clean])
             for pair in (pairs.values() if isinstance(pairs, Mapping) else pairs)]
     return then(patches(both, size=size), lambda crops, generator: tuple(crops.chunk(2, dim=1)))

@@ -103,6 +103,11 @@ def sum_of(estimates: list[Tensor]) -> Tensor:
     >>> sum_of([torch.tensor(1.0), torch.tensor(1e8), torch.tensor(-1e8)])
     tensor(0.)
     """
+    if not isinstance(estimates, list | tuple) or not estimates:
+        raise TypeError(f"estimates: expected a list of one tensor or more, got {estimates!r:.60}.")
+    if any(not isinstance(one, Tensor) or one.shape != estimates[0].shape for one in estimates):
+        raise TypeError("estimates: expected tensors of one shape, got "
+                        f"{', '.join(str(tuple(getattr(one, 'shape', ()))) for one in estimates)}.")
     total = estimates[0]
     for estimate in estimates[1:]:
         total = total + estimate
@@ -111,6 +116,7 @@ def sum_of(estimates: list[Tensor]) -> Tensor:
 
 def step(model: nn.Module, batch: tuple[Tensor, Tensor], progress: Progress) -> Tensor:
     """Compute the loss of a training step: the mean squared error of the network's estimate."""
+    arguments.shaped("N C H W", **arguments.parts(batch, "z", "y"))
     z, y = batch
     return (model(z).float() - y).square().mean()
 
@@ -158,8 +164,15 @@ class Classifier(nn.Module):
 
 def classifier_step(model: nn.Module, batch: tuple[Tensor, Tensor], progress: Progress) -> Tensor:
     """Compute the loss of the classifier: cross entropy of its scores (N, K) with the classes (N,)."""
+    arguments.parts(batch, "z", "label")
     z, label = batch
-    return F.cross_entropy(model(z).float(), label)
+    scores = model(z).float()
+    arguments.whole_labels(label, count=len(scores))
+    if label.dtype not in (torch.int64, torch.uint8):
+        raise TypeError(f"labels: expected int64, got {label.dtype}. label.long() makes them so.")
+    if any(not 0 <= one < scores.shape[1] for one in arguments.extremes(label, name="labels")):
+        raise ValueError(f"labels: expected classes from 0 to {scores.shape[1] - 1}, got {label.tolist()!s:.60}.")
+    return F.cross_entropy(scores, label)
 
 
 def train_classifier(classes: Mapping[str, Pictures], *, noise: Noise | Sigma, budget: Budget, seed: int,

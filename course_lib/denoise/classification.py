@@ -15,7 +15,7 @@ Lecture 12 trains a network on mosaics, and looks at its field with `receptive_f
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import torch
@@ -50,8 +50,13 @@ def mosaics(pictures: Pictures, *, size: int) -> Source:
 
     Shapes: a batch of images (N, C, size, size), centred, and of classes (N, size, size).
     """
+    if not isinstance(pictures, Mapping | Sequence | Tensor) or not len(pictures):
+        raise TypeError(f"pictures: expected one 8-bit picture (C, H, W) or more, got {pictures!r:.60}.")
     listed = list(pictures.values() if isinstance(pictures, Mapping) else pictures)
     sources = [patches([picture], size=size) for picture in listed]
+    if len({picture.shape[0] for picture in listed}) > 1:
+        raise ValueError("pictures: expected as many channels in all, got "
+                         f"{', '.join(str(tuple(picture.shape)) for picture in listed)}.")
     place = torch.arange(size) - (size - 1) / 2
 
     def draw(batch: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -71,14 +76,24 @@ def mosaics(pictures: Pictures, *, size: int) -> Source:
 
 def centred(x: Tensor) -> Tensor:
     """Shift and scale images of [0, 1] to a mean and a spread that suit a network without biases."""
+    arguments.shaped("...", x=x)
     return (x - 0.5) / 0.25
 
 
 def step(model: nn.Module, batch: tuple[Tensor, Tensor], progress: Progress) -> Tensor:
     """Compute the cross-entropy: of each pixel's scores where pixels have classes, of their mean where the image has
     one."""
+    arguments.parts(batch, "x", "label")
     x, label = batch
     scores = model(x).float()                                                                 # (N, classes, H, W)
+    if not isinstance(label, Tensor) or label.shape not in (scores.shape[:1], scores[:, 0].shape):
+        raise ValueError(f"label: expected a class for each of the images, (N,), or of their pixels, (N, H, W), with "
+                         f"scores {tuple(scores.shape)}, got {getattr(label, 'shape', label)!s:.60}.")
+    if label.dtype != torch.int64:
+        raise TypeError(f"label: expected int64, got {label.dtype}. label.long() makes classes so.")
+    if any(not 0 <= one < scores.shape[1] for one in arguments.extremes(label, name="label")):
+        raise ValueError(f"label: expected classes from 0 to {scores.shape[1] - 1}, got {int(label.min())} to "
+                         f"{int(label.max())}.")
     return deterministic.cross_entropy(scores if label.ndim == 3 else scores.mean((2, 3)), label)
 
 

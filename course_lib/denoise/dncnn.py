@@ -104,12 +104,14 @@ def residual_loss(noise_estimate: Tensor, z: Tensor, y: Tensor) -> Tensor:
     tensor(2.)
     """
     arguments.same_shape(noise_estimate, z, y, letters="N C H W")
+    arguments.shaped("N C H W", noise_estimate=noise_estimate, z=z, y=y)
     return 0.5 * (noise_estimate.float() - (z - y)).square().mean()
 
 
 def step(model: nn.Module, batch: tuple[Tensor, Tensor], progress: Progress) -> Tensor:
     """Compute the loss of a training step: z - model(z) is the noise estimate of a residual network and of a direct one
     alike."""
+    arguments.shaped("N C H W", **arguments.parts(batch, "z", "y"))
     z, y = batch
     return residual_loss(z - model(z), z, y)
 
@@ -138,6 +140,7 @@ def train_three_tasks(images: Pictures, *, budget: Budget, seed: int, network: n
 
 def three_tasks(y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Degrade a third of a batch by noise, a third by lost resolution, a third by JPEG; patches must divide by 12."""
+    arguments.image_batch(y)
     if y.shape[-1] % 12 or y.shape[-2] % 12:
         raise ValueError(f"patches for the three tasks must divide by 12 (scales 2, 3 and 4), got {tuple(y.shape)}.")
     if y.shape[0] < 3:

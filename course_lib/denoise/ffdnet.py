@@ -109,6 +109,8 @@ def noise_level_map(z: Tensor, *, sigma: float | Tensor | None) -> Tensor:
         raise ValueError(f"the noise level map: expected one level for each pixel, (N, 1, H, W) = ({n}, 1, {height}, "
                          f"{width}), or for each image, ({n}, 1, 1, 1), got {tuple(sigma.shape)}. A map (H, W) becomes "
                          "one with map[None, None], levels (N,) with levels.reshape(-1, 1, 1, 1).")
+    if sigma.is_complex() or not sigma.numel():
+        raise TypeError(f"the noise level map: expected real numbers, got {tuple(sigma.shape)} of {sigma.dtype}.")
     for extreme in (sigma.min(), sigma.max()):
         arguments.noise_levels(extreme, name="the noise level map")
     if sigma.ndim == 0:
@@ -127,6 +129,9 @@ def to_even(images: Tensor) -> Tensor:
     tensor([[[[1., 2., 3., 3.],
               [1., 2., 3., 3.]]]])
     """
+    if not isinstance(images, Tensor) or images.ndim != 4 or not images.numel() or not images.is_floating_point():
+        came = f"{tuple(images.shape)} of {images.dtype}" if isinstance(images, Tensor) else type(images).__name__
+        raise TypeError(f"the images: expected a tensor of floats (N, C, H, W), got {came}.")
     down, right = images.shape[2] % 2, images.shape[3] % 2
     return F.pad(images, (0, right, 0, down), mode="replicate") if down or right else images
 
@@ -141,6 +146,7 @@ def variant_levels(y: Tensor, *, sigma: Sigma, generator: torch.Generator) -> Te
 
     Shapes: y (N, C, H, W) -> (N, 1, H, W).
     """
+    arguments.image_batch(y)
     grid = Gaussian(sigma).draw(y.new_zeros(y.shape[0] * GRID**2, 1, 1, 1), generator=generator)
     if not isinstance(sigma, tuple) or not isinstance(grid, Tensor):
         raise ValueError(f"sigma: maps that vary need a range (low, high) to draw from, got {sigma}.")

@@ -49,11 +49,13 @@ def loss(estimate: Tensor, y: Tensor) -> Tensor:
     tensor(2.)
     """
     arguments.same_shape(estimate, y, letters="N C H W")
+    arguments.shaped("N C H W", estimate=estimate, y=y)
     return 0.5 * (estimate.float() - y).square().mean()
 
 
 def step(model: nn.Module, batch: tuple[Tensor, Tensor, Tensor], progress: Progress) -> Tensor:
     """Compute the loss of a training step in which the network is given the level that the noise was made with."""
+    arguments.parts(batch, "z", "level", "y")
     z, level, y = batch
     return loss(model(z, sigma=level), y)
 

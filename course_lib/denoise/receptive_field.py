@@ -304,6 +304,8 @@ def impulse_response(network: Callable[..., Tensor], z: Tensor, *, at: tuple[int
     """
     z = arguments.image_batch(z, like=network)
     arguments.pixel(at, z, name="at")
+    if arguments.number(height, name="height") == 0:
+        raise ValueError("height: expected a number that is not zero, which the change is divided by.")
     changed = z.clone()
     changed[..., at[0], at[1]] += height
     with evaluating(network):
@@ -366,6 +368,7 @@ def square(field: Tensor, *, share: float = 0.95) -> int:
     >>> square(gaussian(5.0, size=65), share=0.95)
     23
     """
+    arguments.number(share, name="share", low=0, high=1)
     field = _map(field)
     row, column = field.shape[0] // 2, field.shape[1] // 2
     down, right = (torch.arange(n, device=field.device) for n in field.shape)
@@ -407,7 +410,8 @@ def misfit(field: Tensor) -> float:
 
 def _map(field: Tensor) -> Tensor:
     """A map (H, W) as float64 on the processor, if it is one: no number below zero, and not all of them zero."""
-    if field.ndim != 2:
+    arguments.tensor(field, name="the map")
+    if field.ndim != 2 or not field.numel() or field.is_complex():
         raise ValueError(f"the map: expected (H, W), got {tuple(field.shape)}. Usual cause: gradients (N, C, H, W), "
                          "whose map is energy(gradients).")
     if arguments.finite(field, name="the map").min() < 0 or not field.any():

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from course_lib import profiles
+from course_lib import arguments, profiles
 from course_lib.data import Pictures, channels_of, noisy, patches, then
 from course_lib.denoise.dncnn import DnCNN
 from course_lib.fit import Progress, Trained, Validate, fit
@@ -38,6 +38,7 @@ def network(*, depth: int = 5, width: int = 32, channels: int = 1, seed: int = 0
 
 def step(model: nn.Module, batch: tuple[Tensor, Tensor], progress: Progress) -> Tensor:
     """Compute the mean squared error of the estimate: the loss of any regression with known answers."""
+    arguments.shaped("N C H W", **arguments.parts(batch, "z", "y"))
     z, y = batch
     return (model(z).float() - y).square().mean()
 

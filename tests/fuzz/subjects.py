@@ -320,7 +320,12 @@ def enrolled() -> Gallery:
 
 
 # Objects that need more than a constructor.
-MADE: dict[str, Callable[[], Any]] = {"metric.identification.Gallery": enrolled}
+# The halves of a CBDNet are made by it, which leaves the global random state alone and gives them their weights.
+MADE: dict[str, Callable[[], Any]] = {
+    "metric.identification.Gallery": enrolled,
+    "denoise.cbdnet.NoiseEstimator": lambda: cbdnet().estimator,
+    "denoise.cbdnet.NonBlind": lambda: cbdnet().denoiser,
+}
 
 # What the result is asked for before it is judged.
 THEN: dict[str, Callable[[Any], Any]] = dict.fromkeys(
