@@ -305,7 +305,8 @@ def level(value: float | Tensor, y: Tensor, *, name: str) -> Tensor:
     if isinstance(value, torch.Tensor):
         return per_image(value, y, name=name)
     number(value, name=name)
-    tensor(y, name="the images")
+    if not tensor(y, name="the images").is_floating_point():
+        raise TypeError(f"the images: expected floats in [0, 1], got {_type(y)}.")
     return torch.full((), value, dtype=y.dtype, device=y.device)      # written there: nothing is copied or waited for
 
 

@@ -141,9 +141,9 @@ def filter_groups(image: Tensor, matches: Tensor, *, patch: int, tau: float) -> 
 
     Shapes: image (N, C, H, W), matches (N, R, K) as `similar` gives them -> the estimate (N, C, H, W).
     """
+    arguments.image_batch(image)
     if arguments.sigma_value(tau, name="tau") == 0:
         return image.clone()
-    arguments.image_batch(image)
     arguments.shaped("N R K", whole=True, matches=matches)
     if len(matches) != len(image):
         raise ValueError(f"matches: expected (N, R, K), groups for each of {len(image)} images, got "
