@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from difflib import get_close_matches
@@ -93,7 +93,7 @@ def tensor(values: Tensor, *, name: str) -> Tensor:
 
 def reads(values: Tensor) -> bool:
     """Tell whether the values of a tensor may be read: not within `unread`, and not of a tensor that has none."""
-    return not _unread.get() and values.numel() > 0 and values.device.type != "meta"
+    return not _unread.get() and tensor(values, name="the values").numel() > 0 and values.device.type != "meta"
 
 
 def finite(values: Tensor, *, name: str) -> Tensor:
@@ -202,10 +202,30 @@ def same_device(*tensors: Tensor, what: str) -> torch.device:
     ValueError: estimate and y: expected tensors on one device, got cpu and meta. Move them: x.to(y.device).
     """
     devices = [tensor(one, name=what).device for one in tensors]
+    if not devices:
+        raise ValueError(f"{what}: expected one tensor or more, got none.")
     if len(set(devices)) > 1:
         raise ValueError(f"{what}: expected tensors on one device, got {' and '.join(map(str, devices))}. "
                          "Move them: x.to(y.device).")
     return devices[0]
+
+
+def image_pairs(pairs: Iterable[tuple[Tensor, Tensor]]) -> None:
+    """Refuse what are no pairs (z, y) of tensors. An iterator, which can be read once only, is not read.
+
+    >>> import torch
+    >>> image_pairs([torch.zeros(1, 1, 4, 4)])
+    Traceback (most recent call last):
+        ...
+    TypeError: pairs: expected pairs (z, y) of tensors, got Tensor of shape (1, 1, 4, 4) among them.
+    """
+    import torch
+
+    if isinstance(pairs, str) or hasattr(pairs, "shape") or not isinstance(pairs, Iterable):
+        raise TypeError(f"pairs: expected pairs (z, y) of tensors in a list, got {_shown(pairs)}.")
+    for pair in pairs if isinstance(pairs, Collection) else ():
+        if not isinstance(pair, tuple | list) or len(pair) != 2 or not all(isinstance(z, torch.Tensor) for z in pair):
+            raise TypeError(f"pairs: expected pairs (z, y) of tensors, got {_shown(pair)} among them.")
 
 
 def number(value: float, *, name: str, low: float = -math.inf, high: float = math.inf, above: bool = False) -> float:
@@ -262,7 +282,7 @@ def per_image(level: Tensor, y: Tensor, *, name: str) -> Tensor:
 (2, 1, 4, 4), got a tensor (2,). A number for each image is level[:, None, None, None].
     """
     tensor(level, name=name)
-    if y.ndim != 4:
+    if tensor(y, name="the images").ndim != 4:
         raise ValueError(f"the images: expected (N, C, H, W), got {tuple(y.shape)}.")
     fits = level.ndim == 4 and all(a in (1, b) for a, b in zip(level.shape, y.shape, strict=True))
     if level.ndim and not fits:
@@ -285,6 +305,8 @@ def level(value: float | Tensor, y: Tensor, *, name: str) -> Tensor:
     if isinstance(value, torch.Tensor):
         return per_image(value, y, name=name)
     number(value, name=name)
+    if not tensor(y, name="the images").is_floating_point():
+        raise TypeError(f"the images: expected floats in [0, 1], got {_type(y)}.")
     return torch.full((), value, dtype=y.dtype, device=y.device)      # written there: nothing is copied or waited for
 
 
@@ -358,6 +380,8 @@ def same_shape(*tensors: Tensor, letters: str) -> None:
     ValueError: expected tensors of one shape (N, D), got (2, 3) and (2, 4).
     """
     shapes = [tuple(tensor(t, name=f"({', '.join(letters.split())})").shape) for t in tensors]
+    if not shapes:
+        raise ValueError(f"expected one tensor or more ({', '.join(letters.split())}), got none.")
     if len(set(shapes)) > 1 or len(shapes[0]) != len(letters.split()):
         raise ValueError(f"expected tensors of one shape ({', '.join(letters.split())}), "
                          f"got {' and '.join(str(s) for s in shapes)}.")
@@ -459,6 +483,8 @@ def each_image(sigma: float | Tensor | None, z: Tensor) -> list[float | Tensor |
     import torch
 
     noise_levels(sigma, z)
+    if tensor(z, name="the images").ndim != 4:
+        raise ValueError(f"the images: expected (N, C, H, W), got {tuple(z.shape)}.")
     if isinstance(sigma, torch.Tensor) and sigma.ndim and len(sigma) > 1:
         return list(sigma.split(1))
     return [sigma] * len(z)
@@ -476,6 +502,8 @@ of plots; rows come first.
     """
     if not isinstance(at, tuple | list) or len(at) != 2 or not all(isinstance(one, numbers.Integral) for one in at):
         raise TypeError(f"{name}: expected (row, column), two whole numbers, got {_shown(at)}.")
+    if tensor(z, name="the images").ndim != 4:
+        raise ValueError(f"the images: expected (N, C, H, W), got {tuple(z.shape)}.")
     (row, column), (height, width) = at, z.shape[-2:]
     if not (0 <= row < height and 0 <= column < width):
         raise ValueError(f"{name}: expected (row, column) inside the image of {height} x {width}, got {tuple(at)}. "

@@ -31,6 +31,7 @@ def score(denoiser: Denoiser, pairs: Iterable[tuple[Tensor, Tensor]], *, sigma: 
     >>> score(lambda z, sigma=None: z, [(y + 0.1, y)]).round(decimals=4)
     tensor([20.], dtype=torch.float64)
     """
+    arguments.image_pairs(pairs)
     weight = next(denoiser.parameters(), None) if isinstance(denoiser, nn.Module) else None
     where = devices.home(denoiser, None if weight is None else weight.device)
     scores = []

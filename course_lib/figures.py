@@ -667,6 +667,12 @@ def scored(pictures: Mapping[str, Tensor], *, reference: Tensor) -> dict[str, Te
     ['noisy, 20.00 dB']
     """
     arguments.clean_batch(reference, name="the reference")
+    if not isinstance(pictures, Mapping):
+        raise FigureError(f"expected pictures by title, as in {{'noisy': z}}, got {type(pictures).__name__}")
+    for title, picture in pictures.items():
+        if not isinstance(picture, Tensor) or picture.ndim != 4 or not picture.numel():
+            came = tuple(picture.shape) if isinstance(picture, Tensor) else type(picture).__name__
+            raise FigureError(f"picture {title!r}: expected a tensor (1, C, H, W), got {came}")
     return {
         f"{title}, {_psnr(picture[0].cpu(), reference[0].cpu(), title):.2f} dB": picture.clamp(0, 1)
         for title, picture in pictures.items()
@@ -693,6 +699,8 @@ def framed(picture: Tensor, *, top: int, left: int, size: int, colour: tuple[flo
 
     `picture` is (..., C, H, W) with C = 1 or 3; returns (..., 3, H, W).
     """
+    if not isinstance(picture, Tensor):
+        raise FigureError(f"expected a picture (..., C, H, W), a tensor, got {type(picture).__name__}")
     if picture.ndim < 3 or picture.shape[-3] not in (1, 3):
         raise FigureError(f"expected a picture (..., C, H, W) with C = 1 or 3, got {tuple(picture.shape)}")
     shown = picture.expand(*picture.shape[:-3], 3, *picture.shape[-2:])
@@ -773,6 +781,10 @@ def _titled(pictures: Mapping[str, Tensor] | Sequence[Tensor] | Tensor) -> tuple
     elif isinstance(pictures, Tensor) and pictures.ndim != 4:
         raise FigureError(
             f"a batch of pictures is (N, C, H, W), got {tuple(pictures.shape)}; give one picture as {{title: picture}}"
+        )
+    elif not isinstance(pictures, Sequence | Tensor):
+        raise FigureError(
+            f"expected pictures in a list or by title, as in {{'noisy': z}}, got {type(pictures).__name__}"
         )
     else:
         titles, tensors = [""] * len(pictures), list(pictures)

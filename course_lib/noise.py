@@ -373,6 +373,7 @@ class LowLight:
         PoissonGaussian(self.gain, self.sigma)
 
     def __call__(self, y: Tensor, *, generator: torch.Generator) -> Tensor:
+        arguments.image_batch(y)
         return self._sensor(self.exposure * y, generator=generator)
 
     def mean(self, y: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise
 
 import torch
@@ -82,6 +82,12 @@ def split(of: Labelled, *parts: int) -> tuple[Labelled, ...]:
     """
     if not parts:
         raise ValueError("parts: expected how many people go to each part, as in split(everybody, 160, 40, 40).")
+    if not isinstance(of, Labelled) or not isinstance(of.images, Tensor) or of.images.ndim != 4:
+        raise TypeError("expected labelled images, Labelled(images, labels, names) with images (N, C, H, W), got "
+                        f"{type(of).__name__}. people(...) draws one.")
+    arguments.whole_labels(of.labels, count=len(of.images))
+    if not isinstance(of.names, Sequence):
+        raise TypeError(f"names: expected a tuple with the name of each person, got {of.names!r}.")
     if sum(arguments.positive(part, name="parts") for part in parts) > len(of.names):
         raise ValueError(f"parts: {' + '.join(map(str, parts))} people were asked for, and there are "
                          f"{len(of.names)}.")

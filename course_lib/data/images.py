@@ -10,7 +10,7 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from course_lib import files
+from course_lib import arguments, files
 
 
 @files.of_8_bits
@@ -54,6 +54,7 @@ def to_float(image: Tensor) -> Tensor:
     >>> to_float(torch.full((1, 2, 2), 255, dtype=torch.uint8)).amax()
     tensor(1.)
     """
+    arguments.tensor(image, name="the picture")
     if image.dtype != torch.uint8 or image.ndim != 3:
         raise ValueError(f"expected an 8-bit picture (C, H, W), got {tuple(image.shape)} of {image.dtype}.")
     return image[None].float() / 255

@@ -6,7 +6,7 @@ a second look. Images stay in memory as uint8; a whole batch is cropped, flipped
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -34,6 +34,8 @@ def patches(images: Pictures, *, size: int) -> Source:
     >>> source(8, torch.Generator().manual_seed(0)).shape
     torch.Size([8, 1, 40, 40])
     """
+    if not isinstance(images, Iterable) or getattr(images, "ndim", 1) == 0:
+        raise TypeError(f"expected 8-bit pictures (C, H, W), in a list or by name, got {images!r}.")
     images = list(images.values() if isinstance(images, Mapping) else images)
     _check(images, arguments.positive(size, name="size"))
     heights, widths = (torch.tensor([image.shape[axis] for image in images]) for axis in (1, 2))
@@ -92,6 +94,8 @@ def fixed_pairs(images: Mapping[str, Tensor], noise: Noise, *, seed: int) -> lis
 
     The noise of an image depends on the seed and on the image's name only, never on the other images.
     """
+    if not isinstance(images, Mapping):
+        raise TypeError(f"expected 8-bit pictures (C, H, W) by name, a dictionary, got {type(images).__name__}.")
     clean = {name: to_float(image) for name, image in images.items()}
     return [(noise(y, generator=randomness.generator(seed, "score", name)), y) for name, y in clean.items()]
 
@@ -102,7 +106,16 @@ def channels_of(images: Pictures) -> int:
     >>> channels_of({"gray": torch.zeros(1, 50, 60, dtype=torch.uint8)})
     1
     """
+    if not _pictured(images):
+        raise ValueError("expected pictures (C, H, W), one or more, in a list or by name.")
     return next(iter(images.values() if isinstance(images, Mapping) else images)).shape[0]
+
+
+def _pictured(images: Pictures) -> bool:
+    """Whether these are pictures (C, H, W), one or more."""
+    listed = images.values() if isinstance(images, Mapping) else images
+    return (isinstance(images, Mapping | Sequence | Tensor) and len(listed) > 0
+            and all(isinstance(image, Tensor) and image.ndim == 3 for image in listed))
 
 
 def _check(images: list[Tensor], size: int) -> None:

@@ -125,7 +125,7 @@ def threshold_groups(z: Tensor, *, sigma: float, profile: Profile, kaiser: float
     Shapes: z (1, C, H, W) in float32 or float64, the first channel decides the groups -> the estimate.
     """
     arguments.number(profile.threshold, name="threshold", low=0)
-    arguments.number(sigma, name="sigma", low=0, above=True)
+    arguments.number(sigma, name="sigma", low=1e-9)                            # its square divides
 
     def rule(noisy: Tensor, pilot: Tensor) -> tuple[Tensor, Tensor]:
         kept = noisy.abs() > profile.threshold * sigma
@@ -140,7 +140,7 @@ def wiener_groups(z: Tensor, pilot: Tensor, *, sigma: float, stage: Stage, kaise
     Shapes: z and pilot (1, C, H, W) in float32 or float64, the pilot's first channel decides the groups -> the
     estimate.
     """
-    arguments.number(sigma, name="sigma", low=0, above=True)
+    arguments.number(sigma, name="sigma", low=1e-9)
 
     def rule(noisy: Tensor, pilot: Tensor) -> tuple[Tensor, Tensor]:
         power = pilot**2
@@ -158,6 +158,9 @@ def _filter_groups(z: Tensor, pilot: Tensor, rule: Rule, *, stage: Stage, kaiser
     arguments.image_batch(z)
     arguments.image_batch(pilot, name="the first estimate")
     arguments.same_shape(z, pilot, letters="1 C H W")
+    if z.dtype not in (torch.float32, torch.float64) or pilot.dtype != z.dtype:
+        raise TypeError(f"a stage filters float32 or float64, and the first estimate is of the same type as the image, "
+                        f"got {z.dtype} and {pilot.dtype}.")
     arguments.positive(stage.patch, name="patch")
     arguments.positive(stage.count, name="count")
     arguments.number(stage.similar, name="similar", low=0)

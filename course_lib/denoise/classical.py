@@ -101,7 +101,8 @@ def forward(image: Tensor) -> tuple[Tensor, Tensor]:
 
     Shapes: (N, C, H, W) -> smooth (N, C, H/2, W/2) and details (N, C, 3, H/2, W/2): horizontal, vertical, diagonal.
     """
-    if image.ndim != 4 or image.shape[2] % 2 or image.shape[3] % 2:
+    arguments.shaped("N C H W", image=image)
+    if image.shape[2] % 2 or image.shape[3] % 2:
         raise ValueError(f"expected images (N, C, H, W) with even sides, got {tuple(image.shape)}.")
     n, c, height, width = image.shape
     wrapped = F.pad(image.reshape(n * c, 1, height, width), (0, 2, 0, 2), mode="circular")

@@ -166,7 +166,8 @@ def patches(image: Tensor, *, patch: int) -> Tensor:
 
     Shapes: image (N, C, H, W) -> (N, C, P, patch^2) with P = (H - patch + 1) (W - patch + 1).
     """
-    if image.ndim != 4 or not 1 <= patch <= min(image.shape[-2:]):
+    arguments.shaped("N C H W", image=image)
+    if not 1 <= patch <= min(image.shape[-2:]):
         raise ValueError(f"expected images (N, C, H, W) and the side of a patch that fits into them, got "
                          f"{tuple(image.shape)} and {patch}.")
     n, c, height, width = image.shape

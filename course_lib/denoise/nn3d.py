@@ -114,6 +114,7 @@ def schedule(k: int, *, sigma: float, strength: float = 0.25) -> tuple[float, fl
     (0.5, 0.05)
     """
     arguments.positive(k, name="k")
+    arguments.number(sigma, name="sigma", low=0)
     share = 1 / k
     return share, strength * share * sigma
 
@@ -126,6 +127,7 @@ def similar(image: Tensor, *, patch: int, count: int, window: int, stride: int) 
     >>> similar(torch.zeros(1, 1, 12, 12), patch=10, count=32, window=39, stride=5).shape      # 3 x 3 places
     torch.Size([1, 4, 8])
     """
+    arguments.image_batch(image)
     image = _at_least(image, arguments.positive(patch, name="patch"))
     room = min(arguments.positive(count, name="count"), grouping.fewest(*image.shape[-2:], patch=patch, window=window))
     return grouping.match(image, patch=patch, window=window, stride=stride,
@@ -139,15 +141,19 @@ def filter_groups(image: Tensor, matches: Tensor, *, patch: int, tau: float) -> 
 
     Shapes: image (N, C, H, W), matches (N, R, K) as `similar` gives them -> the estimate (N, C, H, W).
     """
+    arguments.image_batch(image)
     if arguments.sigma_value(tau, name="tau") == 0:
         return image.clone()
-    arguments.image_batch(image)
-    if matches.ndim != 3 or len(matches) != len(image):
+    arguments.shaped("N R K", whole=True, matches=matches)
+    if len(matches) != len(image):
         raise ValueError(f"matches: expected (N, R, K), groups for each of {len(image)} images, got "
                          f"{tuple(matches.shape)}.")
     height, width = image.shape[-2:]
     padded = _at_least(devices.at_least_float32(image.detach()), patch)
     total = grouping.patches(padded, patch=patch)                               # (N, C, P, D), D = patch^2
+    if any(not 0 <= place < total.shape[2] for place in arguments.extremes(matches, name="matches")):
+        raise ValueError(f"matches: expected positions among the {total.shape[2]} patches of an image of {height} x "
+                         f"{width} pixels, got some beyond. Usual cause: groups that were found in a larger image.")
     weight = torch.zeros_like(total[..., 0])                                    # (N, C, P)
     for one, many in enumerate(matches):
         size = torch.full_like(many[:, 0], many.shape[1])

@@ -114,6 +114,11 @@ def low_rank(table: Tensor, index: Tensor, *, sigma: Tensor, strength: float) ->
     Shapes: table (P, D) in float32 or float64, index (R, K), sigma (P,), of which each group takes its reference's
     -> sums of patches (P, D) and how many each is a sum of (P,).
     """
+    arguments.shaped("P D", table=table)
+    arguments.shaped("P", table=table[:, 0], sigma=sigma)
+    if table.dtype not in (torch.float32, torch.float64) or sigma.dtype != table.dtype:
+        raise TypeError("expected a table in float32 or float64 and sigma of the same type, got "
+                        f"{table.dtype} and {sigma.dtype}.")
     total, weight = torch.zeros_like(table), torch.zeros_like(table[:, 0])
     sizes = torch.full_like(index[:, 0], index.shape[1])
     for _, some in grouping.in_turn(index, sizes, table.shape[1]):

@@ -55,6 +55,10 @@ def loss_and_forces(points: Tensor, labels: Tensor, *, loss: str, margin: float)
     1.25
     """
     arguments.one_of(loss, LOSSES, what="loss")
+    arguments.shaped("N 2", points=points)
+    arguments.whole_labels(labels, count=len(points))
+    if max(map(abs, arguments.extremes(points, name="points")), default=0) > arguments.MAX_VALUE:
+        raise ForcesError(f"points lie near the plane that is shown, got some beyond {arguments.MAX_VALUE:g}")
     leaf = points.detach().clone().requires_grad_()
     with torch.enable_grad():
         if loss in ("slide", "hadsell"):

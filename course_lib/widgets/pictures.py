@@ -93,6 +93,11 @@ def encode(picture: Tensor, kind: str, quality: int = 90) -> bytes:
     """Encode uint8 (C, H, W) as the bytes of a picture file: PNG exactly, WebP and JPEG with loss."""
     from PIL import Image
 
+    if not isinstance(picture, Tensor) or picture.dtype != torch.uint8:
+        came = picture.dtype if isinstance(picture, Tensor) else type(picture).__name__
+        raise PlayerError(f"encode takes a uint8 tensor (C, H, W), got {came}")
+    if picture.ndim != 3 or picture.shape[0] not in (1, 3) or not picture.numel():
+        raise PlayerError(f"encode takes a uint8 tensor (C, H, W) with C = 1 or 3, got {tuple(picture.shape)}")
     options: dict[str, dict[str, Any]] = {
         "png": {"compress_level": 9},
         "webp": {"quality": quality, "method": 4},

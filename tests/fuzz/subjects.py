@@ -404,8 +404,14 @@ class Subject:
             arguments["self"] = made.eval() if isinstance(made, nn.Module) else made
         spread = [name for name, parameter in self.parameters.items() if parameter.kind is parameter.VAR_POSITIONAL]
         before = list(self.parameters)[: list(self.parameters).index(spread[0])] if spread else []
-        first = [arguments.pop(name) for name in before] + [value for name in spread for value in arguments.pop(name)]
+        first = [arguments.pop(name) for name in before]
+        first += [value for name in spread for value in starred(arguments.pop(name))]
         return THEN.get(self.name, lambda result: result)(self.call(*first, **arguments))
+
+
+def starred(values: Any) -> list[Any]:
+    """What stands behind a star; Python refuses f(*None) before f is called, so that f(None) is meant."""
+    return list(values) if isinstance(values, tuple | list | dict | str) else [values]
 
 
 def mentions(parameter: inspect.Parameter, words: str) -> bool:
