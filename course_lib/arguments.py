@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
@@ -428,7 +428,7 @@ def shaped(letters: str, /, *, whole: bool = False, **tensors: Tensor) -> dict[s
     return {name: length for name, length in lengths.items() if not name.isdigit()}
 
 
-def parts(batch: Sequence[Tensor], *names: str) -> dict[str, Tensor]:
+def parts(batch: Sequence[Any], *names: str) -> dict[str, Any]:
     """Return the parts of a training batch by their names, if it has as many.
 
     >>> parts((1, 2), "z", "y")
