@@ -192,6 +192,23 @@ not divided: y / 255.
     return y
 
 
+def light_batch(y: Tensor, *, name: str = "the images") -> Tensor:
+    """Return y if it is a batch (N, C, H, W) of scenes: light is never negative.
+
+    >>> import torch
+    >>> light_batch(torch.full((1, 1, 1, 1), -0.5))
+    Traceback (most recent call last):
+        ...
+    ValueError: the images: light is never negative, but they go down to -0.5. Usual cause: an image that is noisy \
+already; begin with a clean one.
+    """
+    image_batch(y, name=name)
+    if (lowest := min(extremes(y, name=name), default=0.0)) < 0:
+        raise ValueError(f"{name}: light is never negative, but they go down to {lowest:.3g}. Usual cause: an image "
+                         "that is noisy already; begin with a clean one.")
+    return y
+
+
 def same_device(*tensors: Tensor, what: str) -> torch.device:
     """Return the one device that all tensors are on.
 

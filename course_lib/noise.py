@@ -348,7 +348,7 @@ class Camera:
 
     def variance(self, y: Tensor) -> Tensor:
         """Compute the variance of n, the noise in linear light, at each pixel of y (N, C, H, W)."""
-        arguments.image_batch(y)
+        arguments.light_batch(y)
         signal, read = _like(self.signal, y), _like(self.read, y)
         return signal * y**self.gamma + (read**2).expand_as(y)
 
@@ -488,10 +488,7 @@ def _uniform(shape: Sequence[int], y: Tensor, generator: torch.Generator) -> Ten
 
 def _light(y: Tensor) -> Tensor:
     """y, if there is a scene with so much light."""
-    arguments.image_batch(y)
-    if min(arguments.extremes(y, name="the images"), default=0) < 0:
-        raise ValueError(f"light is never negative, but the images go down to {float(y.min()):.3g}. Usual cause: an "
-                         "image that is noisy already; begin with a clean one.")
+    arguments.light_batch(y)
     return y
 
 

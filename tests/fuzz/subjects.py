@@ -362,6 +362,7 @@ LEFT_OUT: dict[str, str] = {
     "fit.*": "as train",
     "guard.*": "as train",
     "arguments.shaped": "takes tensors by any names; what calls it is here",
+    "deterministic.*": "an operation of PyTorch, compared with it by tests/devices; its callers are checked",
     "devices.*": "computes what a checked caller asks; tests/devices holds it against what a GPU does",
     "recipes.Recipe.*": "as train",
     "*.from_published": "reads weights by name; the doctests do",
