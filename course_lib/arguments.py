@@ -115,11 +115,11 @@ zero or a logarithm of zero before, or a training that diverged.
 
 
 def image_batch(z: Tensor, *, channels: int | None = None, name: str = "the images",
-                like: Callable[..., object] | None = None) -> Tensor:
+                like: Callable[..., object] | None = None, values: bool = True) -> Tensor:
     """Return z if it is a finite float batch (N, C, H, W) of the expected channels, with one image or more.
 
     like: the network that z is for. z comes back in the type of its weights, as NumPy makes float64; on another device
-    it is refused. A plain function takes any.
+    it is refused. A plain function takes any. values=False looks at the shape and the type only.
 
     >>> import torch
     >>> image_batch(torch.zeros(4, 4))
@@ -148,7 +148,7 @@ batch with image[None, None].
             f"The network was built with channels={channels}."
         raise ValueError(f"{name}: expected {channels} channel{'s' if channels > 1 else ''} (N, {channels}, H, W), "
                          f"got {z.shape[1]} in {tuple(z.shape)}. {cause}")
-    if reads(z):
+    if values and reads(z):
         extreme = max(abs(float(value)) for value in z.detach().aminmax())
         if math.isnan(extreme) or extreme == math.inf:
             finite(z, name=name)

@@ -67,7 +67,11 @@ def on(generator: torch.Generator, device: torch.device) -> torch.Generator:
 def sent(values: Tensor, device: torch.device) -> Tensor:
     """Move values to a device without waiting for it; from a GPU to the processor the call waits, or would return
     before they have come. Whole numbers, such as labels, stay known on the processor: see `here`."""
-    moved = values.to(device, non_blocking=values.device.type == "cpu")
+    return known(values.to(device, non_blocking=values.device.type == "cpu"), values)
+
+
+def known(moved: Tensor, values: Tensor) -> Tensor:
+    """Return values that were moved from the processor; whole numbers stay known there: see `here`."""
     if moved is not values and values.device.type == "cpu" and not values.is_floating_point():
         moved.here = values     # type: ignore[attr-defined]
     return moved

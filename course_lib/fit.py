@@ -229,11 +229,11 @@ class Run(checkpoints.Resumable):
             if isinstance(found, Stop):
                 self.history.stopped = found.reason
                 return
-            metrics = guard.checked_metrics(found)
+            guard.checked_metrics(found)
             self.history.validation_steps.append(self.done)
-            for name, value in metrics.items():
-                self.history.validated.setdefault(name, []).append(value)
-            score = next(iter(metrics.values()))
+            for name, value in found.items():
+                self.history.validated.setdefault(name, []).append(float(value))
+            score = float(next(iter(found.values()), math.nan))
             if score > self.best_score:
                 self.best_score = score
                 self.best = {name: value.clone() for name, value in self.model.state_dict().items()}
@@ -242,8 +242,8 @@ class Run(checkpoints.Resumable):
         if self.average is None or self.ema is None:
             return
         decay = min(self.ema, (1 + self.done) / (10 + self.done))
-        averages, values = zip(*((self.average[name], value) for name, value in _floats(self.model)), strict=True)
-        torch._foreach_lerp_(averages, values, 1 - decay)
+        for name, value in _floats(self.model):
+            self.average[name].lerp_(value, 1 - decay)
 
     @contextmanager
     def _averaged(self) -> Iterator[None]:
@@ -332,7 +332,7 @@ def _moved(batch: Any, device: torch.device) -> Any:
     if isinstance(batch, tuple):
         return tuple(_moved(leaf, device) for leaf in batch)
     layout = torch.channels_last if batch.ndim == 4 else torch.preserve_format
-    return devices.sent(batch, device).to(memory_format=layout)
+    return devices.known(batch.to(device, memory_format=layout, non_blocking=True), batch)
 
 
 def _slice(batch: Any, rank: int, world: int) -> Any:

@@ -47,8 +47,9 @@ class Gaussian:
 
     def __post_init__(self) -> None:
         if isinstance(self.sigma, Tensor):
-            for extreme in arguments.extremes(self.sigma, name="the noise level map"):
-                arguments.sigma_value(extreme, name="the noise level map")
+            arguments.extremes(self.sigma, name="the noise level map")
+            for extreme in (self.sigma.min(), self.sigma.max()):
+                arguments.noise_levels(extreme, name="the noise level map")
         elif isinstance(self.sigma, tuple):
             if len(self.sigma) != 2:
                 raise ValueError(f"sigma: expected a range (low, high), got {len(self.sigma)} numbers. A level for "
@@ -65,8 +66,8 @@ class Gaussian:
         return y + level * _white(y.shape, y, generator)
 
     def draw(self, y: Tensor, *, generator: torch.Generator) -> Tensor | float:
-        """Sample the noise levels of a batch, broadcastable to (N, C, H, W)."""
-        arguments.image_batch(y)
+        """Sample the noise levels of a batch, broadcastable to (N, C, H, W); of y only the shape and the type count."""
+        arguments.image_batch(y, values=False)
         if isinstance(self.sigma, tuple):
             low, high = self.sigma
             share = torch.rand(y.shape[0], 1, 1, 1, generator=generator, device=generator.device, dtype=y.dtype)
@@ -465,7 +466,9 @@ class Rain:
 
 def _check(level: float | Tensor, name: str, expected: str, *, above: float | None, highest: float = math.inf) -> None:
     """Refuse a number or a map out of range: at least zero, or above a bound, and not higher than the highest."""
-    for value in arguments.extremes(level, name=name):
+    arguments.extremes(level, name=name)
+    extremes = (level.min(), level.max()) if isinstance(level, Tensor) else (level,)
+    for value in map(float, extremes):
         if not (math.isfinite(value) and (value >= 0 if above is None else value > above) and value <= highest):
             raise ValueError(f"{name}: expected {expected}, got {value:g}.")
 

@@ -1,8 +1,8 @@
 """In what two closures of code differ: their literals, their default values, and the statements that changed.
 
 A run at smoke shows that what it executed does the same. What it cannot show is compared here as text: values that are
-the same at smoke only, and code that was not executed. Statements that only refuse are left out: an `if` whose body is
-one `raise`, and the call of a check whose value is not used. A result is there because none of them refused.
+the same at smoke only, and code that was not executed. Statements that only refuse are left out: an `if` that ends in
+`raise`, and the call of a check whose value is not used. A result is there because none of them refused.
 """
 
 from __future__ import annotations
@@ -96,8 +96,10 @@ class Written:
     def refuses(self, one: Definition, node: ast.AST) -> bool:
         """Whether a statement can only refuse: nothing that comes after it is another one because it was there."""
         if isinstance(node, ast.If):
-            alone = len(node.body) == 1 and isinstance(node.body[0], ast.Raise) and not node.orelse
-            return alone and not any(isinstance(part, CHANGING) or _draws(part) for part in ast.walk(node.test)) \
+            *words, last = node.body            # what the error will say, and the error
+            raises = isinstance(last, ast.Raise) and not node.orelse and all(isinstance(w, ast.Assign) for w in words)
+            parts = [part for some in (node.test, *words) for part in ast.walk(some)]
+            return raises and not any(isinstance(part, CHANGING) or _draws(part) for part in parts) \
                 and not self._outlives(one, node)
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
             called = [word for word in self.words(one, node.value.func) if isinstance(word, Definition)]
@@ -105,8 +107,10 @@ class Written:
         return False
 
     def _outlives(self, one: Definition, node: ast.If) -> bool:
-        """Whether a name that a condition binds is used elsewhere, too."""
-        bound = {part.target.id for part in ast.walk(node.test) if isinstance(part, ast.NamedExpr)}
+        """Whether something that a refusal binds is used elsewhere, too."""
+        targets = [target for part in ast.walk(node) if isinstance(part, ast.Assign | ast.NamedExpr)
+                   for target in (part.targets if isinstance(part, ast.Assign) else [part.target])]
+        bound = {name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)}
         return bool(bound) and any(_loads(top, bound) > _loads(node, bound) for _, top in self.code.statements(one))
 
     def words(self, one: Definition, node: ast.AST) -> list[Word]:

@@ -150,7 +150,7 @@ def remove_biases(network: nn.Module) -> nn.Module:
                                     momentum=0.1 if part.momentum is None else part.momentum)
                 kept = {key: value for key, value in part.state_dict().items() if key in ("weight", "running_var")}
                 norm.load_state_dict(norm.state_dict() | kept)
-                setattr(parent, name, norm.train(part.training).to(next(network.parameters())))
+                setattr(parent, name, norm.train(part.training).to(next(network.parameters()).device))
     return network
 
 

@@ -147,7 +147,7 @@ def variant_levels(y: Tensor, *, sigma: Sigma, generator: torch.Generator) -> Te
     Shapes: y (N, C, H, W) -> (N, 1, H, W).
     """
     arguments.image_batch(y)
-    grid = Gaussian(sigma).draw(y.new_zeros(y.shape[0] * GRID**2, 1, 1, 1), generator=generator)
+    grid = Gaussian(sigma).draw(y.new_empty(y.shape[0] * GRID**2, 1, 1, 1), generator=generator)
     if not isinstance(sigma, tuple) or not isinstance(grid, Tensor):
         raise ValueError(f"sigma: maps that vary need a range (low, high) to draw from, got {sigma}.")
     return F.interpolate(grid.reshape(-1, 1, GRID, GRID), size=tuple(y.shape[2:]), mode="bilinear", align_corners=True)

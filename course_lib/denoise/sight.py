@@ -79,8 +79,8 @@ def _fitted(value: Any, size: int) -> Any:
 def evaluating(network: Callable) -> Iterator[None]:
     """Put a network into eval mode, so that running it leaves no trace in its statistics, and every part back after."""
     parts = {part: part.training for part in network.modules()} if isinstance(network, nn.Module) else {}
-    for part in parts:
-        part.training = False
+    if isinstance(network, nn.Module):
+        network.eval()
     try:
         yield
     finally:

@@ -83,9 +83,6 @@ class WNNM:
         patch, count, iterations = self.patch or patch, self.count or count, self.iterations or iterations
         left = left if self.left is None else self.left
         arguments.number(left, name="left", low=0)
-        if (self.stride or 1) > patch:
-            raise ValueError(f"stride: expected at most the side of a patch, {patch}, or pixels between the references "
-                             f"would belong to no group; got {self.stride}.")
         height, width = z.shape[-2:]
         margins = (0, max(0, patch - width), 0, max(0, patch - height))
         noisy = colours(F.pad(devices.at_least_float32(z), margins, mode="replicate"))
