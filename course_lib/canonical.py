@@ -376,7 +376,7 @@ class Writer:
                 return None
         return None
 
-    def _target(self, node: ast.AST) -> Target | None:
+    def target(self, node: ast.AST) -> Target | None:
         """What a name or a chain of attributes stands for, None for a variable or the attribute of a value."""
         if isinstance(node, ast.Name):
             if self._variable(node.id) is not None:
@@ -386,7 +386,7 @@ class Writer:
                     return self.code.find(*scope.imported[node.id])
             return self.resolve(node.id) or f"builtin {node.id}"
         if isinstance(node, ast.Attribute):
-            base = self._target(node.value)
+            base = self.target(node.value)
             if isinstance(base, Module):
                 return self.code.attribute(base, node.attr)
             return f"{base}.{node.attr}" if isinstance(base, str) else None
@@ -400,10 +400,10 @@ class Writer:
         elif (variable := self._variable(node.id)) is not None:
             yield variable
         else:
-            yield _word(self._target(node))
+            yield _word(self.target(node))
 
     def _Attribute(self, node: ast.Attribute) -> list[Word]:
-        target = self._target(node)
+        target = self.target(node)
         return self._plain(node) if target is None else [_word(target)]
 
     def _MatchAs(self, node: ast.MatchAs | ast.MatchStar | ast.ExceptHandler) -> list[Word]:

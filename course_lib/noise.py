@@ -8,7 +8,6 @@ them all, exercise 08 asks for the laws of two.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -63,15 +62,17 @@ class Gaussian:
     def __call__(self, y: Tensor, *, generator: torch.Generator) -> Tensor:
         arguments.image_batch(y)
         level = self.draw(y, generator=generator)
-        return y + level * _white(y.shape, y, generator)
+        return y + level * torch.randn(y.shape, generator=devices.on(generator, y.device), device=y.device,
+                                       dtype=y.dtype)
 
     def draw(self, y: Tensor, *, generator: torch.Generator) -> Tensor | float:
         """Sample the noise levels of a batch, broadcastable to (N, C, H, W); of y only the shape and the type count."""
         arguments.image_batch(y, values=False)
         if isinstance(self.sigma, tuple):
             low, high = self.sigma
-            share = torch.rand(y.shape[0], 1, 1, 1, generator=generator, device=generator.device, dtype=y.dtype)
-            return low + (high - low) * devices.sent(share, y.device)
+            share = torch.rand(y.shape[0], 1, 1, 1, generator=devices.on(generator, y.device), device=y.device,
+                               dtype=y.dtype)
+            return low + (high - low) * share
         arguments.level(self.sigma, y, name="sigma")
         return self.sigma.to(y) if isinstance(self.sigma, Tensor) else self.sigma
 
@@ -141,7 +142,8 @@ class PoissonGaussian:
         arguments.image_batch(y)
         gain, sigma = _like(self.gain, y), _like(self.sigma, y)
         counts = _counted(y, 1 / gain, generator)
-        return gain * counts + sigma * _white(y.shape, y, generator)
+        return gain * counts + sigma * torch.randn(y.shape, generator=devices.on(generator, y.device), device=y.device,
+                                                   dtype=y.dtype)
 
     def variance(self, y: Tensor) -> Tensor:
         """Compute the variance of eta at each pixel of y (N, C, H, W)."""
@@ -180,9 +182,9 @@ class Correlated:
         arguments.image_batch(y)
         n, c, height, width = y.shape
         more_rows, more_columns = (side - 1 for side in self.kernel.shape)
-        white = _white((n, c, height + more_rows, width + more_columns), y, generator)
-        unit = self.kernel / torch.linalg.vector_norm(self.kernel)
-        return y + _like(self.sigma, y) * convolve(white, unit)
+        white = torch.randn(n, c, height + more_rows, width + more_columns,
+                            generator=devices.on(generator, y.device), device=y.device, dtype=y.dtype)
+        return y + _like(self.sigma, y) * convolve(white, self.kernel / torch.linalg.vector_norm(self.kernel))
 
     def variance(self, y: Tensor) -> Tensor:
         """Compute the variance of eta at each pixel of y (N, C, H, W)."""
@@ -215,7 +217,7 @@ class Impulse:
 
     def __call__(self, y: Tensor, *, generator: torch.Generator) -> Tensor:
         arguments.image_batch(y)
-        chance = _uniform(y.shape, y, generator)
+        chance = torch.rand(y.shape, generator=devices.on(generator, y.device), device=y.device, dtype=y.dtype)
         share = _like(self.share, y)
         return torch.where(chance < share, (chance < share / 2).to(y), y)
 
@@ -250,7 +252,7 @@ class Bernoulli:
 
     def __call__(self, y: Tensor, *, generator: torch.Generator) -> Tensor:
         arguments.image_batch(y)
-        chance = _uniform(y[:, :1].shape, y, generator)
+        chance = torch.rand(y[:, :1].shape, generator=devices.on(generator, y.device), device=y.device, dtype=y.dtype)
         return y * (chance < _like(self.keep, y))
 
     def mean(self, y: Tensor) -> Tensor:
@@ -344,14 +346,13 @@ class Camera:
     def linear(self, y: Tensor, *, generator: torch.Generator) -> Tensor:
         """Compute the noisy light L + n, before anything is interpolated, clipped or stored."""
         light = _light(y) ** self.gamma
-        white = _white(y.shape, y, generator)
+        white = torch.randn(y.shape, generator=devices.on(generator, y.device), device=y.device, dtype=y.dtype)
         return light + self.variance(y).sqrt() * white
 
     def variance(self, y: Tensor) -> Tensor:
         """Compute the variance of n, the noise in linear light, at each pixel of y (N, C, H, W)."""
         arguments.light_batch(y)
-        signal, read = _like(self.signal, y), _like(self.read, y)
-        return signal * y**self.gamma + (read**2).expand_as(y)
+        return _like(self.signal, y) * y**self.gamma + (_like(self.read, y) ** 2).expand_as(y)
 
 
 @dataclass(frozen=True)
@@ -428,7 +429,7 @@ class Rain:
         low, high = self._angles
         angles = low + (high - low) * torch.rand(n, generator=generator, device=generator.device, dtype=y.dtype)
         shape = (2, n, 1, height + margin, width + margin)
-        falls, brightness = _uniform(shape, y, generator)
+        falls, brightness = torch.rand(shape, generator=devices.on(generator, y.device), device=y.device, dtype=y.dtype)
         drops = (falls < self.density) * (0.5 + 0.5 * brightness) * self.strength
         streaks = [convolve(drops[i : i + 1], self.kernel(float(angle))) for i, angle in enumerate(angles)]
         return y + torch.cat(streaks)
@@ -477,16 +478,6 @@ def _like(level: float | Tensor, y: Tensor) -> Tensor:
     """A number or a map as a tensor of y's kind."""
     arguments.level(level, y, name="the level of the noise")
     return level.to(y) if isinstance(level, Tensor) else torch.as_tensor(level, dtype=y.dtype, device=y.device)
-
-
-def _white(shape: Sequence[int], y: Tensor, generator: torch.Generator) -> Tensor:
-    """White noise N(0, 1) of y's kind, drawn where y is."""
-    return torch.randn(shape, generator=devices.on(generator, y.device), device=y.device, dtype=y.dtype)
-
-
-def _uniform(shape: Sequence[int], y: Tensor, generator: torch.Generator) -> Tensor:
-    """Numbers in [0, 1) of y's kind, drawn where y is."""
-    return torch.rand(shape, generator=devices.on(generator, y.device), device=y.device, dtype=y.dtype)
 
 
 def _light(y: Tensor) -> Tensor:

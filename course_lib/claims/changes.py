@@ -21,7 +21,8 @@ from course_lib.canonical import Code, Definition, Scope, Word, Writer
 
 Place = tuple[Path, range]      # a statement: its file, and the lines of which one is executed when it is
 PROFILES = {f'constant str "{name}"' for name in profiles.PROFILES}
-CHECKS = f"{canonical.PACKAGE}.arguments"
+SAME = {"arguments.clean_batch", "arguments.finite", "arguments.image_batch", "arguments.light_batch",
+        "arguments.tensor", "devices.on", "devices.sent"}        # they give back what they get, on the processor
 CHANGING = ast.Lambda | ast.Await | ast.Yield | ast.YieldFrom    # in a condition
 PARTS = ("body", "orelse", "finalbody", "handlers", "cases")
 
@@ -77,7 +78,8 @@ class Written:
                      for _, top in self.code.statements(one)
                      for alone, lines, path in _alone(top, refuses=lambda node: self.refuses(one, node))]
             self._statements[one] = [statement for statement in found
-                                     if statement.words and not canonical.idle(statement.node)]
+                                     if statement.words and not canonical.idle(statement.node)
+                                     and not _is_itself(self._without_checks(statement.node, self._writer(one)))]
         return self._statements[one]
 
     def reached(self, roots: Iterable[Definition]) -> set[Definition]:
@@ -97,13 +99,14 @@ class Written:
         """Whether a statement can only refuse: nothing that comes after it is another one because it was there."""
         if isinstance(node, ast.If):
             *words, last = node.body            # what the error will say, and the error
-            raises = isinstance(last, ast.Raise) and not node.orelse and all(isinstance(w, ast.Assign) for w in words)
+            refuses = (isinstance(last, ast.Raise) or self.refuses(one, last)) and not node.orelse and all(
+                isinstance(word, ast.Assign) or self.refuses(one, word) for word in words)
             parts = [part for some in (node.test, *words) for part in ast.walk(some)]
-            return raises and not any(isinstance(part, CHANGING) or _draws(part) for part in parts) \
+            return refuses and not any(isinstance(part, CHANGING) or _draws(part) for part in parts) \
                 and not self._outlives(one, node)
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-            called = [word for word in self.words(one, node.value.func) if isinstance(word, Definition)]
-            return any(word.inert for word in called) and not any(map(_draws, ast.walk(node.value)))
+            called = self._writer(one).target(node.value.func)
+            return isinstance(called, Definition) and called.inert and not any(map(_draws, ast.walk(node.value)))
         return False
 
     def _outlives(self, one: Definition, node: ast.If) -> bool:
@@ -115,6 +118,10 @@ class Written:
 
     def words(self, one: Definition, node: ast.AST) -> list[Word]:
         """Write a part of a definition as words, with variables by name."""
+        writer = self._writer(one)
+        return [canonical.renamed(word, self.code.renamed) for word in writer.node(self._without_checks(node, writer))]
+
+    def _writer(self, one: Definition) -> Writer:
         module = self.module(one)
         if one not in self._scopes:
             tops = [statement for _, statement in self.code.statements(one)]
@@ -123,21 +130,25 @@ class Written:
                 Scope(imported=canonical.imports(part, one.module, module.is_package)) for part in imported)]
         writer = Writer(self.code, self.code.resolver(module))
         writer.scopes = list(self._scopes[one])
-        return [canonical.renamed(word, self.code.renamed) for word in writer.node(self._without_checks(node, writer))]
+        return writer
 
     def _without_checks(self, node: ast.AST, writer: Writer) -> ast.AST:
-        """A part without the keywords of checks, which give back their first argument whatever they check it for."""
-        def checks(part: ast.AST) -> bool:
-            return isinstance(part, ast.Call) and bool(part.keywords) and any(
-                isinstance(word, Definition) and word.module == CHECKS for word in writer.node(part.func))
+        """A part without the calls that give back their first argument, and without the keywords of other checks."""
+        def inert(part: ast.AST) -> str:
+            called = writer.target(part.func) if isinstance(part, ast.Call) and part.args else None
+            if not isinstance(called, Definition) or not called.inert:
+                return ""
+            return f"{called.module}.{called.name}".removeprefix(f"{canonical.PACKAGE}.")
 
-        if not any(map(checks, ast.walk(node))):
-            return node
-        node = copy.deepcopy(node)
-        for call in ast.walk(node):
-            if isinstance(call, ast.Call) and checks(call):
-                call.keywords = []
-        return node
+        class Without(ast.NodeTransformer):
+            def visit_Call(self, call: ast.Call) -> ast.AST:
+                name = inert(call)
+                self.generic_visit(call)
+                if name.startswith("arguments."):
+                    call.keywords = []
+                return call.args[0] if name in SAME else call
+
+        return Without().visit(copy.deepcopy(node)) if any(map(inert, ast.walk(node))) else node
 
 
 class Text:
@@ -272,6 +283,11 @@ def _variables(statements: Sequence[ast.AST]) -> set[str]:
         elif isinstance(node, ast.comprehension):
             found |= canonical.bound([node.target])
     return found
+
+
+def _is_itself(node: ast.AST) -> bool:
+    """Whether an assignment gives a name its own value, as z = z: there the call of a check was."""
+    return isinstance(node, ast.Assign) and list(map(ast.unparse, node.targets)) == [ast.unparse(node.value)]
 
 
 def _loads(node: ast.AST, names: set[str]) -> int:
