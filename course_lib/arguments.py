@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from difflib import get_close_matches
@@ -75,8 +75,8 @@ def unread() -> Iterator[None]:
         _unread.reset(token)
 
 
-def tensor(values: Tensor, *, name: str) -> Tensor:
-    """Return what is a tensor.
+def tensor(values: Tensor, *, name: str, real: bool = False) -> Tensor:
+    """Return what is a tensor; real: of numbers that have an order, not complex ones and not booleans.
 
     >>> tensor([1.0], name="y")
     Traceback (most recent call last):
@@ -88,6 +88,8 @@ def tensor(values: Tensor, *, name: str) -> Tensor:
     if not isinstance(values, torch.Tensor):
         raise TypeError(f"{name}: expected a torch tensor, got {_shown(values)}. A NumPy array becomes one with "
                         "torch.from_numpy(array).")
+    if real and (values.is_complex() or values.dtype == torch.bool):
+        raise TypeError(f"{name}: expected real numbers, got {_type(values)}.")
     return values
 
 
@@ -445,7 +447,7 @@ def shaped(letters: str, /, *, whole: bool = False, **tensors: Tensor) -> dict[s
     return {name: length for name, length in lengths.items() if not name.isdigit()}
 
 
-def parts(batch: Sequence[Any], *names: str) -> dict[str, Any]:
+def parts(batch: object, *names: str) -> dict[str, Any]:
     """Return the parts of a training batch by their names, if it has as many.
 
     >>> parts((1, 2), "z", "y")
@@ -540,6 +542,9 @@ def comparable(*tables: Tensor, name: str = "the embeddings") -> None:
     """
     import torch
 
+    for table in tables:
+        if not tensor(table, name=name, real=True).ndim:
+            raise ValueError(f"{name}: expected (N, D) or (N,), got one number.")
     if not all(reads(table) for table in tables):
         return
     for table in tables:
@@ -554,6 +559,103 @@ def comparable(*tables: Tensor, name: str = "the embeddings") -> None:
         raise ValueError(f"{name}: expected values whose squares {str(exact).removeprefix('torch.')} can hold, the "
                          f"largest from {low:.0e} to {high:.0e}, got {largest:.3g}. Usual cause: a training that "
                          "diverged, or embeddings in another unit; embeddings.double() holds more.")
+
+
+def colours(batch: Tensor, **amounts: Tensor) -> None:
+    """Refuse what is no batch of gray or colour images (N, C, H, W), or no finite amount for each image, (N,).
+
+    >>> import torch
+    >>> colours(torch.zeros(2, 3, 4, 4), factor=torch.ones(3))
+    Traceback (most recent call last):
+        ...
+    ValueError: factor: expected one for each image, (2,), got (3,).
+    """
+    if tensor(batch, name="batch").ndim != 4 or batch.shape[1] not in (1, 3) or not batch.is_floating_point():
+        raise ValueError(f"batch: expected gray or colour images (N, 1 or 3, H, W), floats, got {tuple(batch.shape)} "
+                         f"of {_type(batch)}.")
+    finite(batch, name="batch")
+    for name, amount in amounts.items():
+        if tensor(amount, name=name).shape != batch.shape[:1]:
+            raise ValueError(f"{name}: expected one for each image, ({len(batch)},), got {tuple(amount.shape)}.")
+        for extreme in extremes(amount, name=name) if len(amount) else []:
+            number(extreme, name=name, low=-MAX_VALUE, high=MAX_VALUE)
+
+
+def classes(labels: Tensor, scores: Tensor) -> None:
+    """Refuse labels that are not one class for each row of scores (N, K): whole numbers (N,) from 0 to K - 1.
+
+    >>> import torch
+    >>> classes(torch.tensor([0, 3]), torch.zeros(2, 3))
+    Traceback (most recent call last):
+        ...
+    ValueError: labels: expected classes from 0 to 2, got 0 to 3.
+    """
+    whole_labels(labels, count=len(scores))
+    if (found := extremes(labels, name="labels")) and not 0 <= found[0] <= found[-1] < scores.shape[1]:
+        raise ValueError(f"labels: expected classes from 0 to {scores.shape[1] - 1}, got {found[0]:g} to "
+                         f"{found[-1]:g}.")
+
+
+def positions(which: Tensor, table: Tensor, *, name: str) -> None:
+    """Refuse positions (T,) that are no rows of a table.
+
+    >>> import torch
+    >>> positions(torch.tensor([4]), torch.zeros(2, 3), name="triplets")
+    Traceback (most recent call last):
+        ...
+    ValueError: triplets: expected positions from 0 to 1, rows of the table, got 4 to 4.
+    """
+    whole_labels(which, name=name)
+    if (found := extremes(which, name=name) if len(which) else []) and not 0 <= found[0] <= found[-1] < len(table):
+        raise ValueError(f"{name}: expected positions from 0 to {len(table) - 1}, rows of the table, got {found[0]:g} "
+                         f"to {found[-1]:g}.")
+
+
+def points(**sets: Tensor) -> None:
+    """Refuse sets of points that are not (P, 2) with one point or more.
+
+    >>> import torch
+    >>> points(a=torch.zeros(0, 2))
+    Traceback (most recent call last):
+        ...
+    ValueError: a: expected points (P, 2), one or more, got (0, 2). Usual cause: a drawing without black pixels.
+    """
+    for name, found in sets.items():
+        if tensor(found, name=name).ndim != 2 or not len(found) or found.shape[1] != 2:
+            raise ValueError(f"{name}: expected points (P, 2), one or more, got {tuple(found.shape)}. Usual cause: a "
+                             "drawing without black pixels.")
+
+
+def drawings(found: Tensor, *, name: str) -> None:
+    """Refuse what is no batch of drawings (N, 1, H, W), one or more.
+
+    >>> import torch
+    >>> drawings(torch.zeros(4, 4), name="tests")
+    Traceback (most recent call last):
+        ...
+    ValueError: tests: expected drawings (N, 1, H, W), one or more, got (4, 4).
+    """
+    if tensor(found, name=name).ndim != 4 or not found.numel():
+        raise ValueError(f"{name}: expected drawings (N, 1, H, W), one or more, got {tuple(found.shape)}.")
+
+
+def layer_input(h: Tensor, layer: torch.nn.Linear, *, name: str) -> None:
+    """Refuse features that a linear layer does not take: (N, its inputs), in the type of its weights.
+
+    >>> import torch
+    >>> layer_input(torch.zeros(2, 3), torch.nn.Linear(4, 1), name="h")
+    Traceback (most recent call last):
+        ...
+    ValueError: h: expected (N, 4), got (2, 3).
+    """
+    import torch
+
+    if tensor(h, name=name).ndim != 2 or h.shape[1] != layer.in_features or not len(h):
+        raise ValueError(f"{name}: expected (N, {layer.in_features}), got {tuple(h.shape)}.")
+    finite(h, name=name)
+    if h.dtype != layer.weight.dtype and not torch.is_autocast_enabled(h.device.type):
+        raise TypeError(f"{name}: expected {_type(layer.weight)}, the type of the weights, got {_type(h)}.")
+    same_device(h, layer.weight, what=f"{name} and the weights")
 
 
 def _type(tensor: Tensor) -> str:

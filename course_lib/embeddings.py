@@ -34,7 +34,9 @@ def embed(network: nn.Module | Callable[[Tensor], Tensor], images: Tensor, *, ba
     tensor([1., 1., 1., 1.])
     """
     arguments.positive(batch, name="batch")
-    arguments.tensor(images, name="images")
+    if arguments.tensor(images, name="images").ndim != 4:
+        raise ValueError(f"images: expected (N, C, H, W), got {tuple(images.shape)}. One image becomes a batch with "
+                         "image[None].")
     module = network if isinstance(network, nn.Module) else getattr(network, "__self__", None)
     module = module if isinstance(module, nn.Module) else None
     training = module is not None and module.training
@@ -218,8 +220,8 @@ def knn_probe(train: Tensor, labels: Tensor, test: Tensor, test_labels: Tensor, 
 def _probed(train: Tensor, labels: Tensor, test: Tensor, test_labels: Tensor) -> tuple[Tensor, ...]:
     """Return all four on the processor, labels as int64, if features and labels fit."""
     for features, names, what in ((train, labels, "training"), (test, test_labels, "test")):
-        arguments.tensor(features, name=f"the {what} features")
-        arguments.tensor(names, name=f"the {what} labels")
+        arguments.tensor(features, name=f"the {what} features", real=True)
+        arguments.tensor(names, name=f"the {what} labels", real=True)
         if features.ndim != 2 or names.shape != features.shape[:1]:
             raise ValueError(f"expected {what} features (N, D) with a label each (N,), got {tuple(features.shape)} and "
                              f"{tuple(names.shape)}. Images become features with embed(network, images).")

@@ -104,8 +104,11 @@ def settle(network: N, batches: Iterable[Tensor]) -> N:
     >>> settle(nn.BatchNorm2d(1), [torch.zeros(2, 1, 4, 4)] * 3).num_batches_tracked
     tensor(3)
     """
+    if not isinstance(batches, Iterable):
+        raise TypeError(f"batches: expected a list of batches of images, or a source of them, got {batches!r:.60}.")
     network.train()
     with torch.no_grad():
         for batch in batches:
+            arguments.tensor(batch, name="a batch")
             network(batch)
     return network.eval()

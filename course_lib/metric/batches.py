@@ -82,6 +82,8 @@ def check_labelled(images: Labelled) -> Labelled:
     if not isinstance(images, Labelled):
         raise TypeError(f"expected labelled images, Labelled(images, labels, names), got {type(images).__name__}. "
                         "data.labelled(...) reads a set, identities.people(...) draws one.")
+    if not isinstance(images.names, list | tuple):
+        raise TypeError(f"names: expected a tuple of names, one for each label, got {images.names!r:.60}.")
     arguments.tensor(images.images, name="images")
     if images.images.ndim != 4 or images.images.dtype != torch.uint8:
         raise ValueError(f"expected 8-bit images (N, C, H, W), got {tuple(images.images.shape)} of "
@@ -156,6 +158,8 @@ def same_length(embeddings: Tensor, labels: Tensor) -> Tensor:
     """
     arguments.tensor(embeddings, name="embeddings")
     arguments.tensor(labels, name="labels")
+    if embeddings.ndim != 2:
+        raise ValueError(f"expected embeddings (N, D), one row for each picture, got {tuple(embeddings.shape)}.")
     if labels.ndim != 1 or len(labels) != len(embeddings):
         raise ValueError(f"expected a label for each of the {len(embeddings)} embeddings, (N,), "
                          f"got {tuple(labels.shape)}.")

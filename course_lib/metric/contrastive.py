@@ -135,6 +135,7 @@ def forces(points: Tensor, labels: Tensor, *, margin: float, loss: PairLoss = sl
     tensor([[ 0.3000,  0.4000],
             [-0.3000, -0.4000]])
     """
+    arguments.shaped("N D", points=points)
     leaf = points.detach().clone().requires_grad_()
     with torch.enable_grad():
         distance, y = pairs(leaf, labels)
@@ -148,6 +149,7 @@ def forces(points: Tensor, labels: Tensor, *, margin: float, loss: PairLoss = sl
 def step(model: nn.Module, batch: tuple[Tensor, Tensor], progress: Progress, *, margin: float,
          loss: PairLoss = slide_loss, balanced: bool = True) -> dict[str, Tensor]:
     """Embed all pictures of a batch with the one network, and return the loss of all their pairs."""
+    arguments.parts(batch, "images", "labels")
     images, labels = batch
     return batch_loss(model(images), labels, margin=margin, loss=loss, balanced=balanced)
 

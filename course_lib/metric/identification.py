@@ -160,8 +160,10 @@ class Classifier(nn.Module):
 
 def step(model: nn.Module, batch: tuple[Tensor, Tensor], progress: Progress) -> Tensor:
     """Compute the cross-entropy of the network's softmax with the person on each image, a scalar."""
+    arguments.parts(batch, "images", "labels")
     images, labels = batch
     logits = model(images).float()
+    arguments.classes(labels, logits)
     return F.cross_entropy(logits, arguments.whole_labels(labels).to(logits.device))
 
 

@@ -41,10 +41,14 @@ def one_shot_errors(runs: Sequence[Run], distance: Distance) -> list[float]:
     >>> one_shot_errors([run], nearest_in(lambda images: images.float().flatten(1)))
     [0.5]
     """
+    if not isinstance(runs, Sequence) or not all(isinstance(run, Run) for run in runs):
+        raise TypeError(f"runs: expected a list of data.Run(test, training, answers), got {runs!r:.60}.")
     if not len(runs):
         raise ValueError("runs: expected one or more, got none. data.one_shot_runs() reads the 20 of Omniglot.")
     errors = []
     for run in runs:
+        arguments.drawings(run.test, name="tests")
+        arguments.drawings(run.training, name="training")
         between = distance(run.test, run.training)
         arguments.tensor(between, name="distance")
         if between.shape != (len(run.test), len(run.training)):
@@ -89,16 +93,15 @@ def modified_hausdorff(a: Tensor, b: Tensor) -> float:
     >>> modified_hausdorff(torch.tensor([[0.0, 0.0]]), torch.tensor([[0.0, 0.0], [3.0, 4.0]]))
     2.5
     """
-    arguments.tensor(a, name="a")
-    arguments.tensor(b, name="b")
-    if not len(a) or not len(b):
-        raise ValueError(f"expected points in both sets, (P, 2) and (Q, 2), got {tuple(a.shape)} and {tuple(b.shape)}.")
+    arguments.points(a=a, b=b)
     d = distances(devices.float64(a), devices.float64(b))                                                       # (P, Q)
     return max(float(d.min(dim=1).values.mean()), float(d.min(dim=0).values.mean()))
 
 
 def hausdorff_distances(tests: Tensor, training: Tensor) -> Tensor:
     """Compute the distance of all drawings to all others: uint8 (N, 1, H, W), (M, 1, H, W) -> (N, M), in pixels."""
+    arguments.drawings(tests, name="tests")
+    arguments.drawings(training, name="training")
     asked, known = ([ink(drawing) for drawing in drawings] for drawings in (tests, training))
     return torch.tensor([[modified_hausdorff(a, b) for b in known] for a in asked], dtype=torch.float64)
 

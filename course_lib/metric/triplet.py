@@ -92,6 +92,8 @@ def penalty(excess: Tensor, *, margin: Margin) -> Tensor:
     >>> penalty(torch.tensor([-5.0, 0.0, 5.0]), margin="soft")
     tensor([0.0067, 0.6931, 5.0067])
     """
+    if not isinstance(excess, Tensor) or not excess.is_floating_point():
+        raise TypeError(f"excess: expected a tensor of floats, got {excess!r:.60}.")
     _known(margin)
     return F.softplus(excess) if isinstance(margin, str) else (margin + excess).clamp(min=0)
 
@@ -128,6 +130,7 @@ def random_triplets(labels: Tensor, *, generator: torch.Generator) -> Triplets:
     >>> random_triplets(torch.tensor([0, 0, 1]), generator=torch.Generator().manual_seed(0)).negatives
     tensor([2, 2])
     """
+    arguments.whole_labels(labels)
     if labels.device.type != generator.device.type:
         raise ValueError(f"labels: expected them where the generator draws, on {generator.device}, got "
                          f"{labels.device}. labels.cpu() moves them to the processor.")
@@ -227,6 +230,9 @@ def forces(points: Tensor, triplets: Triplets, *, margin: Margin, squared: bool 
     >>> forces(line, Triplets(*torch.tensor([[0], [1], [2]])), margin=4.0).flatten()
     tensor([ 2., -1., -1.])
     """
+    arguments.shaped("N D", points=points)
+    for which in triplets:
+        arguments.positions(which, points, name="triplets")
     leaf = points.detach().clone().requires_grad_()
     with torch.enable_grad():
         mean = triplet_loss(*(deterministic.rows(leaf, which) for which in triplets), margin=margin, squared=squared)
@@ -243,6 +249,9 @@ def step(model: nn.Module, batch: tuple[Tensor, ...], progress: Progress, *, min
 
     With mining="random" the batch has them already, as its source draws what is random.
     """
+    if not isinstance(batch, tuple | list) or len(batch) < 2:
+        raise TypeError(f"the batch: expected (images, labels) or, with random mining, triplets as well, got "
+                        f"{batch!r:.60}.")
     images, labels, *drawn = batch
     f = model(images)
     triplets = Triplets(*drawn) if mining == "random" else mined(f, labels, mining=mining)
@@ -259,6 +268,7 @@ def mined(embeddings: Tensor, labels: Tensor, *, mining: Mining) -> Triplets:
 
 def with_random_triplets(batch: Batch, generator: torch.Generator) -> tuple[Tensor, ...]:
     """Add random triplets to a batch of images (N, C, H, W) and labels (N,)."""
+    arguments.parts(batch, "images", "labels")
     images, labels = batch
     return (images, labels, *random_triplets(labels, generator=generator))
 

@@ -176,7 +176,7 @@ def choose_threshold(impostor_scores: Tensor, *, rate: float) -> float:
     2.0
     """
     arguments.number(rate, name="rate")
-    arguments.tensor(impostor_scores, name="impostor_scores")
+    arguments.tensor(impostor_scores, name="impostor_scores", real=True)
     if not 0 <= rate <= 1:
         raise ValueError(f"rate: expected a share between 0 and 1, got {rate:g}. Usual cause: per cent.")
     if 0 in impostor_scores.shape:
@@ -223,6 +223,11 @@ def open_set(embed: Callable[[Tensor], Tensor], known: Labelled, validation: Lab
     Raises ValueError where somebody has no picture left beside the templates.
     """
     arguments.positive(templates, name="templates")
+    if any(not isinstance(one, Labelled) or not isinstance(one.images, Tensor) or not isinstance(one.labels, Tensor)
+           or one.labels.shape != one.images.shape[:1] or not len(one.labels) for one in (known, validation, test)):
+        raise ValueError("known, validation, test: expected labelled images each, Labelled(images, labels, names), "
+                         "with a label for each image and one image or more.")
+    arguments.whole_labels(known.labels)
     gallery = Gallery()
     probes: list[tuple[Tensor, Tensor]] = []
     f = embed(known.images)
@@ -254,7 +259,7 @@ def _labels(embeddings: Tensor, labels: Tensor) -> Tensor:
 
 def _answers(scores: Tensor, answers: Tensor) -> Tensor:
     """Return the answers as int64 beside the scores, if there is a column of the scores for each."""
-    arguments.tensor(scores, name="scores")
+    arguments.tensor(scores, name="scores", real=True)
     arguments.tensor(answers, name="answers")
     if scores.ndim != 2 or answers.shape != scores.shape[:1] or 0 in scores.shape:
         raise ValueError(f"expected scores (N, users) and answers (N,), got {tuple(scores.shape)} and "
@@ -268,7 +273,7 @@ def _answers(scores: Tensor, answers: Tensor) -> Tensor:
 
 
 def _sorted(values: Tensor, name: str) -> Tensor:
-    arguments.tensor(values, name=f"the {name} distances")
+    arguments.tensor(values, name=f"the {name} distances", real=True)
     if values.ndim != 1 or not len(values):
         raise ValueError(f"expected the {name} distances as (N,) with one or more, got {tuple(values.shape)}. Usual "
                          "cause: a set with one person only, or with one picture each.")

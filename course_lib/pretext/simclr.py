@@ -104,9 +104,7 @@ def on_sphere(z: Tensor) -> Tensor:
 
     Raises ValueError for a row of zeros, which has no direction; in a training, where nothing is read, it stays one.
     """
-    arguments.tensor(z, name="z")
-    if not len(z):
-        raise ValueError("expected the embeddings of one image or more (N, D), got none.")
+    arguments.shaped("N D", z=z)
     arguments.comparable(z)
     if arguments.reads(z) and not bool(z.any(dim=1).all()):
         raise ValueError(f"expected embeddings with a direction, got {int((~z.any(dim=1)).sum())} of {len(z)} that are "
@@ -133,6 +131,7 @@ class ProjectionHead(nn.Module):
         initialise(self, randomness.generator(seed, "ProjectionHead"))
 
     def forward(self, h: Tensor) -> Tensor:
+        arguments.layer_input(h, cast(nn.Linear, self.layers[0]), name="h")
         return self.layers(h)
 
 

@@ -116,8 +116,8 @@ def crop(batch: Tensor, box: Tensor) -> Tensor:
     >>> crop(image, torch.tensor([[1, 1, 1, 1]])).unique()            # one pixel, as large as the image
     tensor([5.])
     """
-    height, width = batch.shape[-2:]
     arguments.image_batch(batch)
+    height, width = batch.shape[-2:]
     arguments.tensor(box, name="box")
     if box.shape != (len(batch), 4):
         raise ValueError(f"box: expected top, left, height and width for each image, ({len(batch)}, 4), got "
@@ -140,6 +140,7 @@ def crop(batch: Tensor, box: Tensor) -> Tensor:
 
 def jittered(batch: Tensor, strength: float, generator: torch.Generator) -> Tensor:
     """Change brightness, contrast, saturation and hue, each image by its own amounts and in its own order."""
+    arguments.colours(batch)
     count, where = len(batch), generator.device
     factors = 1 + 0.8 * strength * (2 * torch.rand(3, count, generator=generator, device=where) - 1)
     turns = 0.2 * strength * (2 * torch.rand(count, generator=generator, device=where) - 1)
@@ -160,17 +161,20 @@ def jittered(batch: Tensor, strength: float, generator: torch.Generator) -> Tens
 
 def brightness(batch: Tensor, factor: Tensor) -> Tensor:
     """Multiply each image by its factor (N,), and clip."""
+    arguments.colours(batch, factor=factor)
     return (batch * _each(factor, batch)).clamp(0, 1)
 
 
 def contrast(batch: Tensor, factor: Tensor) -> Tensor:
     """Pull each image towards its mean gray, or push it away: factor x + (1 - factor) mean."""
+    arguments.colours(batch, factor=factor)
     mean = in_gray(batch).mean(dim=(1, 2, 3), keepdim=True)
     return (_each(factor, batch) * batch + (1 - _each(factor, batch)) * mean).clamp(0, 1)
 
 
 def saturation(batch: Tensor, factor: Tensor) -> Tensor:
     """Pull each colour towards its gray, or push it away: factor x + (1 - factor) gray(x)."""
+    arguments.colours(batch, factor=factor)
     return (_each(factor, batch) * batch + (1 - _each(factor, batch)) * in_gray(batch)).clamp(0, 1)
 
 
@@ -184,6 +188,9 @@ def hue(batch: Tensor, turn: Tensor) -> Tensor:
     >>> hue(red, torch.tensor([1 / 3])).flatten().round(decimals=4)
     tensor([0., 1., 0.])
     """
+    arguments.colours(batch, turn=turn)
+    if batch.shape[1] != 3:
+        raise ValueError(f"batch: expected colour images (N, 3, H, W), got {tuple(batch.shape)}; gray has no hue.")
     red, green, blue = batch.unbind(dim=1)                                                 # (N, H, W)
     value, low = batch.amax(dim=1), batch.amin(dim=1)
     chroma = value - low
@@ -198,6 +205,7 @@ def hue(batch: Tensor, turn: Tensor) -> Tensor:
 
 def in_gray(batch: Tensor) -> Tensor:
     """Compute the gray picture of each image: (N, C, H, W) -> (N, 1, H, W)."""
+    arguments.colours(batch)
     if batch.shape[1] == 1:
         return batch
     luma = devices.sent(torch.tensor(LUMA), batch.device).to(batch)
