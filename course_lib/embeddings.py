@@ -221,10 +221,11 @@ def _probed(train: Tensor, labels: Tensor, test: Tensor, test_labels: Tensor) ->
     """Return all four on the processor, labels as int64, if features and labels fit."""
     for features, names, what in ((train, labels, "training"), (test, test_labels, "test")):
         arguments.tensor(features, name=f"the {what} features", real=True)
-        arguments.tensor(names, name=f"the {what} labels", real=True)
+        arguments.tensor(names, name=f"the {what} labels")
         if features.ndim != 2 or names.shape != features.shape[:1]:
             raise ValueError(f"expected {what} features (N, D) with a label each (N,), got {tuple(features.shape)} and "
                              f"{tuple(names.shape)}. Images become features with embed(network, images).")
+        arguments.whole_labels(names, name=f"the {what} labels")
         if not features.numel():
             raise ValueError(f"expected the {what} features of one image or more, got none.")
         if names.is_floating_point() or names.dtype == torch.bool or int(names.min()) < 0:

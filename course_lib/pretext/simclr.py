@@ -104,7 +104,8 @@ def on_sphere(z: Tensor) -> Tensor:
 
     Raises ValueError for a row of zeros, which has no direction; in a training, where nothing is read, it stays one.
     """
-    arguments.shaped("N D", z=z)
+    if arguments.tensor(z, name="z", real=True).ndim != 2 or not z.numel():
+        raise ValueError(f"expected embeddings (N, D) of one image or more, got {tuple(z.shape)}.")
     arguments.comparable(z)
     if arguments.reads(z) and not bool(z.any(dim=1).all()):
         raise ValueError(f"expected embeddings with a direction, got {int((~z.any(dim=1)).sum())} of {len(z)} that are "
