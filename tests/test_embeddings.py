@@ -234,9 +234,9 @@ def test_features_that_do_not_fit_their_labels_are_refused():
         with pytest.raises(ValueError, match="no numbers"):
             probe(x * torch.nan, y, x, y)
         for wrong in (y.float(), y - 1):
-            with pytest.raises(ValueError, match=rf"training labels as whole numbers from 0, got {wrong.dtype} from"):
+            with pytest.raises((TypeError, ValueError), match="training labels.*whole numbers"):
                 probe(x, wrong, x, y)
-            with pytest.raises((TypeError, ValueError), match="test labels as whole numbers"):
+            with pytest.raises((TypeError, ValueError), match="test labels.*whole numbers"):
                 probe(x, y, x, wrong)
         with pytest.raises(ValueError, match="one image or more"):
             probe(x, y, x[:0], y[:0])
