@@ -419,8 +419,8 @@ class Rain:
         arguments.number(self.strength, name="strength")
         if isinstance(self.angle, tuple) and len(self.angle) != 2:
             raise ValueError(f"angle: expected degrees, or a pair (low, high), got {self.angle}.")
-        for angle in self._angles:
-            arguments.number(angle, name="angle")
+        arguments.number(self._angles[0], name="angle")
+        arguments.number(self._angles[-1], name="angle")
 
     def __call__(self, y: Tensor, *, generator: torch.Generator) -> Tensor:
         arguments.image_batch(y)
