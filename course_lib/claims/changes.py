@@ -21,8 +21,9 @@ from course_lib.canonical import Code, Definition, Scope, Word, Writer
 
 Place = tuple[Path, range]      # a statement: its file, and the lines of which one is executed when it is
 PROFILES = {f'constant str "{name}"' for name in profiles.PROFILES}
+# These give back what they get, on the processor.
 SAME = {"arguments.clean_batch", "arguments.finite", "arguments.image_batch", "arguments.light_batch",
-        "arguments.tensor", "devices.on", "devices.sent"}        # they give back what they get, on the processor
+        "arguments.tensor", "devices.here", "devices.on", "devices.sent"}
 CHANGING = ast.Lambda | ast.Await | ast.Yield | ast.YieldFrom    # in a condition
 PARTS = ("body", "orelse", "finalbody", "handlers", "cases")
 

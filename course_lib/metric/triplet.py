@@ -170,9 +170,9 @@ def nearest_semi_hard(embeddings: Tensor, labels: Tensor) -> Triplets:
     [0, 1, 3]
     """
     distance = _looked_at(embeddings, labels)
-    positive, negative = _partners(batches.same_length(embeddings, labels))
+    positive, negative = _partners(devices.here(batches.same_length(embeddings, labels)))
     anchors, positives = (positive & negative.any(dim=1, keepdim=True)).nonzero(as_tuple=True)       # (T,)
-    there, allowed = distance[anchors], negative[anchors]                                            # (T, N)
+    there, allowed = distance[anchors], devices.sent(negative[anchors], distance.device)             # (T, N)
     farther = allowed & (there > distance[anchors, positives][:, None])
     nearest = there.masked_fill(~farther, torch.inf).argmin(dim=1)
     farthest = there.masked_fill(~allowed, -torch.inf).argmax(dim=1)
@@ -262,7 +262,7 @@ def mined(embeddings: Tensor, labels: Tensor, *, mining: Mining) -> Triplets:
     """Choose the triplets of a batch by the name of the mining, which must not be random: (N, D), (N,) -> (T,) each."""
     arguments.one_of(mining, MINING[1:], what="mining without chance")
     if mining == "all":
-        return all_triplets(batches.same_length(embeddings, labels))
+        return all_triplets(devices.here(batches.same_length(embeddings, labels)))
     return batch_hard(embeddings, labels) if mining == "batch-hard" else nearest_semi_hard(embeddings, labels)
 
 

@@ -8,7 +8,7 @@ import pkgutil
 import pytest
 import torch
 from pretend_cuda import pretend_cuda
-from trainings import MINERS, SAMPLE, TRAININGS, run, strictly_on, synchronisations
+from trainings import SAMPLE, TRAININGS, run, strictly_on, synchronisations
 
 import course_lib
 
@@ -18,7 +18,7 @@ whole = [pytest.param(name, marks=() if name in SAMPLE else pytest.mark.full) fo
 @pytest.mark.parametrize("name", whole)
 def test_a_step_waits_for_the_gpu_once(name):
     waits = synchronisations(name)
-    assert sum(waits.values()) <= 1 + (name in MINERS), waits
+    assert sum(waits.values()) <= 1, waits
 
 
 @pytest.mark.parametrize("name", whole)

@@ -121,7 +121,6 @@ TRAININGS: dict[str, tuple[Callable[[Budget], Trained], int | None]] = {
     "simclr encoder": (lambda budget: simclr.train_encoder(shapes(4), budget=budget, seed=0,
                                                            network=Encoder(channels=3)), None),
 }
-MINERS = ("triplet, semi-hard", "triplet, all")      # how many triplets there are is a number that has to be read
 SAMPLE = ("dncnn blind", "cbdnet, camera", "classification of mosaics", "contrastive", "triplet, all", "simclr")
 
 
