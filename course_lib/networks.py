@@ -104,7 +104,7 @@ def settle(network: N, batches: Iterable[Tensor]) -> N:
     >>> settle(nn.BatchNorm2d(1), [torch.zeros(2, 1, 4, 4)] * 3).num_batches_tracked
     tensor(3)
     """
-    if not isinstance(batches, Iterable):
+    if not isinstance(batches, Iterable) or getattr(batches, "shape", None) == ():
         raise TypeError(f"batches: expected a list of batches of images, or a source of them, got {batches!r:.60}.")
     network.train()
     with torch.no_grad():

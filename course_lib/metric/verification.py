@@ -198,7 +198,7 @@ def open_set_rate(known_scores: Tensor, answers: Tensor, impostor_scores: Tensor
     0.5
     """
     answers = _answers(known_scores, answers)
-    arguments.tensor(impostor_scores, name="impostor_scores")
+    arguments.tensor(impostor_scores, name="impostor_scores", real=True)
     if impostor_scores.shape[1:] != known_scores.shape[1:] or not len(impostor_scores):
         raise ValueError(f"impostor_scores: expected strangers, one or more, scored by the same "
                          f"{known_scores.shape[1]} users, (M, {known_scores.shape[1]}), got "

@@ -291,6 +291,7 @@ EXTRA: dict[str, dict[str, Callable[[], Any]]] = {
     "metric.contrastive.step": FACES,
     "metric.triplet.step": FACES,
     "metric.identification.step": FACES | {"model": lambda: network(PeopleClassifier, people=2, embedding=embedding())},
+    "metric.one_shot.modified_hausdorff": {"a": lambda: embeddings(4, 2), "b": lambda: embeddings(3, 2)},
     "metric.one_shot.one_shot_error": {"distance": lambda: hausdorff_distances},
     "metric.one_shot.one_shot_errors": {"distance": lambda: hausdorff_distances},
     "metric.triplet.with_random_triplets": {"batch": lambda: (image(4, 1, 16, 16), labels())},
