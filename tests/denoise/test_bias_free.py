@@ -468,10 +468,6 @@ def test_what_is_no_matrix_of_a_denoiser_is_refused(measure, matrix):
         measure(matrix)
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
-def test_a_network_without_biases_keeps_the_type_of_its_weights(dtype):
-    network = bias_free.remove_biases(nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4)).to(dtype))
-    assert {value.dtype for value in network.state_dict().values()} == {dtype}
 
 
 # Training ----------------------------------------------------------------------------------------------------------

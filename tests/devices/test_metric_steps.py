@@ -62,7 +62,6 @@ STEPS = {
     "simclr, colour": (encoder(3), pairs_of(PICTURES), simclr_step),
     "simclr, gray": (encoder(1), pairs_of(PICTURES[:, :1].contiguous()), simclr_step),
 }
-WAITS = {"triplet, semi-hard": {"nonzero": 1}, "triplet, all": {"nonzero": 1}}   # for how many triplets there are
 
 
 @pytest.fixture
@@ -92,7 +91,7 @@ def test_a_step_on_a_gpu_waits_for_nothing_and_is_deterministic(name, strict):
     with pretend_cuda() as gpu:
         model, loss = taken(*STEPS[name], gpu)
         waits = {kind: count for kind, count in gpu.syncs.items() if count}
-        assert waits == WAITS.get(name, {}), gpu.table()
+        assert not waits, gpu.table()
         assert not gpu.hazards and loss.device.type == "cuda" and bool(loss.isfinite())
         assert all(bool(weight.grad.isfinite().all()) for weight in model.parameters() if weight.grad is not None)
 
