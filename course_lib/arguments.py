@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MAX_SIGMA = 2.0  # in units of the image range; 25 instead of 25 / 255 is far above, the noisiest lecture far below
-
-
 MAX_VALUE = 1e6  # of an image in [0, 1], in whatever unit somebody left it; squares of it still are numbers
 ROUNDING = 0.01  # so far outside [0, 1] a clean image may be: an interpolation overshoots, a 16-bit float rounds
 
@@ -300,6 +298,11 @@ def per_image(level: Tensor, y: Tensor, *, name: str) -> Tensor:
     ValueError: sigma: expected one number, a number for each image (2, 1, 1, 1), or a map that broadcasts to \
 (2, 1, 4, 4), got a tensor (2,). A number for each image is level[:, None, None, None].
     """
+    _expect_per_image(level, y, name)
+    return level.to(y)
+
+
+def _expect_per_image(level: Tensor, y: Tensor, name: str) -> None:
     tensor(level, name=name)
     if tensor(y, name="the images").ndim != 4:
         raise ValueError(f"the images: expected (N, C, H, W), got {tuple(y.shape)}.")
@@ -309,24 +312,24 @@ def per_image(level: Tensor, y: Tensor, *, name: str) -> Tensor:
         cause = " A number for each image is level[:, None, None, None]." if level.shape == (n,) else ""
         raise ValueError(f"{name}: expected one number, a number for each image ({n}, 1, 1, 1), or a map that "
                          f"broadcasts to {tuple(y.shape)}, got a tensor {tuple(level.shape)}.{cause}")
-    return level.to(y)
 
 
-def level(value: float | Tensor, y: Tensor, *, name: str) -> Tensor:
-    """Return a noise level as a tensor in y's type and place: a number as (), a tensor as `per_image` allows it.
+def level(value: float | Tensor, y: Tensor, *, name: str) -> None:
+    """Refuse what is no level of y (N, C, H, W): neither a number nor a tensor that `per_image` takes.
 
     >>> import torch
-    >>> level(0.5, torch.zeros(2, 1, 4, 4, dtype=torch.float64), name="sigma")
-    tensor(0.5000, dtype=torch.float64)
+    >>> level("0.5", torch.zeros(2, 1, 4, 4), name="sigma")
+    Traceback (most recent call last):
+        ...
+    TypeError: sigma: expected a number, got '0.5'.
     """
     import torch
 
     if isinstance(value, torch.Tensor):
-        return per_image(value, y, name=name)
+        return _expect_per_image(value, y, name)
     number(value, name=name)
     if not tensor(y, name="the images").is_floating_point():
         raise TypeError(f"the images: expected floats in [0, 1], got {_type(y)}.")
-    return torch.full((), value, dtype=y.dtype, device=y.device)      # written there: nothing is copied or waited for
 
 
 def extremes(values: float | Tensor, *, name: str) -> list[float]:
@@ -365,28 +368,6 @@ def whole_labels(labels: Tensor, *, count: int | None = None, name: str = "label
         wanted = "(N,), one for each image" if count is None else f"({count},), one for each of them"
         raise ValueError(f"{name}: expected labels {wanted}, got {tuple(labels.shape)}.")
     return labels.long()
-
-
-def embedding_table(f: Tensor, *, name: str = "the embeddings") -> Tensor:
-    """Return f if it is a table of finite embeddings (N, D), one row or more, in float32 or better.
-
-    >>> import torch
-    >>> embedding_table(torch.zeros(3))
-    Traceback (most recent call last):
-        ...
-    ValueError: the embeddings: expected (N, D), one row for each image, got (3,). One embedding becomes a table of \
-one with f[None].
-    """
-    import torch
-
-    if not isinstance(f, torch.Tensor):
-        raise TypeError(f"{name}: expected a tensor (N, D), got {_shown(f)}.")
-    if not f.is_floating_point():
-        raise TypeError(f"{name}: expected floats (N, D), got {_type(f)}.")
-    if f.ndim != 2 or not f.numel():
-        cause = " One embedding becomes a table of one with f[None]." if f.ndim == 1 else ""
-        raise ValueError(f"{name}: expected (N, D), one row for each image, got {tuple(f.shape)}.{cause}")
-    return finite(f.to(torch.promote_types(f.dtype, torch.float32)), name=name)
 
 
 def same_shape(*tensors: Tensor, letters: str) -> None:
