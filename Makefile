@@ -30,8 +30,8 @@ env:  ## build .venv from requirements.lock (every other target does so when nee
 lab: env  ## open JupyterLab on the lectures; PORT=, PYTHON=, TORCH=cpu
 	@$(RUN) tools/lab.py $(if $(PORT),--port $(PORT))
 
-lecture: env  ## run one lecture without a browser: NAME=09_dncnn, PROFILE=smoke|lecture|full
-	@$(RUN) -m course_lib.cli run $(or $(NAME),$(error name the lecture: make lecture NAME=09_dncnn)) --profile $(PROFILE)
+lecture: env  ## run one lecture without a browser: NAME=10_dncnn, PROFILE=smoke|lecture|full
+	@$(RUN) -m course_lib.cli run $(or $(NAME),$(error name the lecture: make lecture NAME=10_dncnn)) --profile $(PROFILE)
 
 book: env  ## run the lectures that changed and build the website in build/
 	@$(RUN) -m tools.book

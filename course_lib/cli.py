@@ -289,7 +289,7 @@ def _grammar() -> argparse.ArgumentParser:
 
     run = _add(commands, "run", "run a lecture from its first cell to its last, without a browser", _run,
                "course run dncnn --profile smoke", "course run 9 --out /tmp/notebooks")
-    run.add_argument("lecture", metavar="LECTURE", help="its name, number or stem: dncnn, 9 or 09_dncnn")
+    run.add_argument("lecture", metavar="LECTURE", help="its name, number or stem: dncnn, 9 or 10_dncnn")
     _profile_option(run)
     run.add_argument("--out", metavar="DIR", help="where the executed notebook goes (default build/run)")
     run.add_argument("--timeout", metavar="S", type=_positive_int, help="limit for each cell, in seconds")

@@ -51,7 +51,7 @@ class Result:
 
 
 def notebook(lecture: Lecture, root: Path | None = None) -> Path:
-    """Find the generated notebook of a lecture, `lectures/09_dncnn.ipynb`."""
+    """Find the generated notebook of a lecture, `lectures/10_dncnn.ipynb`."""
     path = (root or manifest.find_root()) / "lectures" / f"{lecture.stem}.ipynb"
     if not path.is_file():
         raise FileNotFoundError(f"the notebook {path} is not there. It is generated from "

@@ -34,7 +34,7 @@ class Lecture:
 
     @property
     def stem(self) -> str:
-        """The name of its files: `09_dncnn`."""
+        """The name of its files: `10_dncnn`."""
         return f"{self.number:02d}_{self.name}"
 
 

@@ -1,8 +1,8 @@
 """Noise models: each turns a clean y into a noisy z = y + eta, and knows the variance of its eta.
 
 Nothing here clips or quantises, but `Camera`, whose job it is: a clipped noise is no longer zero-mean, and a denoiser
-would have to learn the bias. Models whose noise is not centred offer `mean(y)`, which is E[z], too. Lecture 08 shows
-them all, exercise 08 asks for the laws of two.
+would have to learn the bias. Models whose noise is not centred offer `mean(y)`, which is E[z], too. Lecture denoising
+shows them all, its exercise asks for the laws of two.
 """
 
 from __future__ import annotations

@@ -188,7 +188,7 @@ def execute(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
 def test_a_run_shows_each_cell_and_where_the_notebook_is(toy: Path, course: Course, execute: dict) -> None:
     code, out, err = course("run", "9", "--profile", "full", "--timeout", 60)
     assert code == 0
-    assert out == f"09_dncnn ran in 12.3 s at profile full: {toy}/build/run/09_dncnn.ipynb\n"
+    assert out == f"10_dncnn ran in 12.3 s at profile full: {toy}/build/run/10_dncnn.ipynb\n"
     assert "[ 1/12]" in err and "import torch" in err and max(map(len, err.splitlines())) <= 80
     assert (execute["profile"], execute["timeout"], execute["root"]) == ("full", 60, toy)
 
@@ -210,7 +210,7 @@ def test_a_run_that_stops_says_why_where_and_records_nothing(result: dict, expec
     execute["result"] = result
     code, out, err = course("run", "dncnn", "--record")
     assert code == expected
-    assert result["error"] in err and f"{toy}/build/run/09_dncnn.ipynb" in out
+    assert result["error"] in err and f"{toy}/build/run/10_dncnn.ipynb" in out
     assert not (toy / "results").exists()
 
 
@@ -219,11 +219,11 @@ def test_a_real_kernel_runs_to_the_cell_that_fails_and_its_notebook_is_kept(toy:
     pytest.importorskip("nbclient")
     cells = [nbformat.v4.new_code_cell(text) for text in ("print(6 * 7)", "1 / 0", "print('never')")]
     (toy / "lectures").mkdir()
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), toy / "lectures" / "09_dncnn.ipynb")
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), toy / "lectures" / "10_dncnn.ipynb")
     code, out, err = course("run", "dncnn", "--profile", "smoke", "--out", toy / "out")
     assert code == 1 and "ZeroDivisionError" in err and "[2/3]" in err and "[3/3]" not in err
-    executed = nbformat.read(toy / "out" / "09_dncnn.ipynb", as_version=4)
-    assert str(toy / "out" / "09_dncnn.ipynb") in out and executed.cells[0].outputs[0].text == "42\n"
+    executed = nbformat.read(toy / "out" / "10_dncnn.ipynb", as_version=4)
+    assert str(toy / "out" / "10_dncnn.ipynb") in out and executed.cells[0].outputs[0].text == "42\n"
 
 
 def test_ctrl_c_before_the_kernel_is_quiet(toy: Path, course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -240,7 +240,7 @@ def test_recorded_minutes_keep_the_other_profiles(toy: Path, course: Course, exe
     monkeypatch.setattr(doctor, "bench", lambda: doctor.Bench("cpu", "bfloat16", 2, 20.0, 60.0))
     for profile in ("smoke", "lecture"):
         assert course("run", "dncnn", "--profile", profile, "--record")[0] == 0
-    known = json.loads((toy / "results/lectures/09_dncnn.json").read_text())
+    known = json.loads((toy / "results/lectures/10_dncnn.json").read_text())
     assert sorted(known) == ["lecture", "smoke"]
     entry = known["lecture"]
     assert entry["seconds"] == 12.3 and entry["bench"]["step_ms"] == 20.0

@@ -38,7 +38,7 @@ def test_a_healthy_machine_passes_with_a_real_benchmark(
     assert cli.main(["doctor", "--seconds", "0.02"]) == 0
     out = capsys.readouterr().out
     assert out.endswith("All is well.\n") and max(map(len, out.splitlines())) <= 80 and "\033" not in out
-    for topic in ("python", "packages", "hardware", "threads", "memory", "disk", "benchmark", "09_dncnn"):
+    for topic in ("python", "packages", "hardware", "threads", "memory", "disk", "benchmark", "10_dncnn"):
         assert f" {topic} " in out
 
 
@@ -85,7 +85,7 @@ def test_minutes_are_not_predicted_across_devices_but_kept_beside_each_other(tmp
 
 
 def test_without_a_record_or_a_benchmark_nothing_is_made_up(tmp_path: Path) -> None:
-    assert predict(tmp_path, SPEED) == doctor.Minutes("09_dncnn", "lecture", None, "", None)
+    assert predict(tmp_path, SPEED) == doctor.Minutes("10_dncnn", "lecture", None, "", None)
     doctor.record(manifest.load().lecture("dncnn"), "smoke", 12.0, SPEED, tmp_path)
     assert predict(tmp_path, SPEED).recorded is None
     assert predict(tmp_path, None, "smoke").here is None
@@ -93,10 +93,10 @@ def test_without_a_record_or_a_benchmark_nothing_is_made_up(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("text", ["", "[]", "{"])
 def test_a_broken_record_is_not_overwritten(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "results/lectures/09_dncnn.json"
+    path = tmp_path / "results/lectures/10_dncnn.json"
     path.parent.mkdir(parents=True)
     path.write_text(text)
-    with pytest.raises(ValueError, match=r"09_dncnn\.json"):
+    with pytest.raises(ValueError, match=r"10_dncnn\.json"):
         doctor.record(manifest.load().lecture("dncnn"), "smoke", 1.0, SPEED, tmp_path)
     assert path.read_text() == text
 
@@ -132,7 +132,7 @@ def test_a_busy_machine_is_not_well_and_its_minutes_are_a_range(
     slow = doctor.Bench("cpu", "bfloat16", 2, 400.0, 60.0, share)
     monkeypatch.setattr(doctor, "load", lambda: load)
     monkeypatch.setattr(doctor, "bench", lambda seconds=5.0: slow)
-    minutes = doctor.Minutes("09_dncnn", "lecture", 1.2, "a machine", 24.0)
+    minutes = doctor.Minutes("10_dncnn", "lecture", 1.2, "a machine", 24.0)
     monkeypatch.setattr(doctor, "_predictions", lambda speed: iter([minutes]))
     assert cli.main(["doctor"]) == 0
     out = capsys.readouterr().out

@@ -20,7 +20,7 @@ def main() -> None:
     z = Gaussian(SIGMA)(y, generator=generator(0, "picture"))
     with torch.inference_mode():
         pictures = {"noisy, σ = 25/255": z, "non-local means": NonLocalMeans()(z, sigma=SIGMA),
-                    "DnCNN, lecture 09": zoo.load(DnCNN, "dncnn-s25-w32")(z)}
+                    "DnCNN, lecture dncnn": zoo.load(DnCNN, "dncnn-s25-w32")(z)}
     picture = figures.images(pictures, reference=y, alt="A noisy photograph, a filtered one, and a network's estimate")
     with atomic(manifest.find_root() / "book" / "assets" / "readme.png") as stream:
         stream.write(picture.png)

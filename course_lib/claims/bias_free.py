@@ -1,4 +1,4 @@
-"""What lecture 11 says of bias-free networks, and the experiment behind it.
+"""What lecture bias_free says of bias-free networks, and the experiment behind it.
 
 At lecture profile the networks have 7 layers of 32 channels and train for less than a minute each on the bundled
 photographs; at full profile they are the paper's, trained on Train400. The bias-free network and its twin get the same

@@ -1,4 +1,4 @@
-"""What lectures 08 and 13 say of BM3D, C-BM3D and WNNM, and the experiments behind it.
+"""What lectures denoising and nonlocality say of BM3D, C-BM3D and WNNM, and the experiments behind it.
 
 Nothing is trained: a seed changes the noise. All scores are PSNR in dB, in float32. At lecture profile photographs are
 their middles of 160 x 160 pixels, Set12 those of 128 x 128, and CBSD68 its first eight images; BSD68 is whole, as

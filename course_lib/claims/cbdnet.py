@@ -1,4 +1,4 @@
-"""What lecture 11 says of CBDNet and of training on the noise of a camera, and the experiments behind it.
+"""What lecture camera_noise says of CBDNet and of training on the noise of a camera, and the experiments behind it.
 
 The same network is trained three times, by as many steps, on the colour photographs of the course: seen by made-up
 cameras, with white noise of any level up to 55, and with white noise of levels up to 15, which are nearer to those of

@@ -1,4 +1,4 @@
-"""What lecture 11 says of gradual and class-aware denoising, and the experiments behind it.
+"""What lecture class_aware says of gradual and class-aware denoising, and the experiments behind it.
 
 Three classes of pictures are drawn by our own code: faces, text, texture (woven cloth). One network learns them all.
 Then it is trained further, by as many steps each time: on all of them (class-agnostic) and on each alone (class-aware).

@@ -1,4 +1,4 @@
-"""The claims of lecture 02 about the contrastive loss: that it learns a distance, and what margin and people do to it.
+"""What lecture siamese says of the contrastive loss: that it learns a distance, and what margin and people do to it.
 
 Everything is measured on drawn people whom no network has seen; each seed draws its own. Networks, batches and numbers
 of steps are the same for all rows.

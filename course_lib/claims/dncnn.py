@@ -1,4 +1,4 @@
-"""What lecture 09 says of DnCNN, and the experiments behind it.
+"""What lecture dncnn says of DnCNN, and the experiments behind it.
 
 At lecture profile the networks have 7 layers of 32 channels (9 where the paper has 20 instead of 17), and train for a
 minute or two on the bundled photographs. At full profile size, patches and steps are the paper's, and the pictures are

@@ -1,4 +1,4 @@
-"""What lecture 10 says of the fast denoiser: above non-local means, at its best setting, after a minute.
+"""What lecture ffdnet says of the fast denoiser: above non-local means, at its best setting, after a minute.
 
 Non-local means gets several settings and is scored by the best of them, chosen on the very images of the score; the
 network gets none. All scores are PSNR in dB at sigma 25, of fixed noisy images, in float32.

@@ -1,4 +1,4 @@
-"""What lecture 10 says of FFDNet and its noise level map, and the experiment behind it.
+"""What lecture ffdnet says of FFDNet and its noise level map, and the experiment behind it.
 
 At lecture profile the networks have 8 layers of 32 channels and train for a minute or two; at full profile they are the
 paper's. All scores are PSNR in dB, of fixed noisy images, in float32.

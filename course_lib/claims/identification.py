@@ -1,4 +1,4 @@
-"""What lecture 01 says of identification, and the experiments behind it.
+"""What lecture identification says of identification, and the experiments behind it.
 
 People are drawn, and those that a figure is about were never trained on, but for the classifier of the newcomer's
 experiment, whose people they are. At lecture profile a classifier trains for a quarter of a minute. Rates are shares

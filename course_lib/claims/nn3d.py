@@ -1,6 +1,6 @@
-"""What lecture 13 says of NN3D and of scaling, and the experiments behind it.
+"""What lecture nonlocality says of NN3D and of scaling, and the experiments behind it.
 
-At lecture profile the networks are those of lectures 09 and 10, 7 or 8 layers of 32 channels trained for about a
+At lecture profile the networks are those of lectures dncnn and ffdnet, 7 or 8 layers of 32 channels trained for about a
 minute on the bundled photographs, and the table is of Set12 at sigma 50. At full profile they are the papers', and the
 table has the paper's three levels and BSD68 too. All scores are PSNR in dB, of fixed noisy images, in float32.
 """

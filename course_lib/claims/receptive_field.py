@@ -1,4 +1,4 @@
-"""What lecture 12 says of receptive fields, and the experiments behind it.
+"""What lecture receptive_fields says of receptive fields, and the experiments behind it.
 
 Widths are standard deviations along an axis, in pixels, of the mean energy of the gradient; diameters those of the disc
 above 4.55 % of its peak. "usual" is He's start, "diffused" the one with small weights in the middle of each kernel.

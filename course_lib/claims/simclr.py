@@ -1,4 +1,4 @@
-"""What lecture 03 says of SimCLR, and the experiments behind it.
+"""What lecture simclr says of SimCLR, and the experiments behind it.
 
 At lecture profile the encoder is the network of part A, trained for 1250 steps of 128 pictures with two views each: a
 minute and a half on one core. Views crop a quarter of a picture or more, since a twelfth of 32 pixels shows nothing,

@@ -1,5 +1,5 @@
-"""What lecture 08 says of the straightforward network, and the experiment behind it: four trainings that differ in
-the forward model only, each scored on the damage of all four.
+"""What lecture denoising says of the straightforward network, and the experiment behind it: four trainings that differ
+in the forward model only, each scored on the damage of all four.
 
 All scores are PSNR in dB on the test photographs, in gray, of one fixed damage for each image.
 """

@@ -1,4 +1,4 @@
-"""What lecture 02 says of the triplet loss, and the experiments behind it: strangers told apart, five ways.
+"""What lecture siamese says of the triplet loss, and the experiments behind it: strangers told apart, five ways.
 
 All learnt distances get the same: trunk (`Embedding`), first weights, batches, views, steps, optimiser. What differs is
 the loss, and that the classifier is asked for its latent space. Its trunk begins in two ways: as those of the others

@@ -1,4 +1,4 @@
-"""What lecture 02 says of measuring a distance, and the experiments behind it: one-shot runs and aligned faces.
+"""What lecture verification says of measuring a distance, and its experiments: one-shot runs and aligned faces.
 
 The one-shot runs of Omniglot are an end-to-end check: its modified Hausdorff baseline has no free choice, so its error
 tells whether drawings, runs and protocol are right. The siamese network of these experiments learns on both small

@@ -6,7 +6,7 @@ mouth does, what stands behind, and noise. The second kind changes far more pixe
 photographs; so two pictures of one person are often further apart, pixel by pixel, than pictures of two. Nobody exists
 who looks like this, and nobody's permission is needed.
 
-Lectures 01 and 02 learn on these people, and their claims are measured on people never trained on.
+Lectures identification and siamese learn on these people, and their claims are measured on people never trained on.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ a cosine schedule and averaged weights, fresh noise, the last layer starts at ze
 which stands in for the mean that is no longer subtracted and speeds up both twins; the paper's recurrent, U-shaped and
 densely connected networks are not built here, but `remove_biases` makes any network of such layers bias-free.
 
-Lecture 11 teaches it; exercise 11 asks for the normalisation and for one filter. Weights: `bias_free-*` in the zoo.
+Lecture bias_free teaches it; its exercise asks for the normalisation. Weights: `bias_free-*` in the zoo.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ takes groups of 32, and compares the noisy patches with a limit that no longer e
 of Set12 at sigma 50 that gives 26.01 and 29.75 dB, the paper's sizes 25.58 and 29.53. The reference grid includes the
 last row and column. Images too small for a full group get smaller ones.
 
-Lecture 08 shows it and what a wrong sigma does to it.
+Lecture denoising shows it and what a wrong sigma does to it.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ is z itself; E begins with s_hat = 0.01 everywhere, so that none of its outputs 
 steps than D, which sees ten times the map. For cameras as quiet as these E learns what light and colour imply, and
 little of how noisy the camera is (claim cbdnet-finds-camera-level); white noise it finds.
 
-Lecture 11 teaches it; exercise 11 writes its asymmetric loss. Weights: `cbdnet-*` in the zoo.
+Lecture camera_noise teaches it; its exercise writes its asymmetric loss. Weights: `cbdnet-*` in the zoo.
 """
 
 from __future__ import annotations

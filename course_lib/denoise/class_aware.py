@@ -17,7 +17,7 @@ by 20 pixels at test time and their borders are scored too; the classes are draw
 of the paper are photographs of faces, pets, flowers, living rooms and streets; the classifier is a small one, trained
 here on noisy pictures.
 
-Lecture 11 teaches it; exercise 11 splits the channels. Weights: `class_aware-*` in the zoo.
+Lecture class_aware teaches it; its exercise splits the channels. Weights: `class_aware-*` in the zoo.
 """
 
 from __future__ import annotations

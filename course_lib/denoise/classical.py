@@ -2,7 +2,8 @@
 
 Both follow the `Denoiser` protocol: batches of tensors in, clean estimates out, the noise level in the unit of the
 images. Non-local means is scikit-image's. Its wavelet shrinkage needs PyWavelets, which Colab need not have, so the
-transform is written here; a test holds it to scikit-image's. Lecture 09 compares with them, lecture 08 explains them.
+transform is written here; a test holds it to scikit-image's. Lecture denoising explains them,
+lecture dncnn compares with them.
 """
 
 from __future__ import annotations

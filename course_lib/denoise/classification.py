@@ -9,7 +9,7 @@ Source: W. Luo et al., "Understanding the Effective Receptive Field in Deep Conv
 which classifies CIFAR-10 and segments CamVid. Deviations from the paper: the segmentation is one of mosaics of
 photographs, and the optimiser is Muon.
 
-Lecture 12 trains a network on mosaics, and looks at its field with `receptive_field` before and after.
+Lecture receptive_fields trains a network on mosaics, and looks at its field with `receptive_field` before and after.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ the gains of the normalisation at one; noise is fresh in every batch, and a batc
 scale; convolutions have no biases (the normalisation supplies the shifts; the paper's code has two). DnCNN-3 draws
 its three tasks in equal parts from the same pictures.
 
-Lecture 09 teaches it; exercise 09 builds its loss, its layers and its batches. Weights: `dncnn-*` in the zoo.
+Lecture dncnn teaches it; its exercise builds its loss, its layers and its batches. Weights: `dncnn-*` in the zoo.
 """
 
 from __future__ import annotations

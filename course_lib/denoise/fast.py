@@ -11,7 +11,7 @@ What makes it fast: a quarter of the multiplications (`S`), half of the rest (bf
 an orthogonal start and Muon for the hidden layers, small patches in small batches, and an average over the last
 weights. The recipe was found by measuring on this course's machines; it is no paper's.
 
-Lecture 10 trains it before your eyes.
+Lecture ffdnet trains it before your eyes.
 """
 
 from __future__ import annotations

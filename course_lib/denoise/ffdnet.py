@@ -14,7 +14,7 @@ the loss is averaged over the pixels of a patch too; Muon with a cosine schedule
 the softly kept orthogonality of the paper's code is left out, its orthogonal start is the default. A map given at the
 resolution of the image is averaged over 2 x 2 pixels (the paper's code resizes it).
 
-Lecture 10 teaches it; exercise 10 builds its input and a map for a sensor. Weights: `ffdnet-*` in the zoo.
+Lecture ffdnet teaches it; its exercise builds its input and a map for a sensor. Weights: `ffdnet-*` in the zoo.
 """
 
 from __future__ import annotations

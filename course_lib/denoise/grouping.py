@@ -14,7 +14,7 @@ in a group. Of patches at equal distance the earlier position is nearer, and the
 The distances of all references to one shift of the image are a box filter of its squared difference, read at the grid
 only: two products with matrices of zeros and ones, whose sums, unlike running ones, lose nothing.
 
-BM3D and WNNM stand on this; lectures 08 and 13 use it.
+BM3D and WNNM stand on this; lectures denoising and nonlocality use it.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ them; the window of 39 pixels and the step of 5 between references are ours, in 
 of the weights. The reference grid includes the last row and column. Images too small for a full group get smaller ones.
 Colour images, which the paper does not treat, are compared in all channels at once and filtered in each.
 
-Lecture 13 teaches it; exercise 13 builds its search, its filter and its iterations.
+Lecture nonlocality teaches it; its exercise builds its search, its filter and its iterations.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ ResNets with strides, which see 74 pixels (CIFAR-10) and 505 (CamVid); ours is a
 is trained for is in `classification`. The diffused start keeps the variance of a layer: the paper says only that
 weights grow from the middle outwards.
 
-Lecture 12 teaches it; exercise 12 builds the arithmetic, the back-propagated impulse and the diffused start.
+Lecture receptive_fields teaches it; its exercise builds the arithmetic, the impulse and the diffused start.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ The network itself is run, on zeros that carry their two matrices along and with
 `forward` does is followed: dilation, stride, pooling, unshuffling, transposed convolutions, branches. Channels are
 kept apart where sub-images are channels. An operation that is not known here is refused, never guessed.
 
-Lecture 12 uses it, through `receptive_field.theoretical_field`.
+Lecture receptive_fields uses it, through `receptive_field.theoretical_field`.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ dark picture, to fill in what is missing. All that is known of the problem is in
 that is wrong.
 
 Source: G. Boracchi, "Departing From Supervised Learning", 2025, "Straightforward solution". The network is a DnCNN
-without its two ingredients (residual learning, batch normalisation), which lecture 09 adds. Lecture 08 teaches it;
-claims `straightforward-*`.
+without its two ingredients (residual learning, batch normalisation), which lecture dncnn adds. Lecture denoising
+teaches it; claims `straightforward-*`.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ computed: X = U diag(x / s) U^T Y. The reference grid includes the last row and 
 brightness and opponent colours, as BM3D does; the paper is about gray ones.
 
 It stands on the same groups as BM3D, takes some ten times as long, and is here to show what is gained by a better
-model of the same groups. Lecture 08 mentions it.
+model of the same groups. Lecture denoising mentions it.
 """
 
 from __future__ import annotations

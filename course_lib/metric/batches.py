@@ -4,7 +4,7 @@ A batch of random pictures of hundreds of people shows hardly anybody twice, and
 differs. Here the people of a batch are chosen first, at random, then as many pictures of each.
 
 Source: A. Hermans, L. Beyer, B. Leibe, "In Defense of the Triplet Loss for Person Re-Identification", 2017, who call
-it PK batches; all losses of part A get the same ones. Lectures 01 and 02 use them.
+it PK batches; all losses of part A get the same ones. Lectures identification and siamese use them.
 """
 
 from __future__ import annotations

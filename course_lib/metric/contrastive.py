@@ -17,7 +17,7 @@ so that neither drowns the other (on drawn people one mean over all did better: 
 its optimiser and the number of steps are the course's; its last layer begins small, so that first distances are small
 beside the margin.
 
-Lecture 02 teaches it; exercise 02 asks for the loss over a batch. Figures: the claims `contrastive-*`.
+Lecture siamese teaches it; its exercise asks for the loss over a batch. Figures: the claims `contrastive-*`.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 
 I is the image of a visitor, T_u,j are the stored pictures (templates) of user u, gamma is the threshold, f is an
 embedding: the pixels themselves, the penultimate activations of a classifier (this file), or a network trained to
-measure distances (lecture 02). Norms are Euclidean. Where no user is near enough, there is "no identification".
+measure distances (lecture siamese). Norms are Euclidean. Where no user is near enough, there is "no identification".
 Enrolment stores a vector, and nothing else.
 
 Source: G. Boracchi, "Departing From Supervised Learning", PhD course, Politecnico di Milano, 2025: face identification
@@ -12,9 +12,9 @@ by classification, by template matching, and the rule with a threshold; the mini
 variant.
 
 Deviations from the source: the classifier is a small network from scratch instead of a large one, trained on batches of
-some people with some pictures each, which the metric losses of lecture 02 get too, so that they can be compared.
+some people with some pictures each, which the metric losses of lecture siamese get too, so that they can be compared.
 
-Lecture 01 teaches it; exercise 01 builds the mean rule, the threshold and the enrolment.
+Lecture identification teaches it; its exercise builds the mean rule, the threshold and the enrolment.
 """
 
 from __future__ import annotations

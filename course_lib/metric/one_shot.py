@@ -11,7 +11,7 @@ Source: B. Lake, R. Salakhutdinov, J. Tenenbaum, "Human-level concept learning t
 induction", Science 2015, and the set's own demonstration; M.-P. Dubuisson, A. Jain, "A modified Hausdorff distance for
 object matching", ICPR 1994.
 
-Lecture 02 teaches it.
+Lecture verification teaches it.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ with Muon and a cosine schedule for fewer steps, and its last layer begins small
 with K pictures each instead of about 1800 pictures, no unit sphere, and of the farther negatives the nearest one, where
 FaceNet takes any within the margin.
 
-Lecture 02 teaches it; exercise 02 asks for the loss and for batch-hard mining. Figures: the claims `triplet-*`.
+Lecture siamese teaches it; its exercise asks for the loss and for batch-hard mining. Figures: the claims `triplet-*`.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ Source: G. Boracchi, "Departing From Supervised Learning", 2025, "Metric Learnin
 P. Phillips, "Models of Large Population Recognition Performance", CVPR 2004, written with distances in place of
 similarities.
 
-Lecture 02 teaches it; exercise 02 builds on it.
+Lecture verification teaches it; its exercise builds on it.
 """
 
 from __future__ import annotations

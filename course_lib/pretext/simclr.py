@@ -16,7 +16,7 @@ AdamW instead of LARS and no warm-up before the cosine schedule; the last normal
 The loss is the mean over all 2N views, as in the paper; the authors' code returns the sum over the two halves, twice as
 much. No two pictures of a batch are the same one. Views: see `views`.
 
-Lecture 03 teaches it; exercise 03 builds the loss, its mask and the measures. Claims: `simclr-*`.
+Lecture simclr teaches it; its exercise builds the loss, its mask and the measures. Claims: `simclr-*`.
 """
 
 from __future__ import annotations

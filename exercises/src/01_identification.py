@@ -1,4 +1,4 @@
-"""Exercises of lecture 01: an image at a given distance, the scores of a gallery, and the decision with its threshold.
+"""Exercises of lecture identification: an image at a given distance, the scores of a gallery, and the decision with its threshold.
 
 For staff: it holds the solutions. `python -m tools.exercises` makes the student's notebook and the stored cases of it.
 """

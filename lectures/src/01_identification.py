@@ -375,7 +375,7 @@ compared = triplet.train(
     seed=0,
     view=view,
 ).model
-spaces["trained to compare (lecture 02)"] = embed(compared, office.images)
+spaces["trained to compare (lecture siamese)"] = embed(compared, office.images)
 nearest = {
     name: distances(f, f).fill_diagonal_(torch.inf).topk(5, largest=False).indices
     for name, f in spaces.items()
@@ -583,7 +583,7 @@ counts_in = [
 ]
 print("a larger gamma never lets in fewer:", counts_in == sorted(counts_in))
 
-# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "The three roles: identities to train on, identities to choose the threshold on, identities to report on. Each person has one role only. Lecture 02 does it in full, with ROC and open-set rates."}
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "The three roles: identities to train on, identities to choose the threshold on, identities to report on. Each person has one role only. Lecture siamese does it in full, with ROC and open-set rates."}
 # How to choose $\gamma$: say which share of strangers you accept, and take the $\gamma$ that lets in this share of
 # **validation strangers**: people kept for this purpose, neither trained on nor tested with. If you tune it on the strangers
 # of the test set, the rate that you report is too optimistic.

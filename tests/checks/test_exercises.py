@@ -21,7 +21,7 @@ from course_lib.checks import stored
 from course_lib.checks.problem import Mutant, Variant
 from tools import exercises
 
-STEM = "09_dncnn"
+STEM = "10_dncnn"
 
 
 # Refusals -----------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The claims of lecture 11 on bias-free networks hold on metrics that say so, fail on others, and are measured so."""
+"""The claims of lecture bias_free hold on metrics that say so, fail on others, and are measured so."""
 
 import pytest
 from criteria import criteria

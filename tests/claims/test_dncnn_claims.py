@@ -1,4 +1,4 @@
-"""The claims of lecture 09 hold on metrics that say so, fail on metrics that do not, and are measured as they say."""
+"""The claims of lecture dncnn hold on metrics that say so, fail on others, and are measured as they say."""
 
 import pytest
 from criteria import criteria, each_experiment, measured

@@ -1,4 +1,4 @@
-"""The claims of lecture 10 say yes to metrics made up for a yes, and no to each one spoilt."""
+"""The claims of lecture ffdnet say yes to metrics made up for a yes, and no to each one spoilt."""
 
 import pytest
 import torch

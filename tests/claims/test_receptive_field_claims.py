@@ -1,4 +1,4 @@
-"""The claims of lecture 12 say yes to metrics made up for a yes, and no to each one spoilt."""
+"""The claims of lecture receptive_fields say yes to metrics made up for a yes, and no to each one spoilt."""
 
 import math
 

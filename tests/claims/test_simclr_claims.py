@@ -1,4 +1,4 @@
-"""The claims of lecture 03 hold on metrics that say so, fail on metrics that do not, and are measured as they say."""
+"""The claims of lecture simclr hold on metrics that say so, fail on others, and are measured as they say."""
 
 import math
 

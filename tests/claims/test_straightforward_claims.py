@@ -1,4 +1,4 @@
-"""The claims of lecture 08, on metrics that hold and metrics that fail."""
+"""The claims of lecture denoising, on metrics that hold and metrics that fail."""
 
 import pytest
 

@@ -23,7 +23,7 @@ LECTURES = sorted(path.stem for path in (ROOT / "lectures" / "src").glob("*.py")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [pytest.param(name, marks=() if name == "10_ffdnet" else pytest.mark.full)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=() if name == "11_ffdnet" else pytest.mark.full)
                                   for name in LECTURES])
 def test_a_lecture_runs_on_a_gpu(name, tmp_path):
     settings = {"COURSE_DEVICE": "cuda", "COURSE_PROFILE": "smoke", "COURSE_ROOT": str(ROOT), "MPLBACKEND": "agg",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-KINDS = {"course_lib/fit.py": "lf", "lectures/09_dncnn.ipynb": "lf", "course_lib/data/hashes/Set12.sha256": "lf",
+KINDS = {"course_lib/fit.py": "lf", "lectures/10_dncnn.ipynb": "lf", "course_lib/data/hashes/Set12.sha256": "lf",
          "course_lib/weights/dncnn-s25-w32.json": "lf", "course_lib/weights/dncnn-s25-w32.safetensors": "",
          "course_lib/widgets/player.js": "lf", "requirements.lock": "lf", "course.toml": "lf", "Makefile": "lf",
          "book/assets/readme.png": "", "book/assets/logo.svg": "lf", ".ci/run": "lf",

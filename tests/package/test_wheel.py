@@ -33,8 +33,8 @@ def unwanted(names: list[str]) -> list[str]:
 
 def test_it_holds_the_library_and_nothing_else(wheel: zipfile.ZipFile) -> None:
     assert unwanted(wheel.namelist()) == []
-    assert unwanted(["course_lib/noise.py", "exercises/src/09_dncnn.py", "tools/book.py"]) == [
-        "exercises/src/09_dncnn.py",
+    assert unwanted(["course_lib/noise.py", "exercises/src/10_dncnn.py", "tools/book.py"]) == [
+        "exercises/src/10_dncnn.py",
         "tools/book.py",
     ]
 
