@@ -710,11 +710,30 @@ def framed(picture: Tensor, *, top: int, left: int, size: int, colour: tuple[flo
     return torch.where(frame, torch.tensor(colour).to(shown)[:, None, None], shown)
 
 
-def code(*objects: Any) -> Any:
-    """Show the source code of functions, methods or classes of the library, one below the other."""
-    from IPython.display import Code
+@dataclass(frozen=True)
+class Source:
+    """The library's own code, folded: a click shows it."""
 
-    return Code("\n".join(inspect.getsource(part) for part in objects), language="python")
+    text: str
+    names: tuple[str, ...]
+
+    @property
+    def html(self) -> str:
+        """The source below its names, in colour."""
+        from IPython.display import Code
+
+        names = ", ".join(f"<code>{escape(name)}</code>" for name in self.names)
+        return (f"<details class=\"source\"><summary>The library's {names}</summary>"
+                f"{Code(self.text, language='python')._repr_html_()}</details>")
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        return {"text/html": self.html, "text/plain": self.text}
+
+
+def code(*objects: Any) -> Source:
+    """Show the source code of functions, methods or classes of the library, one below the other, folded."""
+    return Source("\n".join(inspect.getsource(part) for part in objects),
+                  tuple(getattr(part, "__qualname__", type(part).__name__) for part in objects))
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from course_lib import lectures, manifest, profiles
 from course_lib.arguments import UnknownName
 from course_lib.files import atomic
 from course_lib.manifest import Course, Lecture
+from tools import form
 from tools.percent import CHECKED, Cell, SourceError, parse
 
 FEWEST_CHECKED = 3
@@ -46,11 +47,14 @@ def build(cells: Sequence[Cell], lecture: Lecture, course: Course, stored: Mappi
     """The notebook as text: header, setup, then the cells, the checked ones with their `stored` output by cell id."""
     made = [_notebook_cell("markdown", "header", header(lecture, course), tags=["header"]),
             _notebook_cell("code", "setup", setup(course), tags=["setup"], count=1)]
-    for cell, name in zip(cells, ids(cells, lecture.stem), strict=True):
+    for cell, name, path in zip(cells, ids(cells, lecture.stem), form.paths(cells), strict=True):
         count = 1 + sum(one["cell_type"] == "code" for one in made)
         outputs = stored.get(name, []) if cell.checked else []
-        made.append(_notebook_cell(cell.kind, name, cell.source, tags=list(cell.tags), slideshow=dict(cell.slideshow),
+        tags = [*cell.tags, *(["more"] if path == "more" else [])]
+        made.append(_notebook_cell(cell.kind, name, cell.source, tags=tags, slideshow=dict(cell.slideshow),
                                    outputs=outputs, count=count))
+        if form.folded(cell):
+            _fold(made[-1], form.title(cell), hidden="remove-input" if form.quizzes(cell) else "hide-input")
     notebook = {"cells": made, "metadata": METADATA, "nbformat": 4, "nbformat_minor": 5}
     return json.dumps(notebook, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
@@ -140,6 +144,13 @@ def _notebook_cell(kind: str, name: str, source: str, *, tags: list[str], slides
         cell["outputs"] = [output | {"execution_count": count} if output["output_type"] == "execute_result" else output
                            for output in outputs]
     return cell
+
+
+def _fold(cell: dict[str, Any], title: str, *, hidden: str) -> None:
+    """Fold the source of a cell in JupyterLab, on Colab (its form view, which reads a comment) and on the page."""
+    cell["metadata"] |= {"cellView": "form", "jupyter": {"source_hidden": True},
+                         "tags": [*cell["metadata"].get("tags", []), hidden]}
+    cell["source"] = _lines(f"# @title {title}\n" + "".join(cell["source"]))
 
 
 # Stored outputs ---------------------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """Sources of notebooks in the percent format: text that diffs well, read with errors that name the line.
 
 `# %%` begins a code cell and `# %% [markdown]` a text cell, whose lines are comments. Behind that may stand
-`tags=["nbval-check-output"]` and `slideshow={"slide_type": "slide", "minutes": 3, "notes": "what the lecturer says"}`.
+`tags=["nbval-check-output"]` and `slideshow={"slide_type": "slide", "minutes": 3, "path": "core", "notes": "..."}`, the
+notes for the lecturer. A path stands where a slide begins: "core", or "more", which is what stands for none.
 """
 
 from __future__ import annotations
@@ -109,8 +110,11 @@ def _metadata(text: str, *, kind: str, where: str) -> tuple[tuple[str, ...], dic
 
 
 def _check_slideshow(slideshow: dict[str, Any], *, kind: str, where: str) -> None:
-    _known(slideshow, ("slide_type", "minutes", "notes"), what="slideshow metadata", where=where)
+    _known(slideshow, ("slide_type", "minutes", "path", "notes"), what="slideshow metadata", where=where)
     _known([slideshow.get("slide_type")], SLIDE_TYPES, what="slide_type", where=where)
+    _known([slideshow.get("path", "more")], ("core", "more"), what="path", where=where)
+    if "path" in slideshow and slideshow["slide_type"] not in ("slide", "subslide"):
+        raise SourceError(f"{where}: a path stands where a slide or a subslide begins; what joins it has the same")
     minutes = slideshow.get("minutes", 1)
     if isinstance(minutes, bool) or not isinstance(minutes, int | float) or minutes <= 0:
         raise SourceError(f"{where}: minutes is a positive number, got {minutes!r}")

@@ -86,7 +86,7 @@ def only_slides(notebook: NotebookNode) -> NotebookNode:
                          "in the header of the cell in its source")
     deck = deepcopy(notebook)
     cells, deck.cells = deck.cells, []
-    for cell in cells:
+    for cell in _core_first(cells):
         slideshow = cell.metadata.setdefault("slideshow", {})
         if "header" in cell.metadata.get("tags", []):  # of the generated header, the title and the promise
             cell.source = "\n\n".join(cell.source.split("\n\n")[:2])
@@ -101,6 +101,22 @@ def only_slides(notebook: NotebookNode) -> NotebookNode:
         if notes := slideshow.get("notes"):
             deck.cells.append(new_markdown_cell(notes, metadata={"slideshow": {"slide_type": "notes"}}))
     return deck
+
+
+def _core_first(cells: list[NotebookNode]) -> list[NotebookNode]:
+    """The cells of the core path, then a slide that says so, then all others, each part in its order."""
+    from nbformat.v4 import new_markdown_cell
+
+    more = [cell for cell in cells if "more" in cell.metadata.get("tags", [])]
+    if not any(cell.metadata.get("slideshow", {}).get("slide_type") in SHOWN for cell in more):
+        return cells
+    for cell, before in zip(more, [None, *more], strict=False):     # what comes first of a part begins a slide
+        if before is None and cell.metadata.slideshow.get("slide_type") != "slide":
+            cell.metadata.slideshow["slide_type"] = "slide"
+    core = [cell for cell in cells if "more" not in cell.metadata.get("tags", [])]
+    between = new_markdown_cell("# More\n\nThe lecture is complete without these slides.",
+                                metadata={"slideshow": {"slide_type": "slide"}})
+    return [*core, between, *more]
 
 
 def _drawn(output: NotebookNode) -> bool:

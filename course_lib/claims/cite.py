@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from course_lib.arguments import suggest
 from course_lib.claims import discover, select
+from course_lib.claims.answers import Comparison
 from course_lib.claims.criteria import interval
 from course_lib.claims.ledger import REPORTING, Claim, Experiment, LedgerError, first_seeds, measured, results
 from course_lib.profiles import Profile
@@ -93,6 +94,11 @@ class Cited:
     def interval(self, metric: str | Callable[[dict[str, float]], float]) -> tuple[float, float]:
         """Compute the 95 % interval of the mean of a metric, or of a function of the metrics of one seed."""
         return interval(self._values(metric) if isinstance(metric, str) else [metric(row) for row in self.results])
+
+    def compare(self, one: str, other: str, *, lower: bool = False, limit: float = 0.0) -> Comparison:
+        """Compare two metrics seed by seed; `lower` says that the lower one is better, `limit` what counts as none."""
+        sign = -1 if lower else 1
+        return Comparison([sign * (a - b) for a, b in zip(self._values(one), self._values(other), strict=True)], limit)
 
     def row(self, names: _Names, pattern: str = "{}", *, times: float = 1, paper: bool = False) -> dict[str, float]:
         """Return the means of some metrics by label, for bars or a row of a table; with `paper`, the values of the
