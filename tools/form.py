@@ -3,8 +3,8 @@
 `python -m tools.form [LECTURE ...]` prints the planned minutes and slides of each lecture, and what is out of form.
 
 A slide says `"path": "core"` where it belongs to the hour that tells the whole argument; all others are *more*. Cells
-that join a slide have the path of it. Cells that only plot, play, quote or quiz are folded, and a quiz's source is never
-shown. A prediction is a cell of text with a bold **Predict**, and some cell after it calls `answer`.
+that join a slide have the path of it. Cells that only plot, play, quote or quiz are folded, and a quiz's source is
+never shown. A prediction is a cell of text with a bold **Predict**, and some cell after it calls `answer`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from course_lib import manifest
-from tools.percent import CHECKED, Cell, parse
+from tools.percent import Cell, parse
 
 CORE_MINUTES, CORE_SLIDES, WHOLE_MINUTES, VISIBLE_LINES = 60, 14, 100, 25
 TITLE_SLIDES = 1   # the generated title is a slide, too

@@ -105,7 +105,8 @@ class Comparison:
         if verdict in ("ahead", "behind"):
             sign = 1 if verdict == "ahead" else -1
             ends = ends if sign > 0 else f"(95 % interval {-high:.{digits}f} to {-low:.{digits}f}, {seeds})"
-            text = f"{one} {verb} {verdict} {'of ' * (sign > 0)}{other} in {what}, by {sign * mean:.{digits}f}{space} {ends}."
+            whom = f"ahead of {other}" if sign > 0 else f"behind {other}"
+            text = f"{one} {verb} {whom} in {what}, by {sign * mean:.{digits}f}{space} {ends}."
             return text[0].upper() + text[1:]
         if verdict == "no difference":
             return (f"Between {one} and {other} there is no difference in {what}: it lies within "
