@@ -38,7 +38,7 @@ __all__ = [
 ]  # fmt: skip
 
 # All other modules are named after a method.
-_MACHINERY = ("changes", "cite", "confirm", "criteria", "denoising", "ledger", "replay", "report", "unseen")
+_MACHINERY = ("answers", "changes", "cite", "confirm", "criteria", "denoising", "ledger", "replay", "report", "unseen")
 
 
 def discover() -> tuple[Claim, ...]:
