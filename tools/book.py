@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import pprint
 import re
 import shutil
@@ -21,10 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from course_lib import claims, manifest, profiles
-from course_lib.claims import Status, number
+from course_lib.claims import Status, answers, number
 from course_lib.claims.report import tally
 from course_lib.manifest import Course, Lecture
-from tools import pagecheck, slides, vendor
+from tools import form, pagecheck, slides, vendor
 from tools.executed import LectureFailed, executed
 
 UNWANTED = ("sphinx_thebe", "sphinx_comments")
@@ -51,6 +52,8 @@ def main(arguments: list[str] | None = None) -> None:
     course = manifest.load()
     work = course.root / "build"
     try:
+        if options.profile == "lecture":
+            os.environ[answers.BOOK] = "1"     # an answer that a live result contradicts stops the build
         notebooks = {lecture.stem: executed(course, lecture, profile=options.profile, build=work)
                      for lecture in course.lectures}
         statuses = [claims.status(claim, options.profile) for claim in claims.discover()]
@@ -108,6 +111,7 @@ def page_of(notebook: dict[str, Any], *, up: str) -> dict[str, Any]:
 
     `up` leads from the page to the start of the site.
     """
+    notebook["cells"] = [part for cell in notebook["cells"] for part in _with_its_path(cell)]
     for cell in notebook["cells"]:
         if "setup" in cell["metadata"].get("tags", []):
             cell["metadata"]["tags"].append("hide-input")
@@ -116,6 +120,18 @@ def page_of(notebook: dict[str, Any], *, up: str) -> dict[str, Any]:
             cell["source"] = DECK_LINK.sub(rf'<a href="{up}slides/\2">\1</a>', text)
     notebook["metadata"]["language_info"] = {"name": "python", "pygments_lexer": "ipython3"}
     return notebook
+
+
+def _with_its_path(cell: dict[str, Any]) -> list[dict[str, Any]]:
+    """A cell that begins a slide, with a mark of its path: below its heading, or before it. `course.js` folds there."""
+    slideshow = cell["metadata"].get("slideshow", {})
+    if slideshow.get("slide_type") not in form.BEGINS:
+        return [cell]
+    mark = f'<div class="path" data-path="{slideshow.get("path", "more")}"></div>'
+    first, _, rest = "".join(cell["source"]).partition("\n")
+    if cell["cell_type"] == "markdown" and first.startswith("#"):
+        return [cell | {"source": f"{first}\n\n{mark}\n\n{rest.lstrip()}"}]
+    return [{"cell_type": "markdown", "id": f"{cell['id']}-path", "metadata": {}, "source": mark}, cell]
 
 
 def lecture_list(course: Course, *, part: str | None = None) -> str:

@@ -84,11 +84,15 @@ def bound(
     return judge
 
 
-def exceeds(larger: str | Metric, smaller: str | Metric, *, by: float = 0.0, over: Over = "every seed") -> Criterion:
-    """Ask that one metric is above another by more than `by`.
+def exceeds(
+    larger: str | Metric, smaller: str | Metric, *, by: float = 0.0, over: Over = "the 95 % interval"
+) -> Criterion:
+    """Ask that one metric is above another by more than `by`: so does the whole 95 % interval of their difference.
 
-    >>> exceeds("dncnn", "nlm", by=1.0)([{"dncnn": 29.0, "nlm": 27.5}])
-    Verdict(holds=True, because='dncnn 29.00 - nlm 27.50 = 1.50 (1.50 to 1.50); needed of every seed: above 1')
+    >>> exceeds("dncnn", "nlm", by=1.0)([{"dncnn": 29.0, "nlm": 27.5}, {"dncnn": 29.2, "nlm": 27.7}]).holds
+    True
+    >>> exceeds("dncnn", "nlm", by=1.0)([{"dncnn": 29.0, "nlm": 27.5}, {"dncnn": 29.0, "nlm": 27.9}]).because
+    'dncnn 29.00 - nlm 27.70 = 1.30 (95 % interval -1.24 to 3.84); needed of the 95 % interval: above 1'
     """
 
     def judge(rows: Sequence[Row]) -> Verdict:
