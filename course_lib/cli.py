@@ -80,7 +80,9 @@ def _doctor(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from course_lib import lectures
+    from contextlib import nullcontext
+
+    from course_lib import doctor, lectures
 
     course = manifest.load()
     lecture = course.lecture(args.lecture)
@@ -91,18 +93,18 @@ def _run(args: argparse.Namespace) -> int:
     def on_cell(number: int, total: int, line: str) -> None:
         _say(_cut(f"[{number:>{len(str(total))}}/{total}] {time.monotonic() - begin:6.1f} s  {line}"))
 
-    _say(f"{lecture.stem}, profile {profile}")
-    result = lectures.execute(lecture, profile=profile, out=out, on_cell=on_cell, timeout=args.timeout,
-                              root=course.root)
+    _say(f"{lecture.stem}, profile {profile}" + ", beside a program that computes" * args.busy)
+    speed = doctor.bench() if args.record else None
+    with doctor.spinning() if args.busy else nullcontext():
+        result = lectures.execute(lecture, profile=profile, out=out, on_cell=on_cell, timeout=args.timeout,
+                                  root=course.root)
     if result.error is not None:
         _say(f"\n{lecture.stem} stopped: {result.error}")
         print(f"the notebook up to there: {result.path}")
         return INTERRUPTED if result.interrupted else FAILED
     print(f"{lecture.stem} ran in {result.seconds:.1f} s at profile {profile}: {result.path}")
-    if args.record:
-        from course_lib import doctor
-
-        path = doctor.record(lecture, profile, result.seconds, doctor.bench(), course.root)
+    if speed is not None:
+        path = doctor.record(lecture, profile, result.seconds, speed, course.root, busy=args.busy)
         print(f"recorded in {path}")
     return 0
 
@@ -294,6 +296,7 @@ def _grammar() -> argparse.ArgumentParser:
     run.add_argument("--out", metavar="DIR", help="where the executed notebook goes (default build/run)")
     run.add_argument("--timeout", metavar="S", type=_positive_int, help="limit for each cell, in seconds")
     run.add_argument("--record", action="store_true", help="write the time taken to results/lectures/")
+    run.add_argument("--busy", action="store_true", help="compute beside a program of ours that keeps a core busy")
 
     data = _group(commands, "data", "data sets: what there is, get, verify",
                   "course data list", "course data get Set12")

@@ -19,7 +19,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
@@ -99,7 +99,7 @@ def examine(*, seconds: float = 5.0) -> Report:
     """Look at everything, spending about `seconds` on the benchmark. Nothing that is broken stops the rest."""
     findings: list[Finding] = []
     before = load()  # the benchmark adds to it
-    for look in (_environment, _packages, _compute, _memory, _disk, _data):
+    for look in (_environment, _packages, _compute, _memory, _disk, _data, _repository):
         try:
             findings += look()
         except (ImportError, OSError, ValueError, RuntimeError) as error:
@@ -160,10 +160,11 @@ def bench(seconds: float = 5.0) -> Bench:
     )
 
 
-def record(lecture: Lecture, profile: str, seconds: float, speed: Bench, root: Path) -> Path:
+def record(lecture: Lecture, profile: str, seconds: float, speed: Bench, root: Path, *, busy: bool = False) -> Path:
     """Write down how long a lecture took, with the benchmark of this machine: `results/lectures/<stem>.json`.
 
-    Times on an accelerator stand beside those of the processor, under `lecture@cuda` and the like.
+    Times on an accelerator stand beside those of the processor, under `lecture@cuda` and the like, and times beside
+    another program that computes under `lecture+busy`.
     """
     from course_lib import provenance
 
@@ -171,10 +172,21 @@ def record(lecture: Lecture, profile: str, seconds: float, speed: Bench, root: P
     known = _recorded(path)
     with profiles.using(profile):
         stamp = asdict(provenance.stamp())
-    key = profile if speed.device == "cpu" else f"{profile}@{speed.device}"
+    key = (profile if speed.device == "cpu" else f"{profile}@{speed.device}") + "+busy" * busy
     known[key] = {"seconds": round(seconds, 1), "hardware": stamp["hardware"], "bench": asdict(speed), "stamp": stamp}
     files.write_json(path, known)
     return path
+
+
+@contextmanager
+def spinning() -> Iterator[None]:
+    """Keep one core of this machine busy for a with-block, as another program that computes would."""
+    other = subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"])
+    try:
+        yield
+    finally:
+        other.kill()
+        other.wait()
 
 
 def predict(lecture: Lecture, profile: str, speed: Bench | None, root: Path) -> Minutes:
@@ -358,6 +370,12 @@ def _data() -> Iterator[Finding]:
     if absent := [name for name in data.SETS if name not in there]:
         yield Finding("data", f"not here: {', '.join(absent)} (no lecture needs them to run)", "note",
                       f"`course data get {absent[0]}` downloads one")  # fmt: skip
+
+
+def _repository() -> Iterator[Finding]:
+    """Whether the course's notebooks lead to a repository that exists."""
+    if (course := _course()) and course.nobodys:
+        yield Finding("repository", f"{course.repository} is a placeholder", "note", manifest.NOBODYS)
 
 
 def _gpu() -> Iterator[Finding]:

@@ -15,6 +15,9 @@ from course_lib.arguments import UnknownName, one_of, suggest
 __all__ = ["Course", "Lecture", "UnknownName", "find_root", "load", "suggest"]
 
 FILE = "course.toml"
+PLACEHOLDER = "without-ground-truth/course"
+NOBODYS = (f"the repository in {FILE} is a placeholder: badges and the install on Colab lead to nobody. To host the "
+           "course, set `repository` there to your own and run `make generate`; the guide for staff says more")
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,11 @@ class Course:
     parts: Mapping[str, str]
     lectures: tuple[Lecture, ...]
     root: Path
+
+    @property
+    def nobodys(self) -> bool:
+        """Whether the repository is still the placeholder, which is published nowhere."""
+        return self.repository == PLACEHOLDER
 
     def lecture(self, word: str) -> Lecture:
         """Find a lecture by name, by stem or by number."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Profile = Literal["smoke", "lecture", "full"]
 PROFILES: tuple[Profile, ...] = ("smoke", "lecture", "full")
+
+MEASURED_SHORT = 0.35   # of a core, by which a measurement may miss one that is free
 
 _forced: ContextVar[Profile | None] = ContextVar("_forced", default=None)
 
@@ -96,9 +99,44 @@ def precision() -> torch.dtype:
     return torch.bfloat16 if fast else torch.float32
 
 
+def free_cores(seconds: float = 0.3) -> float:
+    """Measure how many cores other programs leave to this one: the processor time that all its threads get together,
+    by the clock. A loop without waiting takes what it can get.
+
+    A program that computes beside two threads on two cores leaves them 1.3.
+    """
+    import torch
+
+    matrix = torch.full((256, 256), 0.5)
+    matrix @ matrix                                           # starts the threads
+    began, used = time.perf_counter(), time.process_time()
+    while time.perf_counter() < began + seconds:
+        matrix @ matrix
+    return (time.process_time() - used) / (time.perf_counter() - began)
+
+
+def threads() -> int:
+    """Choose with how many threads to compute: `COURSE_THREADS`; else one at smoke, and one for each core that is free,
+    since two threads that share one core with another program are slower than one.
+
+    Raises ValueError where COURSE_THREADS is no whole number of one or more.
+    """
+    import torch
+
+    if named := os.environ.get("COURSE_THREADS"):
+        if not (named.isdecimal() and int(named)):
+            raise ValueError(f"COURSE_THREADS: expected a whole number of 1 or more, got {named!r}. Unset it, and the "
+                             "lecture takes the cores that are free")
+        return int(named)
+    most = torch.get_num_threads()
+    if current() == "smoke" or most == 1:
+        return 1
+    return max(1, min(most, int(free_cores() + MEASURED_SHORT)))
+
+
 def start() -> None:
-    """Begin a lecture: say which profile, device and precision are in force. float32 is float32 from now on, and not
-    TF32, which newer GPUs would take for it."""
+    """Begin a lecture: say which profile, device, precision and threads are in force. float32 is float32 from now on,
+    and not TF32, which newer GPUs would take for it."""
     import torch
 
     import course_lib
@@ -107,11 +145,14 @@ def start() -> None:
     where = device()
     devices.require_float32()
     name = torch.cuda.get_device_name(where) if where.type == "cuda" else where.type
+    most, taken = torch.get_num_threads(), threads()
+    torch.set_num_threads(taken)
     if current() == "smoke":
-        torch.set_num_threads(1)
         torch.set_deterministic_debug_mode("error")   # the cheap way: use_deterministic_algorithms imports the compiler
     print(f"profile {current()} · {name}, {str(precision()).removeprefix('torch.')}, "
-          f"{torch.get_num_threads()} threads · torch {torch.__version__}, course_lib {course_lib.__version__}")
+          f"{taken} thread{'s' * (taken != 1)} · torch {torch.__version__}, course_lib {course_lib.__version__}")
+    if taken < most and current() != "smoke" and "COURSE_THREADS" not in os.environ:
+        print(f"Other programs are computing here: {taken} of {most} cores are taken. COURSE_THREADS={most} takes all.")
 
 
 def _known(profile: str) -> Profile:

@@ -26,7 +26,7 @@ release = "main"
 [parts]
 C = "Toys"
 [[lecture]]
-number = 9
+number = 10
 name = "dncnn"
 title = "Toy"
 part = "C"
@@ -186,7 +186,7 @@ def execute(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
 
 
 def test_a_run_shows_each_cell_and_where_the_notebook_is(toy: Path, course: Course, execute: dict) -> None:
-    code, out, err = course("run", "9", "--profile", "full", "--timeout", 60)
+    code, out, err = course("run", "10", "--profile", "full", "--timeout", 60)
     assert code == 0
     assert out == f"10_dncnn ran in 12.3 s at profile full: {toy}/build/run/10_dncnn.ipynb\n"
     assert "[ 1/12]" in err and "import torch" in err and max(map(len, err.splitlines())) <= 80
@@ -245,6 +245,35 @@ def test_recorded_minutes_keep_the_other_profiles(toy: Path, course: Course, exe
     entry = known["lecture"]
     assert entry["seconds"] == 12.3 and entry["bench"]["step_ms"] == 20.0
     assert entry["hardware"] == entry["stamp"]["hardware"] and entry["stamp"]["profile"] == "lecture"
+
+
+def test_minutes_beside_a_busy_program_are_recorded_beside_the_quiet_ones(
+    toy: Path, course: Course, execute: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    speed = doctor.Bench("cpu", "bfloat16", 2, 20.0, 60.0)
+    computing: list[bool] = []
+    running = lectures.execute
+    began: list[subprocess.Popen] = []
+    start = subprocess.Popen
+
+    def bench() -> doctor.Bench:
+        computing.append(bool(began))
+        return speed
+
+    def other(*words: object, **more: object) -> subprocess.Popen:
+        began.append(start(*words, **more))     # type: ignore[call-overload]
+        return began[-1]
+
+    def lecture(*words: object, **more: object) -> object:
+        assert began[0].poll() is None
+        return running(*words, **more)          # type: ignore[arg-type]
+
+    monkeypatch.setattr(doctor, "bench", bench)
+    monkeypatch.setattr(doctor.subprocess, "Popen", other)
+    monkeypatch.setattr(lectures, "execute", lecture)
+    assert course("run", "dncnn", "--profile", "lecture", "--record", "--busy")[0] == 0
+    assert computing == [False] and began[0].poll() is not None       # measured quiet, ended afterwards
+    assert list(json.loads((toy / "results/lectures/10_dncnn.json").read_text())) == ["lecture+busy"]
 
 
 # --- data -------------------------------------------------------------------------------------------------------------

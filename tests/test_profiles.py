@@ -111,3 +111,43 @@ def test_the_command_says_it_in_one_line_too(tmp_path):
                           env={**os.environ, "COURSE_DATA": "~nobody_of_this_name/data"}, cwd=tmp_path)
     assert done.returncode == 2 and done.stderr.startswith("course: COURSE_DATA: there is no home folder")
     assert files.folder("a/b", setting="x") == Path("a/b") and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("free", "taken"), [(2.0, 2), (1.9, 2), (1.33, 1), (1.0, 1), (0.5, 1), (3.0, 2)])
+def test_a_lecture_takes_the_cores_that_are_free(free, taken, monkeypatch):
+    monkeypatch.setattr(profiles, "free_cores", lambda: free)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    monkeypatch.delenv("COURSE_THREADS", raising=False)
+    with profiles.using("lecture"):
+        assert profiles.threads() == taken
+    with profiles.using("smoke"):
+        assert profiles.threads() == 1
+
+
+def test_the_number_of_threads_can_be_named(monkeypatch):
+    monkeypatch.setattr(profiles, "free_cores", lambda: pytest.fail("nothing needs measuring"))
+    monkeypatch.setenv("COURSE_THREADS", "3")
+    assert profiles.threads() == 3
+
+
+@pytest.mark.parametrize("named", ["0", "-1", "two", "1.5", " "])
+def test_a_number_of_threads_is_a_number(named, monkeypatch):
+    monkeypatch.setenv("COURSE_THREADS", named)
+    with pytest.raises(ValueError, match="COURSE_THREADS: expected a whole number of 1 or more"):
+        profiles.threads()
+
+
+def test_a_lecture_says_that_others_compute(monkeypatch, capsys):
+    monkeypatch.delenv("COURSE_THREADS", raising=False)
+    monkeypatch.setattr(profiles, "free_cores", lambda: 1.3)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    asked = []
+    monkeypatch.setattr(torch, "set_num_threads", asked.append)
+    with profiles.using("lecture"):
+        profiles.start()
+    out = capsys.readouterr().out
+    assert asked == [1] and "1 thread ·" in out and "COURSE_THREADS=2 takes all" in out
+
+
+def test_free_cores_are_measured():
+    assert 0 < profiles.free_cores(0.02) <= torch.get_num_threads() + 0.5

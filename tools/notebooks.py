@@ -92,10 +92,19 @@ def setup(course: Course) -> str:
 import importlib.util
 import subprocess
 import sys
+from pathlib import Path
 
 if "google.colab" in sys.modules and importlib.util.find_spec("course_lib") is None:
-    library = "git+https://github.com/{course.repository}@{course.release}"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", library], check=True)
+    places = ("/content", "/content/drive/MyDrive")  # a wheel of the library may lie here
+    wheels = [str(file) for place in places for file in Path(place).glob("course_lib-*.whl")]
+    library = [*wheels, "git+https://github.com/{course.repository}@{course.release}"][0]
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", library]
+    if subprocess.run(pip).returncode:
+        raise RuntimeError(
+            f"The library could not be fetched from {{library}}. Upload its wheel, a file "
+            "course_lib-....whl, to this session (the folder at the left) or to your Drive and "
+            "mount that; then run this cell again. Your lecturer has the wheel."
+        )
     importlib.invalidate_caches()
 
 from course_lib import profiles
@@ -107,8 +116,9 @@ def _times(lecture: Lecture, course: Course) -> str:
     """Measured minutes at profile lecture; what was not measured is not mentioned."""
     path = course.root / "results" / "lectures" / f"{lecture.stem}.json"
     measured = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    places = {"lecture": "a CPU ({})", "lecture@cuda": "a GPU ({})"}
-    return ", ".join(f"{_minutes(measured[key]['seconds'])} on {place.format(_machine(key, measured[key]['hardware']))}"
+    places = {"lecture": "on a CPU ({})", "lecture+busy": "beside another program that computes",
+              "lecture@cuda": "on a GPU ({})"}
+    return ", ".join(f"{_minutes(measured[key]['seconds'])} {place.format(_machine(key, measured[key]['hardware']))}"
                      for key, place in places.items() if key in measured)
 
 
@@ -248,6 +258,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             failures += update(lecture, course, check=options.check, profile=profile)
     except UnknownName as error:
         failures.append(str(error))
+    if course.nobodys and not options.check:
+        print(f"note: {manifest.NOBODYS}")
     for line in failures:
         print(line, file=sys.stderr)
     return 1 if failures else 0

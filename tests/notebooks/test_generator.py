@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from course_lib import lectures, manifest
+from course_lib import lectures, manifest, profiles
 from tools import notebooks
 from tools.percent import CHECKED
 
@@ -94,6 +94,64 @@ def test_a_notebook_is_valid_and_begins_with_header_and_setup(course):
 
 def test_the_setup_cell_is_plain_python_so_that_every_ipython_runs_it(course):
     compile(notebooks.setup(course), "setup", "exec")
+
+
+@pytest.fixture
+def colab(tmp_path, monkeypatch):
+    """A session of Colab without the library: what pip is asked for, and what it answers."""
+    asked: list[list[str]] = []
+    answers = [0]
+    monkeypatch.setitem(sys.modules, "google.colab", object())
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr(profiles, "start", lambda: None)
+
+    def pip(command, **more):
+        asked.append(command)
+        return subprocess.CompletedProcess(command, answers[0])
+
+    monkeypatch.setattr(subprocess, "run", pip)
+    return asked, answers, tmp_path
+
+
+def run_setup(course, folder):
+    exec(notebooks.setup(course).replace("/content", str(folder)), {})
+
+
+def test_on_colab_the_setup_cell_fetches_the_library_and_nothing_else(course, colab):
+    asked, _, folder = colab
+    run_setup(course, folder)
+    assert [command[1:] for command in asked] == [
+        ["-m", "pip", "install", "--quiet", "--no-deps", "git+https://github.com/someone/toys@v1"]]
+
+
+@pytest.mark.parametrize("place", ["", "drive/MyDrive"])
+def test_on_colab_a_wheel_that_lies_there_is_taken(course, colab, place):
+    asked, _, folder = colab
+    wheel = folder / place / "course_lib-1.0-py3-none-any.whl"
+    wheel.parent.mkdir(parents=True, exist_ok=True)
+    wheel.touch()
+    run_setup(course, folder)
+    assert asked[0][-1] == str(wheel)
+
+
+def test_on_colab_an_install_that_fails_says_what_to_do(course, colab):
+    _, answers, folder = colab
+    answers[0] = 1
+    with pytest.raises(RuntimeError, match=r"could not be fetched from git.*Upload its wheel.*run this cell again"):
+        run_setup(course, folder)
+
+
+def test_elsewhere_nothing_is_fetched(course, colab, monkeypatch):
+    monkeypatch.delitem(sys.modules, "google.colab")
+    run_setup(course, colab[2])
+    assert colab[0] == []
+
+
+def test_a_placeholder_is_named_when_notebooks_are_written(course, tmp_path, capsys):
+    assert notebooks.main([]) == 0 and "placeholder" not in capsys.readouterr().out
+    path = tmp_path / "course.toml"
+    path.write_text(path.read_text().replace("someone/toys", manifest.PLACEHOLDER))
+    assert notebooks.main([]) == 0 and "set `repository` there to your own" in capsys.readouterr().out
 
 
 def test_two_generations_are_equal_to_the_byte_under_any_hash_seed(course, root):
@@ -211,7 +269,7 @@ def test_a_lecture_needs_three_checked_cells_and_slides(course, pretend, capsys)
     edit(course, '# %% tags=["nbval-check-output"]\nprint(1)', "# %%\nprint(1)")
     notebooks.main(["--outputs"])
     assert "2 cells are tagged nbval-check-output; a lecture has at least 3" in complaints(capsys)
-    edit(course, '"slide_type": "slide"', '"slide_type": "skip"')
+    edit(course, '"slide_type": "slide", "minutes": 2, "path": "core"', '"slide_type": "skip"')
     assert "no cell begins a slide" in complaints(capsys)
 
 

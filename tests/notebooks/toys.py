@@ -28,7 +28,7 @@ prerequisites = ["gravity"]
 """
 
 SOURCE = """\
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 2}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 2, "path": "core"}
 # ## A question
 #
 # Why does it fall?
