@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import course_lib
-from course_lib import manifest
+from course_lib import manifest, profiles
 from course_lib.arguments import one_of
 from course_lib.files import atomic
 from course_lib.manifest import Lecture
@@ -165,7 +165,8 @@ async def _abandon_tasks() -> None:
 def _environment(profile: str, root: Path) -> dict[str, str]:
     """This process's environment with the profile, inline figures, and this copy of the library first."""
     environment = {key: value for key, value in os.environ.items() if key != "MPLBACKEND"}
-    environment.update(COURSE_PROFILE=profile, COURSE_ROOT=str(root), PYDEVD_DISABLE_FILE_VALIDATION="1")
+    environment.update({"COURSE_PROFILE": profile, "COURSE_ROOT": str(root), "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+                        profiles.ALONE: "1"})
     paths = [os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     home = Path(course_lib.__file__).resolve().parent.parent
     if home.name != "site-packages":

@@ -19,6 +19,7 @@ T = TypeVar("T")
 Profile = Literal["smoke", "lecture", "full"]
 PROFILES: tuple[Profile, ...] = ("smoke", "lecture", "full")
 
+ALONE = "COURSE_ALONE"  # set in a kernel that runs a lecture without a reader
 MEASURED_SHORT = 0.35   # of a core, by which a measurement may miss one that is free
 
 _forced: ContextVar[Profile | None] = ContextVar("_forced", default=None)
@@ -132,6 +133,11 @@ def threads() -> int:
     if current() == "smoke" or most == 1:
         return 1
     return max(1, min(most, int(free_cores() + MEASURED_SHORT)))
+
+
+def alone() -> bool:
+    """Whether this kernel runs a lecture without a reader, so that what needs one is replaced by a sentence."""
+    return bool(os.environ.get(ALONE))
 
 
 def start() -> None:

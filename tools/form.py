@@ -22,8 +22,8 @@ from tools.percent import Cell, parse
 CORE_MINUTES, CORE_SLIDES, WHOLE_MINUTES, VISIBLE_LINES = 60, 14, 100, 25
 TITLE_SLIDES = 1   # the generated title is a slide, too
 BEGINS = ("slide", "subslide")
-SHOWING = ("figures", "answer", "cite", "display", "Quiz", "Player", "Forces")   # what a folded cell may call
-PLAYING = ("Player", "Forces")
+SHOWING = ("figures", "answer", "cite", "display", "Quiz", "Player", "Forces", "Photograph")
+PLAYING = ("Player", "Forces", "Photograph")
 PREDICTION = re.compile(r"\*\*(Predict|Bet|Guess|Draw|Before you)\b[^*]*\*\*")
 
 
@@ -110,6 +110,8 @@ def _calls(value: ast.expr, names: Sequence[str]) -> bool:
     if not isinstance(value, ast.Call):
         return False
     function = value.func
+    if isinstance(function, ast.Attribute) and function.attr == "live":     # a player, whatever it is called
+        return "Player" in names
     while isinstance(function, ast.Attribute):
         function = function.value
     return isinstance(function, ast.Name) and function.id in names

@@ -25,6 +25,7 @@ from typing import Any
 
 from torch import Tensor
 
+from course_lib import profiles
 from course_lib.widgets import sandbox
 from course_lib.widgets.pictures import Encoding, Frame, PlayerError, base64_text, gallery, pixels
 
@@ -214,8 +215,11 @@ class Player:
         """Show the same player with a kernel behind it: a setting is rendered when it is chosen. Never store its
         output.
 
-        Uses only what ipywidgets 7.7 and 8 have in common. There is no limit on the number of settings.
+        Uses only what ipywidgets 7.7 and 8 have in common. There is no limit on the number of settings. In a lecture
+        that runs without a reader it is a sentence.
         """
+        if profiles.alone():
+            return Sentence("With a kernel running, this player computes each setting when you choose it.")
         try:
             import ipywidgets
         except ImportError as error:
@@ -246,6 +250,16 @@ class Player:
             control.observe(show, names="value")
         show()
         return ipywidgets.VBox([picture, words, *controls, ipywidgets.HTML(f"<em>{escape(self.caption)}</em>")])
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """Words in the place of something that needs a kernel."""
+
+    text: str
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        return {"text/html": f"<p>{escape(self.text)}</p>", "text/plain": self.text}
 
 
 def _sizes(frame: Frame) -> str:
