@@ -1,7 +1,7 @@
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "path": "core", "notes": "Ask for hands before the picture: one of the two was trained on hundreds of thousands of patches, the other was not trained at all. Then let them look for blotches inside single bricks."}
 # ## A network that sees only near pixels
 #
-# A brick wall, photographed in the dark: $\sigma = 50/255$. We denoise it with a DnCNN that was trained for exactly this
+# A brick wall in strong noise, $\sigma = 50/255$. We denoise it with a DnCNN that was trained for exactly this
 # noise, and with BM3D, a filter without training. **Predict:** which of the two has the higher PSNR?
 
 # %% slideshow={"slide_type": "skip"}
@@ -345,9 +345,9 @@ figures.bars(
 
 # %% slideshow={"slide_type": "fragment"}
 answer(
-    "On the wall "
+    "On the wall the gain is "
     + ", ".join(
-        f"{name} gain {gain:.2f} dB"
+        f"{gain:.2f} dB for {name}"
         for gain, name in sorted(
             (gain, name) for name, gain in parts.row(wheres, "brick_groups_{}").items()
         )
@@ -479,8 +479,8 @@ figures.lines(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# What the patches share is nearly all in the first coefficient, far above $\tau$: it stays. Most of what lies below $\tau$ is
-# removed, true differences too. That is the price of every non-local filter.
+# What clean patches share is nearly all in the first coefficient, far above $\tau$: it stays. So does what the mistakes
+# share. Most of what lies below $\tau$ is removed: mistakes that differ, and true differences. This is the filter's price.
 
 # %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "Each pixel lies in many patches of many groups. Draw two overlapping groups. The weight is the inverse of the noise that is left in a group."}
 # ### Overlapping groups
@@ -492,7 +492,7 @@ figures.lines(
 # the inverse of the noise that is left in it: a group of which few coefficients remain agrees well, and counts more.
 
 
-# %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
+# %% slideshow={"slide_type": "-"}
 def average_groups(image, groups, tau):
     """Filter all groups of one image, and average their patches where they overlap."""
     table = F.unfold(image, 10)[0].T  # a row for each place
@@ -505,6 +505,7 @@ def average_groups(image, groups, tau):
     return F.fold(total.T[None], size, 10) / F.fold(weight.T[None], size, 10)
 
 
+# %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
 small = first[..., :60, :60].double()
 groups = similar(small, patch=10, count=32, window=39, stride=5)
 library = filter_groups(small, groups, patch=10, tau=sigma / 4)
@@ -537,7 +538,7 @@ figures.code(filter_groups)
 # A DnCNN works at the level that it was trained for, so there is a *bank* of two: one for 50, and one for 25.
 
 
-# %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
+# %% slideshow={"slide_type": "-"}
 def nn3d_twice(z, sigma, D):
     """The paper's two iterations: λ is 1 and then 1/2, so τ is σ/4 and then σ/8."""
     first = D(z, sigma=sigma)
@@ -548,6 +549,7 @@ def nn3d_twice(z, sigma, D):
     return filter_groups(second, groups, patch=10, tau=sigma / 8)
 
 
+# %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
 bank = Bank({50 / 255: networks[50], 25 / 255: networks[25]})
 with torch.no_grad():
     apart = nn3d_twice(z, sigma, bank) - NN3D(bank)(z, sigma=sigma)
@@ -690,7 +692,7 @@ figures.table(
     },
     columns=names,
     paper=names,
-    caption="PSNR in dB as published (Cruz et al. 2018, table I).",
+    caption="Published PSNR in dB: table I of Cruz, Foi, Katkovnik and Egiazarian (2018).",
 )
 
 # %% [markdown] slideshow={"slide_type": "subslide", "minutes": 2, "notes": "Ask for the cost of a value that is too large: fine differences between patches are taken for noise. On the wall there are few."}
@@ -881,21 +883,24 @@ figures.lines(
 display(
     answer(
         scaling.compare("biased_scaled_at_75", "biased_plain_at_75").sentence(
-            "scaled, the network for 50", "itself unscaled", what="PSNR", unit="dB"
+            "at 75, the network for 50 with scaling",
+            "itself without",
+            what="PSNR",
+            unit="dB",
         )
     )
 )
 answer(
     scaling.compare("biased_scaled_at_75", "own_at_75").sentence(
-        "scaled, it", "the network trained for 75", what="PSNR", unit="dB"
+        "at 75, the scaled network", "one trained for 75", what="PSNR", unit="dB"
     )
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "Two lines of proof; lecture bias_free has the rest. Let them find which parts of a DnCNN break it: the shifts of the normalisation."}
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "Two lines of proof; lecture bias_free has the rest. Let them find which parts of a DnCNN break it: the shifts of the normalisation. The identity holds for any weights, so the network of the check is not trained at all."}
 # ### Networks that need no scaling
 #
 # The last curve is a network **without biases**, trained at 50 only. It is not given the level, and its input is not
-# scaled. A convolution without bias is linear, $h * (a x) = a\,(h * x)$, and $\max(0, a x) = a \max(0, x)$ for $a \ge 0$.
+# scaled. A convolution without bias is linear, $h * (a v) = a\,(h * v)$, and $\max(0, a v) = a \max(0, v)$ for $a \ge 0$.
 # A denoiser $D(z) = z - R(z)$ made of these is homogeneous:
 #
 # $$D(a z) = a\, D(z) \quad (a \ge 0) \qquad\Longrightarrow\qquad \frac{D(a z)}{a} = D(z) .$$
@@ -903,7 +908,7 @@ answer(
 # Scaling there and back changes **nothing**: the networks of lecture *bias_free* have the trick built in. Biases tie a
 # network to a level: they act as thresholds that do not grow with the noise.
 
-# %% tags=["nbval-check-output"] slideshow={"slide_type": "subslide", "minutes": 1, "notes": "The identity holds for any weights, so the network of this cell is not trained at all. NN3D around it is homogeneous as well, since tau grows with sigma."}
+# %% slideshow={"slide_type": "skip"}
 free = DnCNN(depth=6, width=32, batch_norm=False, bias=False, seed=0).eval()  # not trained
 
 
@@ -911,24 +916,26 @@ def changed_by_scaling(network):
     """How much scaling by 50/75 changes an estimate, relative to the estimate."""
     with torch.inference_mode():
         plain = network(loud)
-        return (
-            Scaled(network, 50 / 255)(loud, sigma=75 / 255) - plain
-        ).norm() / plain.norm()
+        there_and_back = Scaled(network, 50 / 255)(loud, sigma=75 / 255)
+        return ((there_and_back - plain).norm() / plain.norm()).item()
 
 
-print("scaling changes the network without biases:", changed_by_scaling(free).item() > 1e-4)
-print("scaling changes the trained DnCNN:", changed_by_scaling(local).item() > 1e-2)
-around = NN3D(free, iterations=2)
-once, twice = around(loud, sigma=75 / 255), around(2 * loud, sigma=150 / 255)
-apart = ((twice - 2 * once).norm() / once.norm()).item()
-print("NN3D around the network without biases is homogeneous:", apart < 1e-4)
+# %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
+print("scaling changes a network without biases:", changed_by_scaling(free) > 1e-4)
+print("scaling changes the trained DnCNN:", changed_by_scaling(local) > 1e-2)
+once = NN3D(free)(loud, sigma=75 / 255)
+twice = NN3D(free)(2 * loud, sigma=150 / 255)
+print(
+    "NN3D around it is homogeneous:",
+    ((twice - 2 * once).norm() / once.norm()).item() < 1e-4,
+)
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "path": "core", "notes": "A defect on a chip, a tumour in regular tissue, a missing tile: often the one thing that is different is what one looks for. Collect guesses before they see the pictures."}
 # ## Break it
 #
-# Non-local filters assume that what looks nearly alike *is* alike. Quality control photographs equal parts to find the
-# one that differs. Here are equal tiles with a faint scratch, and three methods: DnCNN, BM3D, and NN3D around BM3D with
-# a filter twice as strong, the least local of all. **Predict:** which of them keeps the least of the scratch?
+# Non-local filters take what looks nearly alike for equal. But quality control photographs equal parts to find the one
+# that differs. Here are equal tiles with a faint scratch, and three methods: DnCNN, BM3D, and NN3D around BM3D with a
+# filter twice as strong. **Predict:** which of them keeps the least of the scratch?
 
 # %% slideshow={"slide_type": "skip"}
 quiet = 25 / 255
@@ -964,10 +971,13 @@ alt = (
     "uneven, those of BM3D and NN3D are even; the scratch is hard to see in all three and faintest in the last"
 )
 figures.images(
-    {name: picture[middle] for name, picture in {"clean": flawed, **cleaned}.items()},
+    {
+        name: 2 * picture[middle] - 0.5
+        for name, picture in {"clean": flawed, **cleaned}.items()
+    },
     columns=4,
     alt=alt,
-    caption="The middle of the clean sheet, and three estimates at σ = 25/255.",
+    caption="The middle of the clean sheet, and three estimates at σ = 25/255; the contrast is doubled.",
 )
 
 # %% slideshow={"slide_type": "fragment"}
@@ -1020,7 +1030,7 @@ figures.images(
 #
 # - A convolution weighs pixels by place, a non-local filter by likeness. Images repeat, so there is something to find.
 # - Noise adds $2\sigma^2$ to every distance and shuffles patches whose distances are close.
-# - Along a group, what is shared is one large coefficient; what differs is spread over small ones, which go.
+# - Along a group, what is shared is one large coefficient; most of what differs is small, and goes.
 # - NN3D alternates network and groups, and lets a part of the noisy image come back. Its control shows that the groups
 #   make most of the difference.
 # - A network for one level works at another with scaling. A network without biases needs no scaling.
