@@ -1,35 +1,37 @@
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Show the three pictures, cover the titles, and ask which two are the same person. People will find it easily. Then uncover the distances."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "path": "core", "notes": "Let everybody write a number down before the next slide. The training runs in the meantime: a network with 160 outputs, one for each person that it learns."}
 # ## Nearest, and somebody else
 #
-# Lecture *identification* ended with a door that compares: it stores $f(T_j)$ for each employee, and names the person whose template
-# is nearest to the visitor. As $f$ it took the latent space of a classifier, a network that was trained to *name* people.
-# Let us train one on 160 drawn people, and ask it about 40 others. **Before you run it:** two of the three pictures below
-# show the same person. Which two are nearest to each other, in pixels and for the classifier?
+# Lecture *identification* ended with a door that compares. It stores an embedding of each employee's picture, and
+# names the person whose stored picture is nearest to the visitor's. The embedding came from the latent space of a
+# classifier, a network that was trained to *name* people and not to compare them.
+#
+# Here such a classifier learns 160 drawn people, and is asked about 40 others. On the next slide you see a visitor and
+# two pictures, A and B. One of them shows the visitor. **Predict:** which one does the classifier put nearer to the
+# visitor, and how often are its distances in the wrong order, over all pairs of new people?
 
 # %% slideshow={"slide_type": "-"}
 import math
+from itertools import combinations
 
 import torch
 from IPython.display import display
 
 from course_lib import figures
+from course_lib.claims.answers import answer
 from course_lib.claims.cite import cite
 from course_lib.data import identities
 from course_lib.embeddings import distances, embed, pixels
 from course_lib.metric import contrastive, identification, triplet
 from course_lib.metric.batches import START, jitter
-from course_lib.metric.contrastive import batch_loss, hadsell_loss, pairs, slide_loss
-from course_lib.metric.triplet import all_triplets, batch_hard, triplet_loss
-from course_lib.metric.verification import (
-    auc,
-    pair_distances,
-    recall_at,
-)
+from course_lib.metric.contrastive import hadsell_loss, pairs, slide_loss
+from course_lib.metric.triplet import triplet_loss
+from course_lib.metric.verification import auc, pair_distances, recall_at
 from course_lib.networks import Embedding
 from course_lib.profiles import Budget, choose
 from course_lib.widgets.forces import Forces
 from course_lib.widgets.quiz import Quiz
 
+# %% slideshow={"slide_type": "skip"}
 everybody = identities.people(
     choose(smoke=40, lecture=240, full=240), each=choose(smoke=6, lecture=12, full=12)
 )
@@ -38,84 +40,97 @@ learn, validation, test = identities.split(
 )  # each person is in one of the three only
 steps = choose(smoke=Budget(3, 16), lecture=Budget(600, 40), full=Budget(20_000, 72))
 view = jitter(shift=2, brightness=0.3)  # every picture of a batch, moved and lit anew
+alike = {"budget": steps, "seed": 0, "view": view}  # of all trainings that are compared
+
+# %% slideshow={"slide_type": "skip"}
 network = identification.Classifier(
     len(learn.names), embedding=Embedding(seed=0, start=START)
 )
-classifier = identification.train(
-    learn, budget=steps, seed=0, view=view, network=network
-).model
+classifier = identification.train(learn, network=network, **alike).model
 spaces = {
     "pixels": pixels,
     "classifier": lambda images: embed(classifier.latent, images),
 }
 
-# %% slideshow={"slide_type": "subslide", "minutes": 2, "notes": "This example was searched for: among the test people it is the picture with the worst error of the classifier. The table after it says how often such things happen."}
-apart = {name: distances(f := space(test.images), f) for name, space in spaces.items()}
+# %% slideshow={"slide_type": "skip"}
 same = test.labels[:, None] == test.labels[None]
-latent = apart["classifier"]
-farthest = latent.masked_fill(~same, 0).max(dim=1)
-nearest = latent.masked_fill(same, math.inf).min(dim=1)
-worst = int((farthest.values / nearest.values).argmax())  # the picture with the worst error
-shown = {
-    "the visitor": worst,
-    "A": int(nearest.indices[worst]),
-    "B": int(farthest.indices[worst]),
+f = spaces["classifier"](test.images)
+latent = distances(f, f)
+farthest = latent.masked_fill(~same, 0).max(dim=1)  # of the same person
+nearest = latent.masked_fill(same, math.inf).min(dim=1)  # of somebody else
+visitor = int((farthest.values / nearest.values).argmax())  # the worst error of all
+A, B = int(nearest.indices[visitor]), int(farthest.indices[visitor])
+wrong = {
+    name: 100 * (1 - auc(*pair_distances(space(test.images), test.labels)))
+    for name, space in spaces.items()
 }
+
+# %% slideshow={"slide_type": "subslide", "minutes": 3, "path": "core", "notes": "Let them vote for A or B before the answer. This example was searched for: among the new people it is the picture with the worst error of the classifier. The share in the answer counts all pairs."}
+alt = "Three drawn faces side by side: a visitor, a picture A of somebody else, and a picture B of the same person"
+caption = (
+    "Who of A and B is the visitor? Nobody in these pictures was trained on. The example was searched for: it is the "
+    "worst one."
+)
 figures.images(
     {
-        title
-        if k == worst
-        else f"{title}: {apart['pixels'][worst, k]:.1f} in pixels, {latent[worst, k]:.1f} latent": test.images[
-            k
-        ].float()
-        / 255
-        for title, k in shown.items()
+        "the visitor": test.images[visitor].float() / 255,
+        "A": test.images[A].float() / 255,
+        "B": test.images[B].float() / 255,
     },
     columns=3,
-    alt="Three drawn faces side by side: a visitor, a picture A with a small distance to it, and a picture B with a large one",
-    caption=f"A is {test.names[int(test.labels[shown['A']])]}. The visitor and B are both "
-    f"{test.names[int(test.labels[worst])]}. The numbers are Euclidean distances to the visitor: of the pixels, and in "
-    "the latent space of the classifier.",
+    alt=alt,
+    caption=caption,
+)
+
+# %% slideshow={"slide_type": "fragment"}
+answer(
+    f"B shows the visitor, and the classifier puts A nearer, at {latent[visitor, A]:.1f} against {latent[visitor, B]:.1f}; "
+    f"over all pairs of new people {wrong['classifier']:.1f} % are in the wrong order, in pixels {wrong['pixels']:.0f} %, "
+    "by chance 50 %.",
+    holds=bool(latent[visitor, A] < latent[visitor, B])
+    and wrong["classifier"] < wrong["pixels"],
+    otherwise=f"In this run {wrong['classifier']:.1f} % of all pairs are in the wrong order for the classifier, and "
+    f"{wrong['pixels']:.1f} % in pixels.",
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# Cover the titles: which of A and B is the visitor? This is the picture with the largest error of the classifier. How often
-# are distances wrong, over all pairs?
+# The share compares each pair of one person with each pair of two: the order is wrong where the two people are nearer.
+# The loss of the classifier contains no distance. **Why not train for what we want?**
 
-# %% slideshow={"slide_type": "-"}
-figures.bars(
-    {
-        name: 100 * (1 - auc(*pair_distances(space(test.images), test.labels)))
-        for name, space in spaces.items()
-    },
-    xlabel="how often a pair of two people is nearer than a pair of one (%)",
-    digits=0,
-    caption="All pairs of pictures of people that were not trained on. 50 % is chance.",
-)
-
-# %% [markdown] slideshow={"slide_type": "fragment"}
-# The example was searched for; the bars show all pairs. The latent space is far better than pixels, as lecture *identification* said. But
-# it was not trained for this: the classifier was trained to separate 160 people, and its loss contains no distance.
-# **Why not train for what we want?** It may do better, and it will not need to know how many people there are.
-
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Draw the two branches and then the equals sign between them. Ask how many weights the second one has."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "path": "core", "notes": "Draw the two branches and then the equals sign between them. Ask how many weights the second one has."}
 # ## The idea: train the distance
 #
-# We want weights $w$ such that for every image $I$ of person $i$ and every template of somebody else
+# We want weights $w$ such that for every image $I$, every other image $P$ of the same person and every image $N$ of
+# somebody else
 #
-# $$\lVert f_w(I) - f_w(T_i) \rVert_2 < \lVert f_w(I) - f_w(T_j) \rVert_2 \quad \text{for all } j \ne i .$$
+# $$\lVert f_w(I) - f_w(P) \rVert_2 < \lVert f_w(I) - f_w(N) \rVert_2 ,$$
 #
-# The condition does not depend on how many people there are, or who they are. It compares images, so images come at least in
-# pairs: the same operations for both, with the same weights $w$. Hence the name **siamese network**. It is drawn as two
-# networks, but it is one, applied twice:
+# where the network $f_w$ turns an image into a vector, its *embedding*. This condition does not depend on how many
+# people there are, or who they are.
+#
+# It compares images, so images come at least in pairs, and all of them pass through the same operations with the same
+# weights. Hence the name **siamese network**. It is drawn as two networks, but it is one, applied twice.
+
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 1, "notes": "For reference. In many libraries y is the other way round."}
+# ### The letters of this lecture
 #
 # | letter | is |
 # |---|---|
-# | $I$, $P$, $N$ | an image, a positive (the same person), a negative (somebody else) |
-# | $f_w$ | the network, from an image to a vector, its *embedding* |
-# | $d$ | $\lVert f_w(I_i) - f_w(I_j) \rVert_2$, Euclidean, not squared |
-# | $y$ | 0 for the same person, 1 for different ones |
+# | $I$, $P$, $N$ | an image, another one of the same person (the positive), one of somebody else (the negative) |
+# | $f_w$, $w$ | the network, from an image to its embedding, and its weights; $f$ for short |
+# | $I_i$, $I_j$; $f_i$, $f_j$ | two images of a batch; their embeddings, $f_i = f_w(I_i)$ |
+# | $d$, $e$ | $\lVert f_i - f_j \rVert_2$, Euclidean and not squared; the direction $(f_j - f_i)/d$ |
+# | $y$ | 0 if a pair shows one person, 1 if it shows two |
 # | $m$ | the margin, in the unit of $f$ |
+# | $Q$, $K$ | how many people a batch holds, and how many images of each |
+# | $\mathcal L$ | the loss |
+
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 2, "notes": "Ask before the last line is shown whether the two branches may be fed one after the other. The answer depends on the mode of the network."}
+# ### One network, applied twice
+#
+# Are the weights shared, and the operations as well? The last printed line is a trap of every siamese network with batch
+# normalisation. If you feed the two branches one after the other in training mode, each is normalised by its own
+# statistics. In this course all images of a batch go through the network at once.
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
 siamese = Embedding(seed=0).eval()
@@ -124,44 +139,83 @@ together, one_by_one = siamese(torch.cat([a, b])), torch.cat([siamese(a), siames
 both = torch.nn.ModuleList([siamese, siamese])  # the two branches, as they are drawn
 weights = [sum(weight.numel() for weight in part.parameters()) for part in (siamese, both)]
 print("both branches have as many weights as one:", weights[0] == weights[1])
-print(
-    "two images in one batch, or one after the other:",
-    torch.allclose(together, one_by_one, atol=1e-4),
-)
+print("at once or one by one:", torch.allclose(together, one_by_one, atol=1e-4))
 siamese.train()  # normalisation now uses the statistics of what comes at once
 together, one_by_one = siamese(torch.cat([a, b])), torch.cat([siamese(a), siamese(b)])
 print("the same while training:", torch.allclose(together, one_by_one, atol=1e-2))
 
-# %% [markdown] slideshow={"slide_type": "fragment"}
-# The last line is a trap of every siamese network with batch normalisation. Feed the two branches one after the other in
-# training mode, and each is normalised by its own statistics: the weights are shared, the operations are not. Here all
-# images of a batch go through at once.
-
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "Derive both gradients at the board. Constant force against a spring. Where does each vanish?"}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 6, "path": "core", "notes": "Write the two halves of the formula under a drawing of three points. Ask what y is for each pair, and where each half is zero."}
 # ## The contrastive loss
 #
-# Pull genuine pairs together; push impostors apart, but only until a margin lies between them:
+# Take two images of a batch, $I_i$ and $I_j$, with $f_i = f_w(I_i)$ and $d = \lVert f_i - f_j \rVert_2$. A **genuine**
+# pair shows one person, $y = 0$: pull it together. An **impostor** pair shows two people, $y = 1$: push it apart, but
+# only until a margin $m$ lies between them.
 #
-# $$\mathcal L = \frac{1 - y}{2}\, d + \frac{y}{2} \max(0,\, m - d) .$$
-#
-# Hadsell, Chopra and LeCun (CVPR 2006, equation 4) wrote it with squares:
-#
-# $$\mathcal L = \frac{1 - y}{2}\, d^2 + \frac{y}{2} \max(0,\, m - d)^2 .$$
-#
-# The idea is the same, the forces differ. With $f_i = f_w(I_i)$, the gradient with respect to $f_j$ has the direction of the pair,
-# $e = (f_j - f_i)/d$, and its length says how hard:
-#
-# | | genuine pair, pulled by | impostor with $d < m$, pushed by | with $d \ge m$ |
-# |---|---|---|---|
-# | with plain norms | $1/2$, however near | $1/2$, however far | 0 |
-# | Hadsell | $d$, a spring | $m - d$, a spring | 0 |
-#
-# With plain norms a pair is pulled as hard at distance 0.01 as at 100. Hadsell's pull fades, and its push sets in gently.
+# $$\mathcal L = \frac{1 - y}{2}\, d + \frac{y}{2} \max(0,\, m - d)$$
 
-# %% slideshow={"slide_type": "subslide"}
-figures.code(slide_loss, hadsell_loss)
+
+# %% slideshow={"slide_type": "-"}
+def contrastive_loss(f_i, f_j, y, m):
+    """The loss of one pair: y = 0 for one person, 1 for two."""
+    d = ((f_i - f_j) ** 2).sum().sqrt()
+    pull = (1 - y) / 2 * d
+    push = y / 2 * max(m - d, 0)
+    return pull + push
+
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
+points = torch.randn(6, 3, generator=torch.Generator().manual_seed(0)).double()
+who = torch.tensor([0, 0, 1, 1, 2, 2])
+ours = [
+    contrastive_loss(points[i], points[j], int(who[i] != who[j]), 2.0)
+    for i, j in combinations(range(6), 2)
+]
+library = slide_loss(*pairs(points, who), margin=2.0)
+print(len(ours), "pairs, as in the library:", torch.allclose(torch.stack(ours), library))
+
+# %% slideshow={"slide_type": "skip"}
+figures.code(slide_loss, hadsell_loss, pairs)
+
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 5, "path": "core", "notes": "Derive both gradients at the board. Constant force against a spring. Where does each vanish?"}
+# ## How hard does it pull?
+#
+# Hadsell, Chopra and LeCun (CVPR 2006, equation 4) wrote the loss with squares:
+#
+# $$\mathcal L = \frac{1 - y}{2}\, d^2 + \frac{y}{2} \max(0,\, m - d)^2$$
+#
+# The gradient with respect to $f_j$ has the direction of the pair, $e = (f_j - f_i)/d$. Its length says how hard:
+#
+# | | genuine pair, pulled by | impostor with $d < m$, pushed by | $d \ge m$ |
+# |---|---|---|---|
+# | plain norms | $1/2$, at any distance | $1/2$, at any distance | 0 |
+# | Hadsell | $d$, like a spring | $m - d$, like a spring | 0 |
+#
+# With plain norms a pair is pulled as hard at distance 0.01 as at 100. Hadsell's pull fades as the pair comes together.
+
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 2, "notes": "The slope of each curve is the force. Two of the four curves are straight, two are parabolas."}
+# ### The slope is the force
+
+# %% slideshow={"slide_type": "skip"}
+at = torch.linspace(0, 5, 51)
+genuine, impostor = torch.zeros_like(at), torch.ones_like(at)
+curves = {
+    "plain norms, one person": slide_loss(at, genuine, margin=3.0),
+    "plain norms, two people": slide_loss(at, impostor, margin=3.0),
+    "Hadsell, one person": hadsell_loss(at, genuine, margin=3.0),
+    "Hadsell, two people": hadsell_loss(at, impostor, margin=3.0),
+}
+
+# %% slideshow={"slide_type": "-"}
+figures.lines(
+    at,
+    curves,
+    xlabel="distance d of the pair",
+    ylabel="loss",
+    mark={"margin": 3},
+    caption="Both forms of the contrastive loss, for m = 3.",
+)
+
+# %% tags=["nbval-check-output"] slideshow={"slide_type": "skip"}
 # Two points, a = (0, 0) and b = (3, 4), five apart.
 two = torch.tensor([[0.0, 0.0], [3.0, 4.0]], dtype=torch.float64)
 for name, loss in (("plain", slide_loss), ("Hadsell", hadsell_loss)):
@@ -172,148 +226,138 @@ for name, loss in (("plain", slide_loss), ("Hadsell", hadsell_loss)):
         moved = ", ".join(f"{part + 0.0:.1f}" for part in force)
         print(f"{name:7} y = {y}, m = {m:.0f}: loss {value:4.1f}, b is moved by ({moved})")
 
-# %% slideshow={"slide_type": "subslide", "minutes": 2}
-at = torch.linspace(0, 5, 51)
-genuine, impostor = torch.zeros_like(at), torch.ones_like(at)
-figures.lines(
-    at,
-    {
-        "plain norms, same person": slide_loss(at, genuine, margin=3.0),
-        "plain norms, two people": slide_loss(at, impostor, margin=3.0),
-        "Hadsell, same person": hadsell_loss(at, genuine, margin=3.0),
-        "Hadsell, two people": hadsell_loss(at, impostor, margin=3.0),
-    },
-    xlabel="distance d of the pair",
-    ylabel="loss",
-    mark={"margin": 3},
-    caption="Both forms, for m = 3. The slope is the force.",
-)
-
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "Let them compute the two numbers. Then ask which pairs would dominate a mean over all pairs."}
-# ## All pairs of a batch
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 2, "notes": "Let them compute the two numbers. Then ask which pairs would dominate a mean over all pairs."}
+# ### All pairs of a batch
 #
-# If images are sampled at random from 160 people, a batch rarely contains two images of the same
-# person. So a batch holds $P$ people with $K$ images each, and all its pairs are compared. How many are genuine, with $P = 10$ and $K = 4$?
+# If images are sampled at random from 160 people, a batch rarely contains two images of the same person. So a batch holds
+# $Q$ people with $K$ images each, and all its pairs are compared. How many are genuine, with $Q = 10$ and $K = 4$?
+#
+# Nine in ten pairs are impostors, and they would dominate one mean over all pairs. The library takes two means, one over
+# each kind of pair, and adds them. Whether this helps is measured below.
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
-P, K = 10, 4
-_, y = pairs(torch.zeros(P * K, 1), torch.arange(P).repeat_interleave(K))
+Q, K = 10, 4
+_, y = pairs(torch.zeros(Q * K, 1), torch.arange(Q).repeat_interleave(K))
 print("genuine pairs:", int((y == 0).sum()), "impostor pairs:", int((y == 1).sum()))
-print("by counting:", P * K * (K - 1) // 2, P * K * (P * K - K) // 2)
+print("by counting:", Q * K * (K - 1) // 2, Q * K * (Q * K - K) // 2)
 
-# %% [markdown] slideshow={"slide_type": "fragment"}
-# Nine in ten pairs are impostors, and they would dominate one mean over all pairs. The library takes two means:
-
-# %% slideshow={"slide_type": "-"}
-figures.code(batch_loss)
-
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "The reference line is the point of the figure: it is the loss of a network that gives the same vector for every image."}
-# ## Experiment 1: a distance learnt from pairs
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 6, "path": "core", "notes": "The key sentence: the contrastive loss asks for absolute distances, the triplet loss for an order. Which of the two does the door need?"}
+# ## The triplet loss
 #
-# The same network, batches, augmentation and number of steps as for the classifier; only the loss differs. What would
-# the loss be of a network that gives the same vector for every image? Its genuine pairs cost nothing, its impostor pairs
-# $m/2$. That is the reference line. The last layer begins with small weights, so all pictures start near one point.
-# **Predict:** on which side of the line does the training begin, and where does it end?
+# The contrastive loss asks for more than a door needs: every genuine pair at distance zero, every impostor pair beyond one
+# and the same $m$. A door needs an order: a picture shall be nearer to those of its person than to others. So compare
+# three images:
+#
+# $$\mathcal L = \max\bigl(0,\; m + \lVert f(I) - f(P) \rVert_2 - \lVert f(I) - f(N) \rVert_2 \bigr)$$
+#
+# Only the *difference* of two distances counts. (FaceNet squares both norms; here they are plain.)
+
 
 # %% slideshow={"slide_type": "-"}
-margin = 4.0
-compared, history = contrastive.train(
-    learn, margin=margin, loss=slide_loss, budget=steps, seed=0, view=view
+def loss_of_triplet(f_I, f_P, f_N, m):
+    """One picture, another one of the same person, one of somebody else."""
+    to_positive = ((f_I - f_P) ** 2).sum().sqrt()
+    to_negative = ((f_I - f_N) ** 2).sum().sqrt()
+    return max(m + to_positive - to_negative, 0)
+
+
+# %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
+I, P, N = torch.randn(3, 8, 4, generator=torch.Generator().manual_seed(1)).double()
+ours = sum(float(loss_of_triplet(*one, 1.0)) for one in zip(I, P, N, strict=True)) / len(I)
+print("the library's loss:", abs(ours - float(triplet_loss(I, P, N, margin=1.0))) < 1e-9)
+
+# %% slideshow={"slide_type": "skip"}
+figures.code(triplet_loss)
+
+# %% tags=["nbval-check-output"] slideshow={"slide_type": "skip"}
+# By hand: the positive at distance 5, the negative at distance 10.
+I, P, N = (
+    torch.tensor([point], dtype=torch.float64)
+    for point in ([0.0, 0.0], [3.0, 4.0], [6.0, 8.0])
 )
-spaces["contrastive"] = lambda images: embed(compared, images)
-collapsed_at = contrastive.collapsed(slide_loss, margin=margin)
+print("m = 1:", triplet_loss(I, P, N, margin=1.0).item())
+print("m = 6:", triplet_loss(I, P, N, margin=6.0).item())
+print("m = 1, squared:", triplet_loss(I, P, N, margin=1.0, squared=True).item())
+print("m = 12, everything moved by 7 and doubled:", end=" ")
+print(triplet_loss(2 * I + 7, 2 * P + 7, 2 * N + 7, margin=12.0).item())
+
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "path": "core", "notes": "Ask how many triplets a batch of ten people with four pictures has: 40 anchors, 3 positives, 36 negatives. Then: how many of these does a half-trained network still get wrong?"}
+# ## Which triplets?
+#
+# A batch of ten people with four images each holds 4320 triplets, and most of them are easy: after a few steps the network
+# tells a bald person with glasses from one with long hair. Such triplets have no loss and no gradient. **Mining** looks for
+# those that still teach something:
+#
+# - **random**: for each image one random positive and one random negative;
+# - **semi-hard** (after FaceNet): for each genuine pair the nearest negative that is farther than the positive;
+# - **batch-hard** (Hermans, Beyer and Leibe, 2017): for each image its farthest positive and its nearest negative.
+#
+# With batch-hard triplets Hermans and colleagues replace the hinge by a smooth one, the **soft margin**, which has no $m$
+# to choose: $\mathcal L = \ln\bigl(1 + e^{\lVert f(I) - f(P) \rVert - \lVert f(I) - f(N) \rVert}\bigr)$.
+
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 2, "notes": "Ask for the count first. The last line is the mistake of a batch without partners."}
+# ### How many triplets there are
+#
+# A batch has $QK$ images. Each has $K - 1$ positives, and $QK - K$ negatives.
+
+# %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
+labels = torch.arange(10).repeat_interleave(4)
+print("triplets in a batch of 10 x 4:", len(triplet.all_triplets(labels).anchors))
+print("by counting:", 40 * (4 - 1) * (40 - 4))
+print("with one image of each:", len(triplet.all_triplets(torch.arange(40)).anchors))
+
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 2, "notes": "The soft margin never quite stops. At zero both curves have the value of a collapsed network."}
+# ### The soft margin
+#
+# The smooth curve never quite stops: a triplet that is right by 5 is still moved, with 0.007 of the full force.
+
+# %% slideshow={"slide_type": "-"}
+gap = torch.linspace(-5, 5, 51)
 figures.lines(
-    history.steps,
+    gap,
     {
-        "genuine pairs": history.terms["genuine"],
-        "impostor pairs": history.terms["impostor"],
-        "impostors, if f were constant: m/2": [collapsed_at] * len(history.steps),
+        "hinge, m = 1": triplet.penalty(gap, margin=1.0),
+        "soft margin": triplet.penalty(gap, margin="soft"),
     },
-    xlabel="step",
-    ylabel="mean loss",
-    caption="The contrastive loss with plain norms, m = 4. A collapsed network has its impostor loss on the "
-    "third line and no loss for genuine pairs.",
+    xlabel="|f(I) − f(P)| − |f(I) − f(N)|",
+    ylabel="loss",
+    mark={"equally far": 0},
+    caption="The loss of a triplet. Where both images are equally far, it is m for the hinge and ln 2 for the soft margin.",
 )
 
-
-# %% slideshow={"slide_type": "subslide", "minutes": 2}
-def judged(space):
-    """Measure a distance on people never trained on."""
-    f = space(test.images)
-    genuine, impostor = pair_distances(f, test.labels)
-    return {
-        "pairs in the wrong order (%)": 100 * (1 - auc(genuine, impostor)),
-        "nearest picture is right (%)": 100 * recall_at(f, test.labels, (1,))[1],
-        "mean distance, same person": genuine.mean().item(),
-        "two people": impostor.mean().item(),
-    }
-
-
-figures.table(
-    {name: judged(space) for name, space in spaces.items()},
-    digits=1,
-    caption="People that no network was trained on. One training each, with an equal number of steps.",
-)
-
-# %% [markdown] slideshow={"slide_type": "fragment"}
-# The first two columns disagree: over all pairs the contrastive distance is wrong less often than the classifier's, and yet
-# its nearest picture is right less often. It was trained to keep people a margin apart, not to put the right one first. The
-# triplet loss, below, asks for exactly this.
-
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "These three pieces of advice are often given for any loss. Each of them was measured; the note has the criterion."}
-# ## What matters, and what does not
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "Draw the five points on a line. Batch-hard would take the negative at 1, which is nearer than the positive."}
+# ### Semi-hard, in plain steps
 #
-# Three things one could change: the weight of the two groups of pairs, the margin, and the number of people to learn
-# from. **Predict** for each how much it matters to the errors on people never seen. (The equal error rate, EER, is
-# explained below; 0.5 is chance.)
+# One person is at 0 and at 2, three others are at 1, 3 and 9. For the image at 0 the positive is at 2. The negative at 1 is
+# nearer than that, so it is too hard; of the two others the one at 3 is the nearest.
+
 
 # %% slideshow={"slide_type": "-"}
-stored = cite("contrastive-people")
-changed = {
-    "pixels": "pixels",
-    "plain norms, m = 4, 160 people": "slide",
-    "Hadsell's form": "hadsell",
-    "one mean over all pairs": "one_mean",
-    "margin 1": "margin_1",
-    "margin 16": "margin_16",
-    "20 people to learn from": "people_20",
-    "5 people to learn from": "people_5",
-}
-figures.bars(
-    stored.row(changed),
-    xlabel="equal error rate on people never seen",
-    caption="Each row changes one thing of the second one (with five people, each shows eight pictures instead of four); mean "
-    "of three trainings.",
-    note=stored,
-)
+def semi_hard(f, labels, anchor, positive):
+    """The nearest negative beyond the positive; the farthest of all where none is beyond."""
+    d = (f - f[anchor]).norm(dim=1)
+    negatives = [k for k in range(len(f)) if labels[k] != labels[anchor]]
+    beyond = [k for k in negatives if d[k] > d[positive]]
+    return min(beyond, key=lambda k: d[k]) if beyond else max(negatives, key=lambda k: d[k])
 
-# %% slideshow={"slide_type": "subslide", "minutes": 2}
-margins = {"margin 1": "margin_1", "margin 4": "slide", "margin 16": "margin_16"}
-five = {"EER on these five": "people_5_own", "EER on others": "people_5"}
-figures.table(
-    stored.rows(margins, {"mean distance of two people": "apart"})
-    | {"5 people to learn from": stored.row(five)},
-    digits=3,
-    caption="Mean of three trainings.",
-    note=stored.about("contrastive-margin-is-scale", "contrastive-few-people"),
-)
 
-# %% [markdown] slideshow={"slide_type": "fragment"}
-# One prediction fails. The usual advice is to balance the two groups, since there are so many more impostor pairs. Here one
-# mean over all pairs is *ahead* of two. With two means the pull is twelve times as strong, relative to the push, and with
-# plain norms it does not fade: perhaps it is too strong. The stored results keep the advice as a claim that failed.
-#
-# The margin means nothing without the scale of $f$. Multiply the last layer and the margin by ten, and nothing has changed
-# but a number. (On the unit sphere no distance exceeds 2; a margin above 2 would never be met there.) What matters is
-# *whom* the network has seen. Could we not train on the office's own few templates alone? That is the last row: to distinguish
-# five people a few features are enough, and these need not work for a sixth person.
+# %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
+line = torch.tensor([[0.0], [2.0], [1.0], [3.0], [9.0]])  # two of one person, three others
+whom = torch.tensor([0, 0, 1, 2, 3])
+found = triplet.nearest_semi_hard(line, whom)
+for i, p, n in zip(*(which.tolist() for which in found), strict=True):
+    same_choice = semi_hard(line, whom, i, p) == n
+    print(f"from {line[i].item():.0f}, positive at {line[p].item():.0f}:", end=" ")
+    print(f"negative at {line[n].item():.0f}, as in plain steps: {same_choice}")
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 6, "notes": "Let them find: the margin ring; an impostor that is pushed although it is already far away; then squeeze the points and run each of the losses. Squeeze again with squared distances."}
+# %% slideshow={"slide_type": "skip"}
+figures.code(triplet.nearest_semi_hard)
+
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 6, "path": "core", "notes": "Let them find: the margin ring; an impostor that is pushed although it is already far away; then squeeze the points and run each of the losses. Squeeze again with squared distances."}
 # ## Play: feel the forces
 #
-# Nine pictures of three people, as points in the plane. **Try:** drag an orange square into the blue circles, and see which
-# points are moved. Let it run. Then change to Hadsell's loss; try the triplets after you have read about them. When you choose a point,
-# a dashed ring shows how far its impostors have to be. *Squeeze together* nearly collapses everything into one point: which losses get out of it, and how fast?
+# Nine images of three people in the plane. **Try:** drag a square into the circles, and see what moves. Let it run, then
+# change the loss. *Squeeze together* nearly collapses everything: which losses get out of it?
 
 # %% slideshow={"slide_type": "-"}
 Forces(
@@ -329,152 +373,299 @@ Forces(
         (0.1, -0.2),
     ),
     labels=(0, 0, 0, 1, 1, 1, 2, 2, 2),
-    caption="Shape and colour: the person. Arrows: where gradient descent moves each picture. Solid lines pull, dashed ones push.",
+    caption="Shape and colour: the person. Arrows: where gradient descent moves each image. Solid lines pull, dashed ones "
+    "push; a dashed ring shows the margin of the chosen point.",
 )
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "The key sentence: the contrastive loss asks for absolute distances, the triplet loss for an order. Which of the two does the door need?"}
-# ## The triplet loss
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "path": "core", "notes": "Both questions are asked of people never seen. Collect predictions for each loss separately: most will say that both beat the classifier."}
+# ## Experiment: learnt from pairs, and from triplets
 #
-# The contrastive loss asks for more than we want. It pulls *every* genuine pair to distance zero, and wants *every* impostor
-# beyond one and the same $m$. The door only needs an order: a picture should be nearer to those of its person
-# than to others. So we compare three images:
+# The same network, first weights, batches, augmentation and number of steps as for the classifier; only the loss differs.
+# Pairs get the contrastive loss with plain norms and $m = 4$, triplets are batch-hard with the soft margin.
 #
-# $$\mathcal L = \max\bigl(0,\; m + \lVert f(I) - f(P) \rVert_2 - \lVert f(I) - f(N) \rVert_2 \bigr) .$$
-#
-# Only the *difference* of two distances counts. One person's pictures may lie within 0.1, another's within 3, as long as
-# others lie further out. FaceNet (2015) squares both norms; here they are plain.
+# Two questions on people never seen: how many pairs are in the wrong order, and how often does the nearest picture show
+# the same person? **Predict:** is the nearest picture right more often than with the classifier, for pairs, for triplets?
 
 # %% slideshow={"slide_type": "-"}
-figures.code(triplet_loss)
+margin = 4.0
+compared, history = contrastive.train(learn, margin=margin, loss=slide_loss, **alike)
 
-# %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
-I, P, N = (
-    torch.tensor([point], dtype=torch.float64)
-    for point in ([0.0, 0.0], [3.0, 4.0], [6.0, 8.0])
-)
-print("distances 5 and 10, m = 1:", triplet_loss(I, P, N, margin=1.0).item())
-print("m = 6:", triplet_loss(I, P, N, margin=6.0).item())
-print("m = 1, squared:", triplet_loss(I, P, N, margin=1.0, squared=True).item())
-print(f"soft margin: {triplet_loss(I, P, N, margin='soft').item():.4f}")
-print(
-    "moved by 7 and doubled, margin too:",
-    triplet_loss(2 * I + 7, 2 * P + 7, 2 * N + 7, margin=12.0).item(),
-)
-
-# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3}
-# The **soft margin** of Hermans, Beyer and Leibe (2017) replaces the hinge by a smooth curve,
-#
-# $$\mathcal L = \ln\bigl(1 + e^{\lVert f(I) - f(P) \rVert - \lVert f(I) - f(N) \rVert}\bigr),$$
-#
-# which has no $m$ to choose and never quite stops: a triplet that is right by 5 is still moved, with 0.007 of the full force.
-
-# %% slideshow={"slide_type": "-"}
-gap = torch.linspace(-5, 5, 51)
-figures.lines(
-    gap,
-    {
-        "hinge, m = 1": triplet.penalty(gap, margin=1.0),
-        "soft margin": triplet.penalty(gap, margin="soft"),
-    },
-    xlabel="|f(I) − f(P)| − |f(I) − f(N)|",
-    ylabel="loss",
-    mark={"equally far": 0},
-    caption="The loss of a triplet. At zero, as when f has collapsed, it is m for the hinge and ln 2 for the soft margin.",
-)
-
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "Ask for the count first. Then: how many of these does a half-trained network still get wrong?"}
-# ## Which triplets?
-#
-# A batch has $PK$ anchors, $K - 1$ positives for each, and $PK - K$ negatives:
-
-# %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
-labels = torch.arange(10).repeat_interleave(4)
-print("triplets in a batch of 10 x 4:", len(all_triplets(labels).anchors))
-print("by counting:", 40 * (4 - 1) * (40 - 4))
-print("with one picture of each:", len(all_triplets(torch.arange(40)).anchors))
-
-# %% [markdown] slideshow={"slide_type": "fragment"}
-# Most of them are easy. The network distinguishes a bald person with glasses from one with long hair after a few steps, and
-# from then on such triplets have no loss and no gradient. Among random triplets, those that still teach something become
-# rarer and rarer. **Mining** looks for them:
-#
-# - **random**: one random positive and one random negative for each anchor;
-# - **semi-hard** (after FaceNet): for each genuine pair the nearest negative that is farther than the positive;
-# - **batch-hard** (Hermans): for each anchor its farthest positive and its nearest negative in the batch.
-
-# %% slideshow={"slide_type": "-"}
-figures.code(batch_hard)
-
-# %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
-line = torch.tensor([[0.0], [2.0], [1.0], [3.0], [9.0]])  # two of one person, three others
-shown_people = torch.tensor([0, 0, 1, 2, 3])
-for name, mine in (
-    ("batch-hard", batch_hard),
-    ("semi-hard", triplet.nearest_semi_hard),
-):
-    for i, p, n in zip(*mine(line, shown_people), strict=True):
-        print(
-            f"{name}: from {line[i].item():.0f}, positive at {line[p].item():.0f}, negative at {line[n].item():.0f}"
-        )
-
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "Collect three predictions before the cell runs: whose curve falls fastest? The share of wrong triplets falls for all; they differ in what they learn from the rest."}
-# ## Experiment 2: random, semi-hard, batch-hard
-#
-# Three trainings that differ in the choice of triplets only: random and semi-hard with the hinge, $m = 1$; batch-hard with
-# the soft margin, as its authors advise. During each training we count the triplets in the **wrong order** in a fixed
-# batch of people not trained on. **Predict:** which is fastest, and by how much?
-
-# %% slideshow={"slide_type": "-"}
+# %% slideshow={"slide_type": "skip"}
 kept = validation.images[: choose(smoke=12, lecture=120, full=120)]
 whose = validation.labels[: len(kept)]
 
 
-def validate(model, progress):
+def in_order(model, progress):
     """The share of triplets of people not trained on that are in the right order."""
     return {"right order": 1 - triplet.monitor(embed(model, kept), whose)["active"]}
 
 
-mined = {}
-for mining, m in (("random", 1.0), ("semi-hard", 1.0), ("batch-hard", "soft")):
-    mined[mining] = triplet.train(
-        learn, mining=mining, margin=m, budget=steps, seed=0, view=view, validate=validate
-    )
-figures.lines(
-    mined["random"].history.validation_steps,
-    {
-        name: [100 * (1 - share) for share in run.history.validated["right order"]]
-        for name, run in mined.items()
-    },
-    xlabel="step",
-    ylabel="triplets in the wrong order (%)",
-    caption="Share of triplets in the wrong order, of new people, for three ways to choose the triplets.",
+# %% slideshow={"slide_type": "-"}
+ordered = triplet.train(
+    learn, mining="batch-hard", margin="soft", validate=in_order, **alike
 )
 
-# %% slideshow={"slide_type": "subslide", "minutes": 2}
-spaces["triplet"] = lambda images: embed(mined["batch-hard"].model, images)
-figures.table(
-    {name: judged(space) for name, space in spaces.items() if name != "triplet"}
-    | {
-        f"triplets, {name}": judged(lambda images, run=run: embed(run.model, images))
-        for name, run in mined.items()
-    },
-    digits=1,
-    caption="People that no network was trained on; one training each, with an equal number of steps.",
+
+# %% slideshow={"slide_type": "skip"}
+def judged(space):
+    """Measure a distance on people never trained on."""
+    f = space(test.images)
+    of_one, of_two = pair_distances(f, test.labels)
+    return {
+        "pairs in the wrong order (%)": 100 * (1 - auc(of_one, of_two)),
+        "nearest picture is right (%)": 100 * recall_at(f, test.labels, (1,))[1],
+        "mean distance, one person": of_one.mean().item(),
+        "two people": of_two.mean().item(),
+    }
+
+
+spaces["contrastive"] = lambda images: embed(compared, images)
+spaces["triplets, batch-hard"] = lambda images: embed(ordered.model, images)
+results = {name: judged(space) for name, space in spaces.items()}
+
+# %% slideshow={"slide_type": "subslide", "minutes": 4, "path": "core", "notes": "The table is one training each; the answers are over several seeds, each with other people. Read the interval aloud. The last columns show that distances of two networks cannot be compared."}
+stored = cite("triplet-people")
+display(
+    figures.table(
+        results,
+        digits=1,
+        caption="People that no network was trained on; one training each, with an equal number of steps.",
+        note=stored,
+    )
+)
+display(
+    answer(
+        stored.compare("slide_recall", "classifier_recall").sentence(
+            "the distance learnt from pairs",
+            "the classifier's",
+            what="how often the nearest picture is right",
+            unit="points",
+            digits=0,
+            times=100,
+        )
+    )
+)
+display(
+    answer(
+        stored.compare("triplet_recall", "classifier_recall").sentence(
+            "the distance learnt from batch-hard triplets",
+            "the classifier's",
+            what="this share",
+            unit="points",
+            digits=0,
+            times=100,
+        )
+    )
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# The two ways to count give two answers. The figure asks for each *anchor* whether the pictures of its person are nearer than
-# the others, and triplets are trained for that. The first column of the table compares *all* pairs with one another,
-# whatever their anchors, and one threshold for everybody needs that. The last columns show that the triplet loss does not
-# fix the scale of $f$, so distances are not comparable between networks. This is one short training; which loss is ahead
-# over several trainings is measured further below.
+# A distance is good at what its loss asks for. The contrastive loss keeps people a margin apart, and does not ask who is
+# nearest. The triplet loss asks for exactly that.
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "The reference values are the lesson: know the loss of the constant solution before you look at a loss. For a classifier it is ln(number of classes)."}
-# ## Break it: collapse
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 2, "notes": "The reference line is the point of the figure: it is the loss of a network that gives the same vector for every image."}
+# ### The training on pairs, beside a reference
 #
-# The simplest bad solution of each loss is $f \equiv \text{const}$: all pictures at the same place. Its loss is
+# What is the loss of a network that gives the same vector for every image? Its genuine pairs cost nothing, its impostor
+# pairs $m/2$. A training should leave this line behind: genuine pairs cost a little, impostor pairs far less than $m/2$.
+
+# %% slideshow={"slide_type": "skip"}
+collapsed_at = contrastive.collapsed(slide_loss, margin=margin)
+reference = [collapsed_at] * len(history.steps)
+
+# %% slideshow={"slide_type": "-"}
+figures.lines(
+    history.steps,
+    {
+        "genuine pairs": history.terms["genuine"],
+        "impostor pairs": history.terms["impostor"],
+        "impostors, if f were constant: m/2": reference,
+    },
+    xlabel="step",
+    ylabel="mean loss",
+    caption="The contrastive loss with plain norms, m = 4.",
+)
+
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "These three pieces of advice are often given for any loss. Each of them was measured; the note has the criterion."}
+# ## What matters to the contrastive loss?
+#
+# Three things one could change: one mean over all pairs instead of two, the margin, the number of people to learn from.
+# The *equal error rate*, EER, is the share of pairs that are judged wrongly at the threshold where both kinds of pairs have
+# the same share; 0.5 is chance. **Predict** for each of the three how much it changes the EER on people never seen.
+
+# %% slideshow={"slide_type": "-"}
+matters = cite("contrastive-people")
+changed = {
+    "pixels": "pixels",
+    "plain norms, m = 4, 160 people": "slide",
+    "Hadsell's form": "hadsell",
+    "one mean over all pairs": "one_mean",
+    "margin 1": "margin_1",
+    "margin 16": "margin_16",
+    "20 people to learn from": "people_20",
+    "5 people to learn from": "people_5",
+}
+figures.bars(
+    matters.row(changed),
+    xlabel="equal error rate on people never seen",
+    caption=f"Each row changes one thing of the second one; mean of {len(matters.seeds)} trainings.",
+    note=matters,
+)
+
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 2, "notes": "Advice that is often given need not show an effect. Read the intervals aloud."}
+# ### What the seeds show
+
+# %% slideshow={"slide_type": "-"}
+what = "equal error rate"
+display(
+    answer(
+        matters.compare("slide", "one_mean", lower=True).sentence(
+            "the sum of two means", "one mean over all pairs", what=what, digits=3
+        )
+    )
+)
+display(
+    answer(
+        matters.compare("margin_1", "margin_16", lower=True).sentence(
+            "the margin 1", "the margin 16", what=what, digits=3
+        )
+    )
+)
+display(
+    answer(
+        matters.compare("slide", "people_20", lower=True).sentence(
+            "learning from 160 people", "learning from 20", what=what, digits=3
+        )
+    )
+)
+display(
+    answer(
+        f"A network that learnt five people has an equal error rate of {matters['people_5_own']:.3f} on these five, and of "
+        f"{matters['people_5']:.3f} on others, in the mean over the seeds."
+    )
+)
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# Could we not train on the office's own few templates alone? The last answer says what happens. To distinguish five people
+# a few features are enough, and these need not work for a sixth person.
+
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "Ask what happens to the loss if f and m are both multiplied by ten. Then ask what else has a scale: the first weights and the step size."}
+# ### The margin has the unit of $f$
+#
+# Multiply $f$ and $m$ by ten: with plain norms the loss is ten times as large, and the order of all distances is the same.
+# So $m$ alone says nothing. What counts is $m$ relative to the distances at the first step and to the step size. In the
+# table only $m$ was changed, and not these two, so its rows are not one training in other units.
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
+d, y = pairs(points, who)
+ten_times = slide_loss(10 * d, y, margin=20.0) / slide_loss(d, y, margin=2.0)
+print(
+    "f and m ten times as large, the loss too:", bool((ten_times - 10).abs().max() < 1e-9)
+)
+
+# %% slideshow={"slide_type": "-"}
+margins = {"m = 1": "margin_1", "m = 4": "slide", "m = 16": "margin_16"}
+figures.table(
+    matters.rows(margins, {"mean distance of two people": "_apart", "EER": ""}, "{}{}"),
+    digits=3,
+    caption="The margin sets how far apart people come to lie. Means over the seeds, people never seen.",
+    note=matters.about("contrastive-margin-is-scale"),
+)
+
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Collect three predictions before the cell runs: whose curve falls fastest? The share of wrong triplets falls for all; they differ in what they learn from the rest."}
+# ## Random, semi-hard, batch-hard
+#
+# Three trainings that differ in the choice of triplets. Random and semi-hard ones get the hinge with $m = 1$, batch-hard ones
+# the soft margin, as its authors advise. We count the triplets in the **wrong order** among people not trained on.
+# **Predict:** which of the three has the fewest at the end, and how many times fewer than random ones?
+
+# %% slideshow={"slide_type": "skip"}
+mined = {
+    mining: triplet.train(learn, mining=mining, margin=1.0, validate=in_order, **alike)
+    for mining in ("random", "semi-hard")
+} | {"batch-hard": ordered}
+disordered = {
+    name: [100 * (1 - share) for share in run.history.validated["right order"]]
+    for name, run in mined.items()
+}
+
+# %% slideshow={"slide_type": "-"}
+figures.lines(
+    mined["random"].history.validation_steps,
+    disordered,
+    xlabel="step",
+    ylabel="triplets in the wrong order (%)",
+    caption="Triplets in the wrong order, of new people, for three ways to choose the triplets. One training each.",
+)
+
+# %% slideshow={"slide_type": "fragment"}
+last = {name: shares[-1] for name, shares in disordered.items()}
+answer(
+    f"In this run batch-hard triplets end with {last['batch-hard']:.1f} % in the wrong order, semi-hard ones with "
+    f"{last['semi-hard']:.1f} % and random ones with {last['random']:.1f} %.",
+    holds=last["batch-hard"] < min(last["semi-hard"], last["random"]),
+    otherwise="In this run batch-hard triplets do not end with the fewest in the wrong order: "
+    + ", ".join(f"{name} {share:.1f} %" for name, share in last.items()),
+)
+
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "path": "core", "notes": "Know the loss of the constant solution before you look at a loss. For a classifier it is ln(number of classes). Cover the next slide and ask which training they would keep, from the losses alone."}
+# ## Break it: the lowest loss of all
+#
+# The simplest bad solution is a constant $f$: all images at the same place. Its loss is known before the training: $m/2$
+# for an impostor pair ($m^2/2$ with Hadsell), $m$ for a triplet, $\ln 2$ with the soft margin. And there the training
+# stays, because two equal vectors have no direction in which to move apart.
+#
+# How does a training get there? We **forget the push**, $\mathcal L = (1 - y)\, d / 2$. **Predict:** at which loss does
+# this training end, and how often is the nearest picture then right?
+
+
+# %% slideshow={"slide_type": "-"}
+def no_push(distance, y, *, margin):
+    """The contrastive loss without its second half."""
+    return (1 - y) / 2 * distance
+
+
+# %% slideshow={"slide_type": "skip"}
+def spread(model, progress):
+    """How far two pictures of new people are apart, in the mean."""
+    return {"spread": triplet.monitor(embed(model, kept), whose)["spread"]}
+
+
+short = choose(smoke=Budget(3, 16), lecture=Budget(200, 40), full=Budget(1000, 40))
+unpushed = contrastive.train(
+    learn, margin=1.0, loss=no_push, budget=short, seed=0, validate=spread
+)
+monitored = unpushed.history.validation_steps
+losses = dict(zip(unpushed.history.steps, unpushed.history.terms["genuine"], strict=True))
+apart = unpushed.history.validated["spread"]
+right = judged(lambda images: embed(unpushed.model, images))["nearest picture is right (%)"]
+
+# %% slideshow={"slide_type": "subslide", "minutes": 4, "path": "core", "notes": "The loss is the best that there is, and the network is useless. The second curve is the probe: it costs one line in the training loop."}
+figures.lines(
+    monitored,
+    {
+        "loss": [losses[step] for step in monitored],
+        "mean distance of two pictures of new people": apart,
+    },
+    xlabel="step",
+    ylabel="loss, distance",
+    log="y",
+    caption="A training without a push. The loss falls, and so do all distances.",
+)
+
+# %% slideshow={"slide_type": "fragment"}
+answer(
+    f"The loss ends at {losses[monitored[-1]]:.4f}, and two pictures of new people lie {apart[-1]:.4f} apart instead of "
+    f"{apart[0]:.2f}; the nearest picture is right for {right:.0f} %, with the contrastive loss for "
+    f"{results['contrastive']['nearest picture is right (%)']:.0f} %.",
+    holds=apart[-1] < 0.1 * apart[0]
+    and right < results["contrastive"]["nearest picture is right (%)"],
+    otherwise=f"In this run the loss ends at {losses[monitored[-1]]:.4f}, and two pictures lie {apart[-1]:.4f} apart.",
+)
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# **The probe** is cheap: know the loss of the constant solution, and monitor the spread of $f$ beside the loss.
+
+# %% tags=["nbval-check-output"] slideshow={"slide_type": "skip"}
 m = 4.0
 print("contrastive, plain norms: m/2 =", contrastive.collapsed(slide_loss, margin=m))
 print("contrastive, Hadsell:   m^2/2 =", contrastive.collapsed(hadsell_loss, margin=m))
@@ -484,139 +675,141 @@ here = torch.zeros(4, 2)  # four pictures, two people, one place
 forces = contrastive.forces(here, torch.tensor([0, 0, 1, 1]), margin=m)
 print("force on anybody there:", float(forces.abs().max()))
 
-# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 4, "notes": "The training without a push has the lowest loss of all. Cover the plot and ask which training they would keep, from the losses alone."}
-# And there the training stays: two equal vectors have no direction in which to move apart. How does a training get there? We
-# break two trainings. In one the **push is forgotten**, $\mathcal L = (1 - y)\, d / 2$, as happens with a margin of 0. The
-# other looks for the **hardest negatives with squared distances** in a plane, $f(I) \in \mathbb R^2$, where there is little
-# room to get out of each other's way. Beside them, the same plane with plain norms and the soft margin. **Predict** the
-# loss at which each of the three ends.
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Two things can differ, the norm and the margin. So four trainings, and the table decides which of the two it is. Then ask what the first column alone would have told."}
+# ## Break it again: squared distances in a plane
+#
+# Batch-hard triplets in a plane, $f(I) \in \mathbb R^2$, where there is little room to get out of each other's way. Four
+# trainings: plain or squared norms, each with the hinge and with the soft margin. **Predict:** which of the four collapse,
+# and does their loss show it?
+
+# %% slideshow={"slide_type": "skip"}
+plane = {
+    (norm, margin): triplet.train(
+        learn,
+        margin=margin,
+        squared=norm == "squared norms",
+        network=Embedding(dimensions=2, seed=0, start=START),
+        budget=short,
+        seed=0,
+        validate=spread,
+    )
+    for norm in ("plain norms", "squared norms")
+    for margin in (1.0, "soft")
+}
+
+# %% slideshow={"slide_type": "skip"}
+rows = {
+    f"{norm}, {'soft margin' if margin == 'soft' else 'hinge'}": {
+        "loss, mean of the last 20 steps": float(
+            torch.tensor(run.history.terms["loss"][-20:]).mean()
+        ),
+        "if f were constant": triplet.collapsed(margin),
+        "mean distance of two pictures": run.history.validated["spread"][-1],
+    }
+    for (norm, margin), run in plane.items()
+}
+ends = [row["mean distance of two pictures"] for row in rows.values()]
+gaps = [
+    abs(row["loss, mean of the last 20 steps"] - row["if f were constant"])
+    for row in rows.values()
+]
 
 # %% slideshow={"slide_type": "-"}
-short = choose(smoke=Budget(3, 16), lecture=Budget(200, 40), full=Budget(1000, 40))
-
-
-def no_push(distance, y, *, margin):
-    """The contrastive loss without its second half."""
-    return (1 - y) / 2 * distance
-
-
-def plane():
-    return Embedding(dimensions=2, seed=0, start=START)
-
-
-def spread(model, progress):
-    """How far two pictures are apart, in the mean, in units of the margin."""
-    return {"spread": triplet.monitor(embed(model, kept), whose)["spread"]}
-
-
-broken = {
-    "push forgotten": (
-        contrastive.train(
-            learn, margin=1.0, loss=no_push, budget=short, seed=0, validate=spread
-        ),
-        1.0,
-    ),
-    "plane, hardest, squared": (
-        triplet.train(
-            learn,
-            margin=1.0,
-            squared=True,
-            network=plane(),
-            budget=short,
-            seed=0,
-            validate=spread,
-        ),
-        triplet.collapsed(1.0),
-    ),
-    "plane, hardest, soft": (
-        triplet.train(learn, network=plane(), budget=short, seed=0, validate=spread),
-        triplet.collapsed("soft"),
-    ),
-}
 display(
-    figures.lines(
-        broken["push forgotten"][0].history.validation_steps,
-        {name: run.history.validated["spread"] for name, (run, _) in broken.items()},
-        xlabel="step",
-        ylabel="mean distance of two pictures",
-        log="y",
-        caption="How far apart the pictures of new people lie.",
+    figures.table(
+        rows, digits=3, caption="Four trainings in the plane; pictures of new people."
     )
 )
-figures.table(
-    {
-        name: {
-            "loss at the end": sum(values[-1] for values in run.history.terms.values()),
-            "if f were constant": 0.0 if name == "push forgotten" else constant,
-            "mean distance of two pictures": run.history.validated["spread"][-1],
-        }
-        for name, (run, constant) in broken.items()
-    },
-    digits=3,
-    caption="The loss beside that of the constant solution.",
+display(
+    answer(
+        f"In these trainings the two with squared norms collapse, to mean distances of {ends[2]:.3f} and {ends[3]:.3f}, and "
+        f"the two with plain norms do not, with {ends[0]:.2f} and {ends[1]:.2f}; the loss does not show it, since it ends "
+        f"within {max(gaps):.2f} of the constant's in all four.",
+        holds=max(ends[2:]) < 0.5 * min(ends[:2]) and max(gaps) < 0.1,
+        otherwise=f"In this run the mean distances are {', '.join(f'{end:.3f}' for end in ends)}, in the order of the table.",
+    )
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# The first training comes near the best loss there is, zero, and its network is useless. **The probe** is cheap: know the
-# loss of the constant solution, draw it as a line, and monitor the spread of $f$ beside the loss. With squared distances the
-# forces themselves shrink with $d$, so the way out of a collapse is slow; plain norms pull and push as hard in a small cloud
-# as in a large one. Hermans and his colleagues advise them, with the soft margin. (Two things differ between the two
-# trainings in the plane, the norm and the margin. And in two dimensions the soft loss may stay near ln 2 although $f$ has
-# spread, when the hardest triplets of a batch are still in the wrong order.)
+# With squared norms the force shrinks with the distance, so the way out of a small cloud is slow. Plain norms push as hard
+# in a small cloud as in a large one; Hermans and colleagues advise them. That the losses are alike has another reason: in a
+# plane the hardest triplet of an image often stays in the wrong order, and then it costs at least as much as a constant $f$.
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 2, "notes": "Go round: one sentence each."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 2, "path": "core", "notes": "Go round: one sentence each."}
 # ## What to remember
 #
-# - If you need a distance, train a distance, for its use: here, to put the right person first. A siamese network is one
-#   network, applied to each image.
-# - The contrastive loss pulls genuine pairs together and pushes impostors up to a margin. The margin only sets a scale.
-#   Test advice on how to weigh the two kinds of pairs before you follow it.
-# - The triplet loss asks for an order only. What it learns depends on which triplets it sees: most random ones teach nothing.
-# - Know the loss of the constant solution: $m/2$, $m^2/2$, $m$, $\ln 2$. Monitor the spread of $f$.
-# - A distance is judged by the order of its values: ROC, EER, AUC on pairs; recall at $k$ without the query.
-# - At a door DIR and FPIR go together. $\gamma$ comes from validation strangers and the gallery that is in use.
-# - Test on identities never trained on, beside pixels and beside the latent space of a classifier.
+# - If you need a distance, train a distance, for its use. A siamese network is one network, applied to each image.
+# - The contrastive loss pulls genuine pairs together and pushes impostor pairs up to a margin, which has the unit of $f$.
+# - The triplet loss asks for an order only. What it learns depends on which triplets it sees; random ones soon are easy.
+# - Know the loss of a constant $f$: $m/2$, $m^2/2$, $m$, $\ln 2$. Monitor the spread of $f$ beside the loss: a low loss
+#   does not show that there is a distance.
+# - Judge a distance on people never trained on, beside pixels and beside the latent space of a classifier.
 
-# %% slideshow={"slide_type": "slide", "minutes": 6, "notes": "Let everyone answer alone first."}
+# %% slideshow={"slide_type": "slide", "minutes": 1, "notes": "Let everyone answer alone first."}
 Quiz.parse("""
 With m = 4 and plain norms, the impostor loss of a training has stayed at 2.0 for a long
 time, the genuine loss at 0. What has happened?
 - [x] f gives all pictures nearly the same vector | m/2 = 2 and 0 are the costs of a
   constant f.
-- [ ] All impostors are beyond the margin | Then their loss would be 0, not m/2.
-- [ ] Impostors have come to lie at half the margin | At d = m/2 an impostor costs (m −
+- [ ] All impostor pairs lie beyond the margin | Then their loss would be 0, not m/2.
+- [ ] Impostor pairs lie at half of the margin | At d = m/2 an impostor pair costs (m −
   m/2)/2 = m/4 = 1.
+""")
 
+# %% slideshow={"slide_type": "subslide", "minutes": 1, "notes": "The pull of a satisfied triplet is the difference between the two losses."}
+Quiz.parse("""
 A triplet has distances 5 to the positive and 10 to the negative. With m = 1 and plain norms
 …
 - [x] it costs nothing and moves no point | 1 + 5 − 10 is below zero.
-- [ ] it costs 4 | The hinge is max(0, m + 5 − 10), and that is 0: 4 is by how much it is
-  satisfied.
-- [ ] the positive is still pulled towards the anchor | That would be the contrastive loss.
+- [ ] it costs 4 and moves all three points | The hinge is max(0, m + 5 − 10), and that is 0:
+  4 is by how much it is satisfied.
+- [ ] it still pulls the positive to the anchor | That would be the contrastive loss.
   The triplet loss sees the difference of the distances only.
+""")
 
+# %% slideshow={"slide_type": "subslide", "minutes": 1, "notes": "Ask for a batch that would be right: ten people with four pictures each."}
+Quiz.parse("""
 A batch for batch-hard mining has 40 people with one picture each. How many triplets are
 there?
 - [x] none | No picture has a positive. One must not take the anchor itself, at distance 0.
-- [ ] 40, one for each anchor | An anchor needs a second picture of its person.
-- [ ] 40 · 39 | That counts pairs of anchor and negative.
+- [ ] 40 | An anchor needs a second picture of its person.
+- [ ] 1560 | 40 · 39 counts the pairs of an anchor and a negative; there is no positive.
+""")
+
+# %% slideshow={"slide_type": "subslide", "minutes": 1, "notes": "The same question can be asked of every loss with two terms."}
+Quiz.parse("""
+A pair of one person is at distance 0.1. Which loss pulls it together harder?
+- [x] The one with plain norms | Its pull is 1/2 at every distance, Hadsell's is d = 0.1.
+- [ ] The one with squares, Hadsell's form | Its pull is d, here 0.1; with plain norms it is
+  1/2.
+- [ ] Neither, a genuine pair below the margin is done | The margin ends the push on impostor
+  pairs. Genuine pairs are pulled at every distance.
+""")
+
+# %% slideshow={"slide_type": "subslide", "minutes": 1, "notes": "The network is in training mode while it is trained; so this is the usual case."}
+Quiz.parse("""
+While training, somebody feeds first all left images of the pairs and then all right ones
+through a siamese network with batch normalisation. What is not shared?
+- [x] The statistics of the normalisation | Each half is normalised by its own mean and
+  variance, so equal images get different embeddings.
+- [ ] The weights of the convolutions | There is one network, and each half passes through
+  the same weights.
+- [ ] The gradients of the weights | Both halves add to the gradients of the same weights.
 """)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
 # ## Exercises
 #
-# Three graded problems are in the [exercise notebook](../exercises/student/02_siamese.ipynb): the contrastive loss of a
-# batch, batch-hard triplets, and the threshold of a door. Each is checked at once, and the message for a
-# wrong answer says what was mixed up.
+# Two graded problems are in the [exercise notebook](../exercises/student/02_siamese.ipynb): the contrastive loss of a
+# batch, and batch-hard triplets. Each is checked at once, and the message for a wrong answer says what was mixed up.
 #
 # To explore on your own:
 #
 # 1. Train with `mining="all"`, and average over the triplets only that are not yet satisfied. When do the two differ?
 # 2. Normalise $f$ to length one before the loss. Which margins still make sense, and does the error on new people change?
 # 3. Train with five people and look at the forces on the picture of a sixth. Which features did the network learn?
-# 4. `zoo.load(Embedding, "triplet-people")`, after `from course_lib import zoo`, gives a distance learnt as in experiment 4,
-#    but without augmentation, from the first 160 people. Enrol others with it, `identities.people(140, first=160)`. Whom does it
-#    confuse, and what have they in common?
+# 4. Train the contrastive loss with $m = 40$, and with first weights (`start`) that are ten times as large. Which step size
+#    would make it the training of $m = 4$ in other units, with this course's optimiser and with plain gradient descent?
 #
 # ## Further reading
 #
@@ -626,4 +819,3 @@ there?
 #   Triplets, semi-hard negatives, and what goes wrong with the hardest.
 # - A. Hermans, L. Beyer, B. Leibe: *In Defense of the Triplet Loss for Person Re-Identification*, 2017. Batch-hard, the
 #   soft margin, and a careful comparison.
-# - P. Grother, P. Phillips: *Models of Large Population Recognition Performance*, CVPR 2004. What a growing gallery does.
