@@ -527,7 +527,7 @@ chosen = {
     level: bias_free.adaptive_filters(wide, z, pixels=grid) for level, z in seen.items()
 }
 
-# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "Let someone look for a pixel whose filter is hard to explain."}
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 2, "notes": "Let someone look for a pixel whose filter is hard to explain."}
 # ### Play: choose a pixel, see its filter
 
 
@@ -707,7 +707,7 @@ figures.images(
 # %% slideshow={"slide_type": "skip"}
 figures.code(bias_free.net_bias)
 
-# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 2, "notes": "An honest failure: our claim from the paper fails. The argument does not need it."}
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 1, "notes": "An honest failure: our claim from the paper fails. The argument does not need it."}
 # The net bias is a function of $z$, as the two pictures show. The paper reports that it is small within the range of training
 # and becomes very large outside of it. Over our three seeds it does not:
 
@@ -749,6 +749,12 @@ figures.table(
 # lets a part of it through, and training up to 55 makes this part smaller. So if you expect strong noise, train on
 # it, *and* leave out the constants.
 
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "path": "core", "notes": "If you have stored a noisy picture as PNG, you have done this. Ask what the mean of clipped noise is where the scene is black."}
+# ## Break it: noise that was clipped
+#
+# Store the noisy picture with 8 bits: what is below 0 becomes 0, what is above 1 becomes 1. This network was trained up
+# to 55, so noise of 50 is in its range. **Predict:** where will its estimate be wrong, and in which direction?
+
 # %% slideshow={"slide_type": "skip"}
 clipped = strong.clamp(0, 1)
 with torch.inference_mode():
@@ -756,12 +762,6 @@ with torch.inference_mode():
 dark = scene < 0.1
 error_kept = 255 * (kept - scene)[dark].mean().item()
 error_cut = 255 * (cut - scene)[dark].mean().item()
-
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "path": "core", "notes": "If you have stored a noisy picture as PNG, you have done this. Ask what the mean of clipped noise is where the scene is black."}
-# ## Break it: noise that was clipped
-#
-# Store the noisy picture with 8 bits: what is below 0 becomes 0, what is above 1 becomes 1. This network was trained up
-# to 55, so noise of 50 is in its range. **Predict:** where will its estimate be wrong, and in which direction?
 
 # %% slideshow={"slide_type": "-"}
 alt = """Two estimates of a photograph; in the one from the clipped image, the black coat and hair are gray. Their
