@@ -84,10 +84,8 @@ figures.images(
 #
 # - $\mathbb E[y \mid z, k]$ is what the network for class $k$ learns.
 # - $P(k \mid z)$ is what a **classifier** of noisy pictures learns. Where it is sure, one term is left.
-# - The left side is what one network for everything should learn. Where the class can be told from $z$, it *could* do the
-#   same. But it needs room for all classes, and it sees a small window: a stroke could be a stripe.
-#
-# So knowing the class helps a network that is small, or that sees little, or where the noise hides the class.
+# - The left side is what one network for everything should learn, if it has room for all classes and sees enough of the
+#   picture to tell them apart. Knowing the class helps a network that is small, or sees little.
 
 # %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "path": "core", "notes": "One pixel. If it is text, it is black or white; if it is a gray picture, it may be anything. Same noisy value, other best estimates."}
 # ### One pixel, two classes
