@@ -1,8 +1,8 @@
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "path": "core", "notes": "Show the two noisy pictures and ask which of them is harder. Their PSNR is the same. Then show what the same network makes of each."}
 # ## A level is not enough: the noise of a camera
 #
-# This network was trained on white noise of all levels up to 55. It gets a picture twice, both times with noise of the same
-# mean square: once with white noise, once as a (simulated) camera stored it.
+# This network was trained on white noise of all levels up to 55. It gets a picture with white noise, and the picture as a
+# simulated camera stored it, with noise of the same mean square.
 
 # %% slideshow={"slide_type": "-"}
 import torch
@@ -28,27 +28,30 @@ camera = Camera(signal=0.05**2, read=0.006, gamma=2.2, quality=75)
 shot = camera(cat, generator=generator(0, "lecture 11", "shot"))
 target = cbdnet.noise_free(camera, cat, generator=generator(0, "lecture 11", "target"))
 strength = (shot - target).std().item()
+middle = (..., slice(60, 124), slice(60, 124))  # what is shown large
 white = Gaussian(strength)(cat, generator=generator(0, "lecture 11", "white"))
 by_white = zoo.load(CBDNet, "cbdnet-white-w16")
 with torch.inference_mode():
     from_white, from_shot = by_white(white), by_white(shot)
 
 # %% slideshow={"slide_type": "-"}
-alt = """The eye of a cat, four times: with white noise, and clean after the network; as a camera stored it, with blotches
-of colour, and unchanged after the network"""
+alt = """A part of the face of a cat, four times: with white noise, and clean after the network; as a camera stored it,
+with blotches of colour, and unchanged after the network"""
 figures.images(
-    figures.scored({"white noise": white, "denoised": from_white}, reference=cat)
-    | figures.scored({"a camera": shot, "denoised ": from_shot}, reference=target),
+    {
+        f"white noise\n{psnr(white, cat).item():.2f} dB": white[middle],
+        f"denoised\n{psnr(from_white, cat).item():.2f} dB": from_white[middle],
+        f"a camera\n{psnr(shot, target).item():.2f} dB": shot[middle],
+        f"denoised\n{psnr(from_shot, target).item():.2f} dB": from_shot[middle],
+    },
     columns=4,
-    zoom=(40, 100, 64),
     alt=alt,
-    caption="The same network, noise of the same strength. The reference is the picture without noise, for the camera "
-    "what it would have stored.",
+    caption="A part of the pictures, the same network. The PSNR is that of whole pictures, before and after.",
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# The camera's noise is well within the range of levels, and the network leaves nearly all of it. Lecture *bias_free* made a
-# network work at any *level*. Here the *kind* of the noise is another one.
+# The level is well within the range of training, and yet the network leaves nearly all of the camera's noise. What is new is
+# not its *level* but its *kind*.
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "path": "core", "notes": "Let them say what they see: grain that is fine against blotches; and in the dark parts the blotches are stronger."}
 # ## What the network has not learnt
@@ -57,11 +60,10 @@ figures.images(
 # for white noise has learnt that whatever neighbours share is image.
 
 # %% slideshow={"slide_type": "skip"}
-square = (..., slice(60, 124), slice(60, 124))
 noises = {
-    "white noise": (white - cat)[:, 1:2][square],
-    "a camera's, green": (shot - target)[:, 1:2][square],
-    "a camera's, blue": (shot - target)[:, 2:3][square],
+    "white noise": (white - cat)[:, 1:2][middle],
+    "a camera's, green": (shot - target)[:, 1:2][middle],
+    "a camera's, blue": (shot - target)[:, 2:3][middle],
 }
 
 # %% slideshow={"slide_type": "-"}
@@ -72,7 +74,7 @@ figures.images(
     signed=list(noises),
     columns=3,
     alt=alt,
-    caption="Noise alone, 64 × 64 pixels of the pictures of above.",
+    caption="The noise alone, in the part of the pictures that is shown above.",
 )
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "skip"}
@@ -441,9 +443,9 @@ found_kinds = {
     "white noise, σ = 15": "white_15",
     "white noise, σ = 25": "white_25",
     "white noise, σ = 50": "white_50",
-    "camera, a quarter of the strongest": "camera_0.25",
-    "camera, half of the strongest": "camera_0.5",
-    "camera, the strongest": "camera_1",
+    "camera, 1/4 strength": "camera_0.25",
+    "camera, 1/2 strength": "camera_0.5",
+    "camera, full strength": "camera_1",
 }
 figures.bars(
     levels_of.row(found_kinds),
@@ -459,9 +461,8 @@ answer(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# With cameras as quiet as ours, $E$ gives the usual level for a pixel of this brightness and colour. JPEG has removed what it
-# could see, and at such levels the error costs little in the loss. The paper's cameras are up to three times as noisy in the
-# light, ten times in the dark. Check an estimate inside a network by itself: the picture alone does not show whether it works.
+# $E$ gives the usual level for a pixel of this brightness and colour. Our cameras are quiet: the paper's are up to three times as
+# noisy in the light, ten times in the dark. Check an estimate inside a network by itself: the picture does not show it.
 
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "path": "core", "notes": "This happens with every picture from the web. Nobody has told the network that the picture was enlarged."}
