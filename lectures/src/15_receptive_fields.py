@@ -1,4 +1,4 @@
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "path": "core", "notes": "Ask for the size of the receptive field first: nine layers, so 19 x 19. Then take the surroundings away and ask what will happen to the pixel in the middle. The numbers in the caption are over 100 pixels, so that nobody argues about this one."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "path": "core", "notes": "Ask for the size of the receptive field first: nine layers, so 19 x 19. Then take the surroundings away and ask what will happen to the pixel in the middle. One pixel shows that it can happen; more has a hundred of them."}
 # ## What does one estimated pixel depend on?
 #
 # A DnCNN of nine $3 \times 3$ convolutions sees $19 \times 19$ pixels around each pixel: lecture *dncnn* counted them, and its paper chose the
@@ -73,13 +73,13 @@ alt = (
     "A detail of a noisy photograph, and three times the same detail of which only a square of 19, 11 or 7 pixels in "
     "the middle is kept and the rest is a piece of another photograph"
 )
-caption = "The estimate of the pixel in the middle, of 255, above each. With 19 × 19 pixels kept it cannot change."
+caption = "The estimate of the pixel in the middle, of 255, for the square that is kept. With 19 × 19 it cannot change."
 figures.images(
     {
         f"all: {whole:.1f}": z[around],
-        f"19 × 19 kept: {one[19]:.1f}": swapped(19, *place)[around],
-        f"11 × 11 kept: {one[11]:.1f}": swapped(11, *place)[around],
-        f"7 × 7 kept: {one[7]:.1f}": swapped(7, *place)[around],
+        f"19 × 19: {one[19]:.1f}": swapped(19, *place)[around],
+        f"11 × 11: {one[11]:.1f}": swapped(11, *place)[around],
+        f"7 × 7: {one[7]:.1f}": swapped(7, *place)[around],
     },
     columns=4,
     alt=alt,
@@ -87,7 +87,7 @@ figures.images(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# Most of the field is replaced and little happens. The pixels that a network *could* use are not those that it *does* use, and
+# Here most of the field is replaced, and little happens. The pixels that a network *could* use are not those that it *does* use, and
 # papers report the first number.
 
 # %% tags=["nbval-check-output"]
@@ -95,10 +95,8 @@ print("19 x 19 kept, the estimate is the same:", abs(one[19] - whole) < 1e-2)
 print("1 x 1 kept, it is another:", abs(one[1] - whole) > 5)
 
 # %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "One pixel shows that it can happen. Here are a hundred, and all sides. Let them write a number down first."}
-# One pixel shows that something can happen. Now 100 pixels of this photograph, with every size of the square.
-#
-# **Predict:** with $11 \times 11$ pixels kept, two thirds of what the network sees are replaced. By how many of the 255
-# levels does the estimate change in the mean?
+# One pixel shows that something can happen. Now 100 pixels. **Predict:** with $11 \times 11$ kept, two thirds of what the
+# network sees are replaced. By how many of the 255 levels does the estimate change in the mean?
 
 
 # %%
@@ -142,23 +140,24 @@ answer(
 # ## The theoretical field: arithmetic
 #
 # Start at an output pixel and go back to the image. Layer $l$ has a kernel of side $k_l$, whose taps are $d_l$ steps apart (its dilation): the
-# field grows by $(k_l - 1)\,d_l$ steps. In pixels of the image, a step is as long as the product of all strides $s_m$
+# field grows by $(k_l - 1)\,d_l$ steps. In pixels of the image, a step is as long as the product of all strides $s_j$
 # of the layers *before* it:
 #
-# $$r = 1 + \sum_{l=1}^{n} (k_l - 1)\, d_l \prod_{m<l} s_m .$$
+# $$r = 1 + \sum_{l=1}^{n} (k_l - 1)\, d_l \prod_{j<l} s_j .$$
 #
 # Nine layers of $3 \times 3$ without dilation and stride have $r = 1 + 9 \cdot 2 = 19$.
 
 # %% [markdown]
 # | letter | is |
 # |---|---|
-# | $n$, $l$ | number of layers, one of them |
+# | $n$; $l$, $j$ | number of layers; two of them |
 # | $k_l$, $d_l$, $s_l$ | its kernel's side, its dilation, its stride |
 # | $r$ | side of the theoretical field, in pixels |
 # | $z$, $f(z)$ | the image, and what the network $f$ makes of it |
 # | $p$, $q$ | pixels of the image |
 # | $g$ | gradient of one output pixel with respect to the image |
-# | $w$ | the weights of one initialisation |
+# | $w$ | the weights, of one initialisation |
+# | $m$, $\beta$ | offset of a weight from the middle of its kernel; strength of the diffused start |
 # | $e$ | effective field: where the energy of $g$ lies |
 
 # %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "path": "core", "notes": "Let them run it by hand for two layers. The set is more than its length: it will be needed in the section that breaks things."}
@@ -396,11 +395,11 @@ figures.lines(
 )
 
 # %% slideshow={"slide_type": "subslide", "minutes": 2, "notes": "Three facts: the exponent is one half, the shape is nearly a Gaussian, and the activation changes little. Each of them is a claim with a limit."}
-caption = "The law against measurement. p is the exponent of width = c · depthᵖ, ½ in theory. Last column: the share of the energy that would have to move along an axis to make a Gaussian."
+caption = "The law and the measurement. The exponent is that of width against depth, ½ in theory. Last column: the share of the energy that would have to move along an axis to make a Gaussian."
 figures.table(
     {
         name: {
-            "p": stored[f"slope_{kind}"],
+            "exponent": stored[f"slope_{kind}"],
             "95 % interval": "{:.3f} to {:.3f}".format(*stored.interval(f"slope_{kind}")),
             "diameter at 5 (%)": 100 * stored[f"share_{kind}_5"],
             "at 40 (%)": 100 * stored[f"share_{kind}_40"],
@@ -480,10 +479,15 @@ def both_fields(layers, depth, start):
     field = energy(gradients)[middle, middle]
     sizes[layers, depth, start] = (side, receptive_field.diameter(field), width(field))
     rim = (SIZE - field.shape[-1]) // 2
-    picture = nn.functional.pad(bright(field), (rim, rim, rim, rim))
     low = SIZE // 2 - side // 2
-    framed = figures.framed(picture, top=low, left=low, size=side, colour=(0.9, 0.45, 0.1))
-    return framed.repeat_interleave(5, -1).repeat_interleave(5, -2)  # squares, not a blur
+    frame = dict(top=low, left=low, size=side, colour=(0.9, 0.45, 0.1))
+    shown = {"as it is": (field / field.max())[None], "its root": bright(field)}
+    for title, picture in shown.items():
+        wide = figures.framed(nn.functional.pad(picture, (rim, rim, rim, rim)), **frame)
+        shown[title] = wide.repeat_interleave(4, -1).repeat_interleave(
+            4, -2
+        )  # squares, no blur
+    return shown
 
 
 def measured_sizes(layers, depth, start):
@@ -527,7 +531,7 @@ for level in (15, 25, 50):
     denoiser = zoo.load(DnCNN, f"dncnn-s{level}-w32")
     noisy_tiles = Gaussian(level / 255)(tiles, generator=generator(0, "tiles"))
     field = energy(input_gradients(denoiser, noisy_tiles))
-    maps[f"σ = {level}: width {width(field):.2f}"] = field[11:30, 11:30]  # all that it sees
+    maps[f"σ = {level}: {width(field):.2f}"] = field[11:30, 11:30]  # all that it sees
 start = untrained(9)
 denoisers = cite("receptive_field-denoisers")
 
@@ -536,9 +540,9 @@ alt = (
     "Four maps of 19 by 19 pixels. Left, a stack of nine untrained layers: a round blob. Then networks trained at noise levels "
     "15, 25 and 50: small bright spots in the middle"
 )
-caption = "Effective fields in the 19 × 19 pixels that nine layers could use. Left: untrained. Then DnCNNs, each trained once at its level."
+caption = "Effective fields of nine layers, 19 × 19 pixels, and their widths. Left: untrained. Then DnCNNs, each trained once at its level."
 figures.images(
-    {f"untrained: width {width(start):.2f}": bright(start)}
+    {f"untrained: {width(start):.2f}": bright(start)}
     | {title: bright(field) for title, field in maps.items()},
     columns=4,
     alt=alt,
@@ -554,17 +558,16 @@ answer(
 )
 
 # %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "BM3D and WNNM use such large areas because they search for similar patches. Lecture nonlocality combines this with networks. What the classical methods use of their area was not measured."}
-# DnCNN's paper compares its $35 \times 35$ pixels with the effective patch sizes of other methods. Table I lists what methods
-# *could* use: the range of a search, the size of a patch. Our small network's rows say what it *does* use.
+# DnCNN's paper compares its $35 \times 35$ pixels with the effective patch sizes of other methods: what they *could* use, the
+# range of a search or the size of a patch. The last row says what our small network *does* use.
 
 # %% slideshow={"slide_type": "-"}
-PAPERS = {"EPLL": 36, "MLP": 47, "BM3D": 49, "CSF": 61, "TNRD": 61, "WNNM": 361}
+PAPERS = {"EPLL": 36, "BM3D": 49, "TNRD": 61, "WNNM": 361}
 figures.table(
     {name: {"side (pixels)": figures.Paper(side)} for name, side in PAPERS.items()}
     | {
         "DnCNN of 17 layers, theoretical": {"side (pixels)": theoretical_field(DnCNN())},
         "DnCNN of 9 layers, theoretical": {"side (pixels)": denoisers["theoretical_25"]},
-        "… square with 99 % of the energy": {"side (pixels)": denoisers["square_99_25"]},
         "… square with 95 % of the energy": {"side (pixels)": denoisers["square_95_25"]},
     },
     digits=0,
@@ -664,30 +667,27 @@ answer(
 # A residual network starts narrow, since paths may skip its blocks. A plain stack starts at the width of the full walk, and on
 # CIFAR-10 its interval holds 1: there, five trainings do not show a change.
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "The paper itself is careful: 30 % in a few cases, overall not always significant. An interval says more than the best run."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 2.5, "notes": "The paper itself is careful: 30 % in a few cases, overall not always significant. An interval says more than the best run."}
 # ## Experiment 4: a start that looks further
 #
 # If the field of untrained networks is too narrow, start with a wider one. The paper's proposal: sample the weights as usual,
 # then make them smaller in the middle of each kernel and larger outside. We keep the variance of each layer, since otherwise
-# we would measure the effect of larger weights. With offsets $m$ from the middle and a strength $s$,
+# we would measure the effect of larger weights. With offsets $m$ from the middle and a strength $\beta$,
 #
-# $$w(m) \leftarrow w(m)\, \sqrt{1 - s + s\, |m|^2 / \overline{|m|^2}} .$$
-#
-# For $s = 1$ the squared factors are $|m|^2$ over its mean, and a step of the walk is one of eight:
+# $$w(m) \leftarrow w(m)\, \sqrt{1 - \beta + \beta\, |m|^2 / \overline{|m|^2}} .$$
+
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 1.5, "notes": "A random walk whose steps never stay in the middle. The variance is taken along one axis."}
+# For $\beta = 1$ the squared factors are $|m|^2$ over its mean, and a step of the walk never stays in the middle:
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
 squared = torch.tensor([[2.0, 1.0, 2.0], [1.0, 0.0, 1.0], [2.0, 1.0, 2.0]])  # |m|^2
-factors = squared / squared.mean()
-print(
-    "the library's:",
-    torch.allclose(factors, receptive_field.profile(3, strength=1).square()),
-)
-variance = (
-    factors.sum(0) / 9 * torch.tensor([1.0, 0.0, 1.0])
-).sum()  # of a step, along an axis
-usual = torch.tensor([1.0, 0.0, 1.0]).sum() / 3
-print(f"variance of a step: {variance:.3f}, usually {usual:.3f}")
-print(f"width: {(variance / usual).sqrt():.3f} times the usual one, at most")
+factors = squared / squared.mean()  # on the variances of the weights
+along = torch.tensor([1.0, 0.0, 1.0])  # the squared offset along one axis
+variance, usual = (factors.sum(0) * along).sum() / 9, along.sum() / 3
+library = receptive_field.profile(3, strength=1).square()
+print("the library has the same factors:", torch.allclose(factors, library))
+print(f"variance of a step: {variance:.3f} instead of {usual:.3f}")
+print(f"the width grows to {(variance / usual).sqrt():.3f} times the usual one, at most")
 
 # %% slideshow={"slide_type": "skip"}
 figures.code(diffused, receptive_field.profile)
@@ -712,7 +712,7 @@ figures.table(
     }
     | {"Luo et al., in a few cases": {"steps saved (%)": figures.Paper(30)}},
     digits=1,
-    caption="Steps saved by the diffused start with s = 0.8, residual networks. Below zero it needs more steps.",
+    caption="Steps saved by the diffused start of strength 0.8, residual networks. Below zero it needs more steps.",
     note=training.about("receptive_field-diffused-faster"),
 )
 
