@@ -153,7 +153,7 @@ print("the library's network, exactly:", torch.equal(ours, small(scene, sigma=25
 # %% slideshow={"slide_type": "skip"}
 figures.code(FFDNet.forward)
 
-# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 4, "notes": "Let them compute: 15 layers of 64, so 13 x 64 x 64 x 9 in the middle, and a quarter of the positions."}
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "Let them compute: 15 layers of 64, so 13 x 64 x 64 x 9 in the middle, and a quarter of the positions."}
 # ### What is saved
 #
 # A weight of a convolution is used once at every position. The multiplications for each pixel of
@@ -173,7 +173,7 @@ print(f"FFDNet: {gray.depth} convolutions, {few} multiplications for each pixel"
 print(f"DnCNN: {deep.depth} convolutions, {many}, {many / few:.1f} times as many")
 print(f"FFDNet sees {gray.receptive_field} x {gray.receptive_field} pixels")
 
-# %% slideshow={"slide_type": "-"}
+# %% slideshow={"slide_type": "subslide", "minutes": 1, "notes": "The times include what is not a convolution, so they need not have the ratio of the multiplications."}
 speed = cite("ffdnet-speed")
 figures.table(
     {
@@ -274,9 +274,9 @@ figures.table(
 # paper credits the larger receptive field.
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "Take predictions. NLM gets every advantage: it is given sigma, and its setting is the best of several on the test images."}
-# ## Experiment 2: what sub-images gain in a minute
+# ## What sub-images gain in a minute
 #
-# At one level now: how good does a network on sub-images get in **one minute on two processor cores**? The library's
+# At one level: how good does a network on sub-images get in **one minute on two processor cores**? The library's
 # `Fast` takes the sub-images and the map from FFDNet and the residual from DnCNN, and leaves normalisation and biases
 # out: what a bias would add, the map adds, in proportion to the noise. It is trained for $\sigma = 25/255$ only. Non-local
 # means is given $\sigma$ too, with the best of nine settings on these test photographs.
@@ -355,10 +355,10 @@ answer(
 # in small batches, an average over the last weights) stands in `course_lib/denoise/fast.py`.
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "path": "core", "notes": "The picture from the first slide again, now with a network that knows the level at each pixel. The answer is over test photographs and three trainings."}
-# ## Experiment 3: noise that changes over the image
+# ## Experiment 2: noise that changes over the image
 #
-# Back to the photograph of the beginning, now with a network that has an input for its noise. **Predict:** how much does the right
-# map gain over a uniform map of its mean, and on which side?
+# Back to the photograph of the beginning, now with a network that has an input for its noise. **Predict:** how many decibels does
+# the right map gain over a uniform map of its mean?
 
 # %%
 with torch.inference_mode():
@@ -385,8 +385,8 @@ figures.images(
 answer(
     maps.compare("ramp_uniform_right", "ramp_uniform_mean").sentence(
         "the right map",
-        "its mean everywhere",
-        what="PSNR under such a ramp (from 5 to 40, test photographs)",
+        "a uniform map of its mean",
+        what="PSNR under ramps from 5 to 40",
         unit="dB",
     )
 )
@@ -411,7 +411,7 @@ figures.table(
 )
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "path": "core", "notes": "Let them draw the curves before you show them. Most draw a symmetric curve."}
-# ## Experiment 4: the wrong map
+# ## Experiment 3: the wrong map
 #
 # The level that you pass may be wrong. The true level is 25. **Predict:** which costs more, to pass 15 or to pass 35, and by how many decibels?
 
@@ -531,7 +531,7 @@ Player(
 )
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "The argument is locality: a network of nine layers sees 38 pixels. Ask when it would fail: maps that change within that distance."}
-# ## Experiment 5: did the training need maps that vary?
+# ## Did the training need maps that vary?
 #
 # In training every patch had **one** level: the network never got a map that changes. Why does it work?
 #
@@ -624,10 +624,8 @@ answer(
 for height in (1, 2, 4):
     passed = 255 * stripes(height)
     arrived = 255 * noise_level_map(striped, sigma=stripes(height))
-    print(
-        f"stripes of {height}: passed {passed.min():.0f} and {passed.max():.0f}", end=", "
-    )
-    print(f"arrived {arrived.min():.0f} to {arrived.max():.0f}, {arrived.shape[2]} rows")
+    ends = f"{arrived.min():.0f} to {arrived.max():.0f}"
+    print(f"stripes of {height}: passed 10 and {passed.max():.0f}, arrived {ends}")
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # One pixel of the map stands for four pixels of the image, so rows of 10 and 40 become 25 everywhere: the price of working on
