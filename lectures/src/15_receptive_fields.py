@@ -73,7 +73,7 @@ alt = (
     "A detail of a noisy photograph, and three times the same detail of which only a square of 19, 11 or 7 pixels in "
     "the middle is kept and the rest is a piece of another photograph"
 )
-caption = "The estimate of the pixel in the middle, of 255, for the square that is kept. With 19 × 19 it cannot change."
+caption = "The estimate of the middle pixel, of 255, and the square that is kept for it."
 figures.images(
     {
         f"all: {whole:.1f}": z[around],
@@ -87,8 +87,8 @@ figures.images(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# Here most of the field is replaced, and little happens. The pixels that a network *could* use are not those that it *does* use, and
-# papers report the first number.
+# With $19 \times 19$ nothing can change. Then most of the field is replaced, and here little happens. The pixels that a network
+# *could* use are not those that it *does* use.
 
 # %% tags=["nbval-check-output"]
 print("19 x 19 kept, the estimate is the same:", abs(one[19] - whole) < 1e-2)
@@ -421,8 +421,7 @@ figures.table(
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 6, "path": "core", "notes": "Let a student design for 31 pixels of effective diameter with the fewest layers. Then ask what the price of the dilated ones is."}
 # ## Play: design a field
 #
-# The orange frame is the theoretical field; what is bright is used. What widens both? What leaves the frame
-# as it is and shrinks what is bright?
+# What is bright is used. What widens it and the orange frame? What shrinks it and leaves the frame as it is?
 
 
 # %%
@@ -445,11 +444,11 @@ STARTS = {"usual": he_normal, "diffused": diffused}
 LAYERS = (
     "3 × 3",
     "5 × 5",
-    "3 × 3, dilated 1, 2, 1, 2, …",
-    "3 × 3, skip connections",
-    "3 × 3, on sub-images",
+    "dilated 1, 2, …",
+    "skip connections",
+    "sub-images",
 )
-SIZE = 83  # pixels of the picture: the largest of these fields
+SIZE = 69  # pixels of the picture: a little more than the largest of these fields
 sizes = {}  # what was measured, for the line below the picture
 
 
@@ -484,9 +483,7 @@ def both_fields(layers, depth, start):
     shown = {"as it is": (field / field.max())[None], "its root": bright(field)}
     for title, picture in shown.items():
         wide = figures.framed(nn.functional.pad(picture, (rim, rim, rim, rim)), **frame)
-        shown[title] = wide.repeat_interleave(4, -1).repeat_interleave(
-            4, -2
-        )  # squares, no blur
+        shown[title] = wide.repeat_interleave(2, -1).repeat_interleave(2, -2)
     return shown
 
 
@@ -509,7 +506,8 @@ Player(
     ),
     alt=in_words,
     note=measured_sizes,
-    caption="Untrained networks of 16 channels with ReLU, averaged over initialisations. Orange: the theoretical field.",
+    pixelated=True,
+    caption="Untrained networks of 3 × 3 (one of 5 × 5) with ReLU. Orange: the theoretical field.",
 )
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "path": "core", "notes": "Back to denoising. The sum of the weights is near one: the network is a local average whose weights it chooses by what it sees. The seeds of the answer are places and noise; each network was trained once."}
@@ -664,8 +662,8 @@ answer(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# A residual network starts narrow, since paths may skip its blocks. A plain stack starts at the width of the full walk, and on
-# CIFAR-10 its interval holds 1: there, five trainings do not show a change.
+# A residual network starts narrow, since paths may skip its blocks. A plain stack starts at the width of the full walk. Where an
+# interval holds 1, five trainings do not show a change.
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 2.5, "notes": "The paper itself is careful: 30 % in a few cases, overall not always significant. An interval says more than the best run."}
 # ## Experiment 4: a start that looks further
@@ -702,7 +700,7 @@ figures.table(
     {
         name: {
             "steps saved (%)": 100 * training[key],
-            "95 % interval": "{:.1f} to {:.1f}".format(
+            "95 % interval": "{:.2f} to {:.2f}".format(
                 *(100 * end for end in training.interval(key))
             ),
             "lowest of five": 100 * min(row[key] for row in training.results),
