@@ -209,7 +209,7 @@ figures.code(noise_level_map)
 # ## Experiment 1: one network for all levels
 #
 # We train a tiny FFDNet for a few seconds and score it from 5 to 75, beside the course's trained one (9 layers of 48
-# channels). It returns the image, not the noise. **Predict:** at which level will the tiny network be *below* the noisy image?
+# channels). It returns the image itself, so it must first learn to copy. **Predict:** at which level will the tiny network be *below* the noisy image?
 
 # %%
 budget = choose(
@@ -245,9 +245,10 @@ figures.lines(
 # %% slideshow={"slide_type": "fragment"}
 noisy_curve, tiny_curve = curves["noisy"], curves["tiny FFDNet, trained here"]
 answer(
-    f"Only at 5: there it is {noisy_curve[0] - tiny_curve[0]:.1f} dB below the noisy image, since it has not learnt to copy yet; "
+    f"Only at 5: there it is {noisy_curve[0] - tiny_curve[0]:.1f} dB below the noisy image, while "
     f"at 75 it is {tiny_curve[5] - noisy_curve[5]:.1f} dB above it.",
-    holds=tiny_curve[0] < noisy_curve[0] and tiny_curve[1] > noisy_curve[1],
+    holds=tiny_curve[0] < noisy_curve[0]
+    and all(tiny_curve[k] > noisy_curve[k] for k in range(1, 6)),
     otherwise=f"At 5 it scores {tiny_curve[0]:.1f} dB and the noisy image {noisy_curve[0]:.1f} dB; "
     f"at 75 {tiny_curve[5]:.1f} and {noisy_curve[5]:.1f} dB.",
 )
@@ -611,7 +612,7 @@ figures.lines(
 # %% slideshow={"slide_type": "fragment"}
 answer(
     f"At 32 it gains {min(line[5] for line in gains.values()):.1f} to {max(line[5] for line in gains.values()):.1f} dB on the "
-    f"three photographs, at one pixel exactly nothing, and at two it costs "
+    f"three photographs, at one pixel nothing, and at two it costs "
     f"{-max(line[1] for line in gains.values()):.1f} to {-min(line[1] for line in gains.values()):.1f} dB.",
     holds=all(abs(line[0]) < 0.01 and line[1] < 0 < line[5] for line in gains.values()),
     otherwise="The lines say what it gains on each photograph.",

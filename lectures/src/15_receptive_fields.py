@@ -441,13 +441,7 @@ played = choose(smoke=2, lecture=16, full=64)
 
 # %% slideshow={"slide_type": "-"}
 STARTS = {"usual": he_normal, "diffused": diffused}
-LAYERS = (
-    "3 × 3",
-    "5 × 5",
-    "dilated 1, 2, …",
-    "skip connections",
-    "sub-images",
-)
+LAYERS = ("3 × 3", "5 × 5", "dilated", "skips", "sub-images")
 SIZE = 69  # pixels of the picture: a little more than the largest of these fields
 sizes = {}  # what was measured, for the line below the picture
 
@@ -507,7 +501,7 @@ Player(
     alt=in_words,
     note=measured_sizes,
     pixelated=True,
-    caption="Untrained networks of 3 × 3 (one of 5 × 5) with ReLU. Orange: the theoretical field.",
+    caption="Untrained, with ReLU; the last three of 3 × 3. Dilated: by 1 and 2 in turn; skips: around each pair of layers.",
 )
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "path": "core", "notes": "Back to denoising. The sum of the weights is near one: the network is a local average whose weights it chooses by what it sees. The seeds of the answer are places and noise; each network was trained once."}
