@@ -1,25 +1,31 @@
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "Ask before you run it: which of the three will be best? Most will bet on the network."}
-# ## A network that loses to a filter
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "path": "core", "notes": "Ask before you run it: which of the three will be best? Most will bet on the network."}
+# ## A network against two filters
 #
 # A photograph $y$ was taken in poor light. We have $z = y + \eta$, with noise $\eta$ sampled independently at
 # each pixel from $\mathcal N(0, \sigma^2)$. We want to recover $y$.
 #
 # The straightforward network takes $z$ and returns an estimate $\hat y$ directly; we call it the **painter**. We train one, a
-# stack of seven convolutions, on crops of eight photographs, and compare it with two filters that learn nothing: wavelet
-# shrinkage and non-local means.
+# stack of seven convolutions, for 250 steps on crops of eight photographs, and compare it with two filters that learn
+# nothing: wavelet shrinkage and non-local means.
+#
+# **Predict:** which of the three will have the highest PSNR?
 
 # %% slideshow={"slide_type": "-"}
 import math
 
 import torch
+from torch import nn
+from torch.nn import functional as F
 
 from course_lib import data, figures, zoo
+from course_lib.claims.answers import answer
 from course_lib.claims.cite import cite
 from course_lib.data.images import to_float
 from course_lib.denoise import dncnn
 from course_lib.denoise.classical import NonLocalMeans, Wavelet
 from course_lib.denoise.dncnn import DnCNN
 from course_lib.denoiser import score
+from course_lib.fit import Progress
 from course_lib.noise import Gaussian
 from course_lib.profiles import Budget, choose
 from course_lib.quality import psnr
@@ -27,12 +33,13 @@ from course_lib.randomness import generator
 from course_lib.widgets.player import Axis, Player
 from course_lib.widgets.quiz import Quiz
 
+# %% slideshow={"slide_type": "-"}
 sigma = 25 / 255  # images lie in [0, 1]
 train_images = data.photographs("train")
 test_images = data.photographs("test")  # never trained on
 test_pairs = data.fixed_pairs(test_images, Gaussian(sigma), seed=0)
 z, y = test_pairs[0]  # the photograph "camera"
-wavelet, nlm = Wavelet(), NonLocalMeans()
+window = (..., slice(60, 252), slice(140, 332))
 
 # %% slideshow={"slide_type": "-"}
 size = choose(
@@ -48,98 +55,112 @@ painter, painter_history = dncnn.train(
 )
 painter = painter.cpu()
 
-# %% slideshow={"slide_type": "subslide", "minutes": 2, "notes": "The network was trained for a few hundred steps and is still worse than averaging similar patches. Let them say why before you go on."}
-window = (..., slice(60, 252), slice(140, 332))
+# %% slideshow={"slide_type": "-"}
+wavelet, nlm = Wavelet(), NonLocalMeans()
 with torch.inference_mode():
-    painted = painter(z)
-figures.images(
-    {
+    first = {
         "noisy": z[window],
-        "wavelet": wavelet(z, sigma=sigma)[window],
+        "wavelet shrinkage": wavelet(z, sigma=sigma)[window],
         "non-local means": nlm(z, sigma=sigma)[window],
-        "a network that paints": painted[window],
-    },
+        "the painter": painter(z)[window],
+    }
+reached = {name: psnr(picture, y[window]).item() for name, picture in first.items()}
+
+# %% slideshow={"slide_type": "subslide", "minutes": 3, "path": "core", "notes": "The network was trained for a few hundred steps. Let them say why that is not enough before you go on."}
+alt = (
+    "The same part of a photograph of a man with a camera, four times: noisy, after wavelet shrinkage, after "
+    "non-local means, and after a network that was trained for a moment, which blurs and shifts the grays"
+)
+figures.images(
+    first,
     reference=y[window],
-    columns=2,
-    alt="The same part of a photograph of a man with a camera, four times: noisy, after wavelet shrinkage, after "
-    "non-local means, and after a network that was trained for a moment, which blurs and shifts the grays",
+    columns=4,
+    alt=alt,
     caption="A part of a test photograph at σ = 25/255. The painter was trained for a moment to return the clean image.",
 )
 
-# %% [markdown] slideshow={"slide_type": "fragment"}
-# The network was trained for a few hundred steps, and it is worse than a filter without any training. Before it
-# can remove any noise it has to learn something simple: to copy the image.
+# %% slideshow={"slide_type": "-"}
+answer(
+    f"Non-local means, with {reached['non-local means']:.1f} dB; wavelet shrinkage has "
+    f"{reached['wavelet shrinkage']:.1f} dB, and the painter in this run {reached['the painter']:.1f} dB.",
+    holds=reached["the painter"] < reached["non-local means"],
+    otherwise=f"In this run the painter has {reached['the painter']:.1f} dB, and non-local means "
+    f"{reached['non-local means']:.1f} dB.",
+)
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "The whole lecture is this slide. Draw the two arrows: z to y-hat through all layers, or around them."}
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# After a few hundred steps this network loses to a filter that was never trained. Look at its grays: before it can remove
+# any noise, it has to learn something simple, to copy the image.
+
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "path": "core", "notes": "The whole lecture is this slide. Draw the two arrows: z to y-hat through all layers, or around them."}
 # ## The idea: learn the noise, not the image
 #
-# In DnCNN (Zhang, Zuo, Chen, Meng, Zhang, IEEE TIP 2017) the layers estimate what is *wrong* with the image, and this is
-# subtracted:
+# In DnCNN (Zhang, Zuo, Chen, Meng, Zhang, IEEE TIP 2017) the layers $R$ with weights $w$ estimate what is *wrong* with
+# the image, the noise $\eta = z - y$, and this is subtracted:
 #
 # $$\hat y = z - R(z; w).$$
-#
-# $R$ estimates the noise $\eta = z - y$. Nothing is lost by this. Among all functions, the smallest mean squared error
-# is reached by $R^\star(z) = \mathbb E[\eta \mid z] = z - \mathbb E[y \mid z]$, and subtracting it from $z$ gives
-# $\mathbb E[y \mid z]$, which is the best $\hat y$ for the painter too. Both have the same goal, but they differ in the
-# way to it:
 #
 # - **The start.** With $R = 0$ the estimate is $z$ itself, and its error is the noise alone. The painter starts from
 #   a random picture.
 # - **The target.** $\eta$ has mean zero, the same size everywhere, and no structure. Images have all of that.
 # - **The hard part.** A stack of ReLU layers has trouble being the identity. The residual network has it from the start
 #   and only learns the difference.
+
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "Both networks aim at the posterior mean; the last layer of ours starts at zero."}
+# ### Is anything lost?
+#
+# Among all functions, the smallest mean squared error is reached by $R^\star(z) = \mathbb E[\eta \mid z]$. Since
+# $\eta = z - y$, this is $z - \mathbb E[y \mid z]$, and subtracting it from $z$ gives $\mathbb E[y \mid z]$: the best
+# $\hat y$ for the painter too. Both have the same goal and differ in the way to it.
 #
 # How good is the start? The mean squared error of $z$ is $\sigma^2$, so before any training
-# $\text{PSNR} = 10 \log_{10} (1/\sigma^2) = 20 \log_{10} (255/25)$ dB. (Scores in this course clip an estimate to
-# $[0, 1]$ first, which helps $z$ a little: the tables say 20.3.)
+# $\text{PSNR} = 10 \log_{10} (1/\sigma^2)$. (Scores in this course clip an estimate to $[0, 1]$ first, which helps $z$ a
+# little: the tables say 20.3.)
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
-untrained = DnCNN()
+untrained = DnCNN().eval()  # its last layer is zero
 print(f"PSNR of the noise alone at sigma 25: {20 * math.log10(255 / 25):.2f} dB")
+print("an untrained DnCNN returns z itself:", torch.equal(untrained(z[window]), z[window]))
+measured = -10 * math.log10((z - y).square().mean().item())
 print(
-    "an untrained DnCNN returns z itself:",
-    torch.equal(untrained.eval()(z[window]), z[window]),
-)
-measured_noise = -10 * math.log10((z - y).square().mean().item())
-print(
-    "the noise of the photograph has that, within 0.05 dB:",
-    abs(measured_noise - 20 * math.log10(255 / 25)) < 0.05,
+    "the photograph has that, within 0.05 dB:",
+    abs(measured - 20 * math.log10(255 / 25)) < 0.05,
 )
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "The factor one half is only there so that the gradient has none. The sum of the paper runs over pixels too; ours is a mean, so that a learning rate means the same for every patch size."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "path": "core", "notes": "The factor one half is only there so that the gradient has none. The sum of the paper runs over pixels too; ours is a mean, so that a learning rate means the same for every patch size."}
 # ## The loss
 #
-# The training set is as large as we like: take clean patches $y_i$, add noise, and you have pairs $(z_i, \eta_i)$.
-# The paper's equation 1, over $N$ patches:
+# Take clean patches $y_i$, add noise, and you have as many pairs $(z_i, y_i)$ as you like. The paper's equation 1, over
+# $N$ patches:
 #
-# $$\ell(w) = \frac{1}{2N} \sum_{i=1}^{N} \lVert R(z_i; w) - (z_i - y_i) \rVert_F^2 .$$
+# $$\ell(w) = \frac{1}{2N} \sum_{i=1}^{N} \lVert R(z_i; w) - (z_i - y_i) \rVert^2 .$$
 #
-# | letter | is |
-# |---|---|
-# | $y$, $z$, $\eta$ | clean image, noisy image, noise: $z = y + \eta$ |
-# | $\hat y$ | the estimate of $y$ |
-# | $R(z; w)$ | the output of the layers with weights $w$: an estimate of $\eta$ |
-# | $\sigma$ | standard deviation of the noise, in the unit of the image |
-# | $d$ | depth: the number of convolutions |
-#
-# %% [markdown] slideshow={"slide_type": "subslide"}
-# Here it is in the library; it divides by the number of pixels of a patch too:
+# What $R$ misses of the noise is missing in the estimate: $R(z_i) - (z_i - y_i) = -(\hat y_i - y_i)$. So the painter can
+# be trained with the same loss. The library divides by the number of pixels of a patch, too:
+
 
 # %% slideshow={"slide_type": "-"}
-figures.code(dncnn.residual_loss)
+def loss_of_estimate(network, z, y):
+    y_hat = network(z)  # z - R(z), or what the painter painted
+    return 0.5 * (y_hat - y).square().mean()
+
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
-# One image of 1 x 2 pixels, by hand: noise (3, -1), estimate (1, 1), errors (-2, 2), half their mean square is 2.
+mine, library = loss_of_estimate(painter, z, y), dncnn.step(painter, (z, y), Progress(0, 1))
+print("the library's training step has the same loss:", bool((mine - library).abs() < 1e-6))
 clean = torch.tensor([[[[0.0, 5.0]]]], dtype=torch.float64)
 noisy = clean + torch.tensor([3.0, -1.0], dtype=torch.float64)
-estimate = torch.tensor([[[[1.0, 1.0]]]], dtype=torch.float64)
-print("loss:", dncnn.residual_loss(estimate, noisy, clean).item())
+guess = torch.tensor([[[[1.0, 1.0]]]], dtype=torch.float64)  # of the noise: errors -2 and 2
+print("by hand, half the mean of 4 and 4:", dncnn.residual_loss(guess, noisy, clean).item())
 print("loss of the exact noise:", dncnn.residual_loss(noisy - clean, noisy, clean).item())
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Let them compute the receptive field of three layers at the board. Compare with Table I of the paper: BM3D sees 49 x 49, TNRD 61 x 61."}
+# %% slideshow={"slide_type": "skip"}
+figures.code(dncnn.step)
+
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "path": "core", "notes": "Let them compute the receptive field of three layers at the board. Compare with Table I of the paper: BM3D sees 49 x 49, TNRD 61 x 61."}
 # ## The layers
 #
-# All convolutions are $3 \times 3$ and keep the size of the image:
+# All convolutions are $3 \times 3$ and keep the size of the image; $d$ is their number, the depth:
 #
 # | layer | what | channels |
 # |---|---|---|
@@ -149,36 +170,60 @@ print("loss of the exact noise:", dncnn.residual_loss(noisy - clean, noisy, clea
 #
 # with $c = 1$ for gray and $3$ for colour. Each convolution lets an output pixel see one pixel further in every direction,
 # so $d$ of them see a square of $(2d+1) \times (2d+1)$ pixels. The paper chose $d = 17$ to see 35 × 35, about
-# as much as the patches of EPLL (36 × 36) and less than BM3D's search uses (49 × 49), and $d = 20$ for the harder
-# tasks below.
+# as much as the patches of EPLL (36 × 36), and $d = 20$ for the harder tasks.
+
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 4, "path": "core", "notes": "Nine layers of 32 channels. The last line is the idea of the lecture."}
+# ### A trained network by hand
+#
+# After training, batch normalisation is a shift and a scale of each channel, by statistics that training collected. Here
+# are the layers of a trained network of the course, one after the other:
+
 
 # %% slideshow={"slide_type": "-"}
-figures.code(DnCNN.forward)
+def normalised(h, norm):
+    parts = (norm.running_mean, norm.running_var, norm.weight, norm.bias)
+    mean, variance, scale, shift = (part[:, None, None] for part in parts)
+    return scale * (h - mean) / (variance + norm.eps).sqrt() + shift
+
+
+def by_hand(z, layers):
+    first, *middle, last = (layer for layer in layers if not isinstance(layer, nn.ReLU))
+    h = F.conv2d(z, first.weight, padding=1).relu()
+    for conv, norm in zip(middle[::2], middle[1::2], strict=True):
+        h = normalised(F.conv2d(h, conv.weight, padding=1), norm).relu()
+    return z - F.conv2d(h, last.weight, padding=1)
+
 
 # %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
+exact = zoo.load(DnCNN, "dncnn-s25-w32").double()
+mine, library = by_hand(z[window].double(), exact.layers), exact(z[window].double())
+print("the library's network returns the same:", torch.allclose(mine, library, atol=1e-9))
 for name, depth in (("DnCNN-S", 17), ("DnCNN-B and DnCNN-3", 20)):
     network = DnCNN(depth=depth)
     weights = sum(weight.numel() for weight in network.parameters() if weight.ndim == 4)
+    side = network.receptive_field
     print(
-        f"{name}: {depth} convolutions, {weights} weights in them, sees {network.receptive_field} x "
-        f"{network.receptive_field} pixels"
+        f"{name}: {depth} convolutions, {weights} weights in them, sees {side} x {side} pixels"
     )
 
-# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 2, "notes": "Fully convolutional: the size of the training patch is a choice of efficiency, not of the network."}
-# There is no fully connected layer, so the network takes an image of any size. That is why it can be trained on
-# **patches**: 40 × 40 pixels in the paper, 36 × 36 here. Small patches mean many different
-# pictures in a batch. Too small is bad too: only pixels more than $d$ away from the border of a patch see their whole
-# receptive field, and the others learn with zeros around them.
+# %% slideshow={"slide_type": "skip"}
+figures.code(DnCNN.forward)
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "Take bets. The filters are fixed; the network has a minute."}
-# ## Experiment 1: a minute of training
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 1, "notes": "Fully convolutional: the size of the training patch is a choice of efficiency, not of the network."}
+# ### Patches
 #
-# We train the same small network as above, now as a residual one. **What do you expect**, after one minute on two
-# processor cores: below non-local means, between the two filters, or above both?
+# There is no fully connected layer, so the network takes an image of any size. That is why it can be trained on
+# **patches**: 40 × 40 pixels in the paper, 36 × 36 here. Small patches mean many different pictures in a batch. There is a
+# limit: only pixels more than $d$ away from the border of a patch see their whole receptive field, and the others learn
+# with zeros around them.
+
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "path": "core", "notes": "Take bets. The filters are fixed; the network has a minute. At full profile the cell trains the paper's size for its 80 000 steps, still on the bundled photographs."}
+# ## A minute of training
 #
-# (The paper's network is deeper and wider, 17 layers of 64 channels, and trains for hours on 400 images; at lecture
-# profile ours has 7 layers of 32. At full profile this cell trains the paper's size for its 80 000 steps, still on
-# the bundled photographs.)
+# We train the small network again, now as a residual one. The paper's is deeper and wider, 17 layers of 64 channels, and
+# trains for hours on 400 images; ours has 7 layers of 32.
+#
+# **Predict:** where does it end after one minute on two processor cores: below both filters, between them, or above both?
 
 # %% slideshow={"slide_type": "-"}
 budget = choose(
@@ -188,111 +233,124 @@ validation_pairs = data.fixed_pairs(data.photographs("validation"), Gaussian(sig
 
 
 def validate(model, progress):
-    """Score the model on the validation photographs, which are neither trained on nor tested with."""
+    """Score the model on photographs that are neither trained on nor tested with."""
     return {"PSNR of validation": float(score(model, validation_pairs).mean())}
 
 
+network = DnCNN(**size)
 live, history = dncnn.train(
-    train_images,
-    sigma=sigma,
-    budget=budget,
-    seed=0,
-    network=DnCNN(**size),
-    validate=validate,
+    train_images, sigma=sigma, budget=budget, seed=0, network=network, validate=validate
 )
 live = live.cpu()
 
-# %% slideshow={"slide_type": "subslide", "minutes": 2}
-figures.history(
-    {"predicts the noise": history, "paints the image": painter_history},
-    log="y",
-    caption="The loss of the residual network, and that of the painter over its shorter training. Both are "
-    "the same loss: half the mean squared error of the estimate.",
-)
-
-# %% slideshow={"slide_type": "subslide", "minutes": 4, "notes": "The paper's columns are for 17 layers of 64 channels trained for hours. Ask what closes the gap: width, depth, time, or data?"}
+# %% slideshow={"slide_type": "subslide", "minutes": 4, "path": "core", "notes": "The paper's columns are for 17 layers of 64 channels trained for hours. Ask what closes the gap: width, depth, time, or data?"}
+stored = cite("dncnn-benchmark")  # the same training, over three seeds
 peers = {
     "noisy": lambda z, sigma=None: z,
     "wavelet shrinkage": wavelet,
     "non-local means": nlm,
     "DnCNN, trained here": live,
 }
-rows = {
-    name: {"photographs": float(score(denoiser, test_pairs, sigma=sigma).mean())}
-    for name, denoiser in peers.items()
+here = {
+    name: score(peer, test_pairs, sigma=sigma).mean().item() for name, peer in peers.items()
 }
 
-stored = cite("dncnn-benchmark")  # the same training, over three seeds
-methods = {"noisy": "noisy", "wavelet shrinkage": "wavelet", "non-local means": "nlm"}
-sets = {"Set12": "set12", "BSD68": "bsd68"}
-for name, row in stored.rows(methods, sets, "{1}_{0}").items():
-    rows[name] |= row
-for column in sets:
-    if data.find(column):  # with COURSE_DATA: the network trained a moment ago
-        pictures = data.load(column, first=choose(smoke=2, lecture=None, full=None))
-        rows["DnCNN, trained here"][column] = float(
-            score(live, data.fixed_pairs(pictures, Gaussian(sigma), seed=0)).mean()
-        )
-columns = {"photographs": "photographs"} | sets
-rows["DnCNN, stored results"] = stored.row(columns, "{}_dncnn")
-rows["BM3D"] = {"Set12": 29.97, "BSD68": 28.57}
-rows["DnCNN-S, 17 layers of 64"] = stored.row(sets, "{}_dncnn", paper=True)
+# %% slideshow={"slide_type": "-"}
+labels = {"photographs": "photographs", "Set12": "set12", "BSD68": "bsd68"}
+caption = (
+    "PSNR in dB at σ = 25/255. Set12 and BSD68 are the field's gray test sets. Values with a dagger are the paper's "
+    "(Zhang et al. 2017, tables II and III)."
+)
 figures.table(
-    rows,
-    columns=list(columns),
+    {
+        "noisy": stored.row(labels, "{}_noisy"),
+        "wavelet shrinkage": stored.row(labels, "{}_wavelet"),
+        "non-local means": stored.row(labels, "{}_nlm"),
+        "DnCNN, trained here": {"photographs": here["DnCNN, trained here"]},
+        "DnCNN, mean of three trainings": stored.row(labels, "{}_dncnn"),
+        "BM3D": {"Set12": 29.97, "BSD68": 28.57},
+        "DnCNN-S, 17 layers of 64": stored.row(
+            {"Set12": "set12", "BSD68": "bsd68"}, "{}_dncnn", paper=True
+        ),
+    },
+    columns=list(labels),
     paper=["BM3D", "DnCNN-S, 17 layers of 64"],
-    caption="PSNR in dB at σ = 25/255. Set12 and BSD68 are the field's gray test sets. Values with a dagger are "
-    "the paper's (Zhang et al. 2017, tables II and III).",
+    caption=caption,
     note=stored.about("dncnn-beats-classical"),
 )
 
-# %% [markdown] slideshow={"slide_type": "fragment"}
-# After a minute the network is better than both filters, on photographs of the same collection and on the usual test sets.
-# BM3D, the classical method for comparisons, is still ahead of such a small network on Set12; the paper's
-# network is better than BM3D everywhere.
+# %% slideshow={"slide_type": "-"}
+answer(
+    stored.compare("photographs_dncnn", "photographs_nlm").sentence(
+        "after a minute the small network",
+        "non-local means, the stronger of the two filters,",
+        what="PSNR on the photographs",
+        unit="dB",
+    )
+)
 
-# %% slideshow={"slide_type": "subslide", "minutes": 3, "notes": "Look at what each method removes. If you can see the man in the removed noise, the method removed the man."}
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# The same holds on Set12 and BSD68. On both sets the paper's value for BM3D is above that of our small network, and the
+# paper's network is above BM3D.
+
+# %% slideshow={"slide_type": "subslide", "minutes": 1, "notes": "Compare the two curves over the painter's first 250 steps: most of the distance is there from the start."}
+caption = (
+    "The loss of the residual network, and that of the painter over its shorter training. Both are the same loss: "
+    "half the mean squared error of the estimate."
+)
+figures.history(
+    {"predicts the noise": history, "paints the image": painter_history},
+    log="y",
+    caption=caption,
+)
+
+# %% slideshow={"slide_type": "subslide", "minutes": 4, "path": "core", "notes": "Look at what each method removes. If you can see the man in the removed noise, the method removed the man."}
 with torch.inference_mode():
     estimates = {
-        "wavelet": wavelet(z, sigma=sigma),
+        "wavelet shrinkage": wavelet(z, sigma=sigma),
         "non-local means": nlm(z, sigma=sigma),
         "DnCNN": live(z),
     }
-pictures = {name: estimate[window] for name, estimate in estimates.items()}
-removed = {
-    f"removed by {name}": (z - estimate)[window] for name, estimate in estimates.items()
-}
+taken = {f"removed by {name}": (z - found)[window] for name, found in estimates.items()}
+
+# %% slideshow={"slide_type": "-"}
+alt = (
+    "What each method removed: outlines of the man and his camera are visible in what wavelet shrinkage removed, "
+    "almost none in what non-local means and DnCNN removed"
+)
+caption = (
+    "What each method took away, z − ŷ. Noise has no outlines; where you see some, as in the first, the image was taken "
+    "away too."
+)
+figures.images(taken, signed=list(taken), columns=3, alt=alt, caption=caption)
+
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# Always look at what was removed. It needs no ground truth: outlines of the man here are outlines that the estimate lacks.
+
+# %% slideshow={"slide_type": "subslide", "minutes": 1, "notes": "The hair is the place to look at."}
 figures.images(
-    pictures,
+    {name: found[window] for name, found in estimates.items()},
     reference=y[window],
     zoom=(20, 70, 48),
+    columns=3,
     alt="The test photograph after wavelet shrinkage, non-local means and DnCNN; DnCNN is the sharpest",
     caption="What each method leaves.",
 )
 
-# %% slideshow={"slide_type": "subslide", "minutes": 2}
-figures.images(
-    removed,
-    signed=list(removed),
-    alt="What each method removed: outlines of the man and his camera are visible in what wavelet shrinkage "
-    "removed, almost none in what non-local means and DnCNN removed",
-    caption="What each method took away, z − ŷ. Noise has no outlines; where you see some, as in the first, the "
-    "image was taken away too.",
-)
-
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "A claim of the paper that our recipe does not confirm. Ask what differs: the optimiser, the depth, the length of the training. How would one find out which?"}
-# ## Experiment 2: which of the two ingredients is it?
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "A claim of the paper that our recipe does not confirm. Ask what differs: the optimiser, the depth, the length of the training. How would one find out which?"}
+# ## Which of the two ingredients is it?
 #
-# DnCNN has two: residual learning, and batch normalisation in the middle layers. Batch normalisation keeps each
-# channel at mean zero and variance one over the batch, then scales and shifts it by learnt numbers. The
-# target of a residual network is noise, the same law at every place and in every batch, so these statistics settle quickly.
+# DnCNN has two: residual learning, and batch normalisation in the middle layers, which keeps each channel at mean zero
+# and variance one over the batch, then scales and shifts it by learnt numbers. The target of a residual network is noise,
+# the same law at every place and in every batch, so these statistics settle quickly.
 #
 # The paper reports that the two help each other: in its figure 2 the network with both is the best, and learns fastest.
 # Our training differs in one thing that may matter: its optimiser is Muon, which rescales the update of each layer, where
-# the paper used plain gradient descent. **Predict** the order of the four combinations, at an equal and short budget.
-# Networks without normalisation get biases instead. The bars show the mean of three seeds.
+# the paper used plain gradient descent. Networks without normalisation get biases instead.
+#
+# **Predict:** which of the four combinations is the best after 800 steps?
 
-# %% slideshow={"slide_type": "-"}
+# %% slideshow={"slide_type": "subslide", "minutes": 2, "notes": "Let them read the two differences: down the groups, and within them."}
 ablation = cite("dncnn-ablation")
 figures.bars(
     ablation.rows(
@@ -301,25 +359,39 @@ figures.bars(
     ),
     xlabel="PSNR on the test photographs (dB)",
     base=27,
-    caption="800 steps each.",
+    caption="Mean of three trainings of 800 steps each.",
     note=ablation,
 )
 
-# %% [markdown] slideshow={"slide_type": "fragment"}
-# Residual learning is better both times. Batch normalisation is not: with it our residual network is a little *worse*, and
-# the painter more so. So half of the paper's statement is confirmed here and half is not; the stored results list the
-# second half as a claim that failed. This is not a contradiction. Normalisation was introduced to make plain gradient descent
-# work in a deep stack, and is less useful when the optimiser itself rescales the updates. Users of the published code report
-# the same with Adam. *Whether an ingredient is needed depends on the rest of the recipe.*
+# %% slideshow={"slide_type": "-"}
+answer(
+    ablation.compare("residual_plain", "residual_bn").sentence(
+        "the residual network without normalisation",
+        "the one with it",
+        what="PSNR",
+        unit="dB",
+    )
+    + " "
+    + ablation.compare("residual_bn", "direct_bn").sentence(
+        "with normalisation, the residual network", "the painter", what="PSNR", unit="dB"
+    )
+)
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "notes": "S stands for a specific noise level, B for blind. The blind one has no input for sigma: it must estimate it from the image."}
-# ## Experiment 3: when σ is not what you trained for
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# So half of the paper's statement is confirmed here and half is not; the stored results list the second half as a claim
+# that failed. This is no contradiction. Normalisation was introduced to make plain gradient descent work in a deep stack,
+# and our optimiser rescales the updates itself. Users of the published code report the same with Adam. *Whether an
+# ingredient is needed depends on the rest of the recipe.*
+
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 2, "notes": "S stands for a specific noise level, B for blind. The blind one has no input for sigma: it must estimate it from the image."}
+# ## When σ is not what you trained for
 #
 # DnCNN-**S** is trained at one noise level. DnCNN-**B** is trained blind: each patch has its own random $\sigma$ between 0
-# and 55, and the network is not given this level. **Predict** the three curves below: a network trained at 25 only,
-# the blind one, and networks trained for exactly the level on the axis.
+# and 55, and the network is not given this level. It has to see it in the picture.
+#
+# **Predict:** by how much does a network trained at 25 fall short, on noise of level 50, of one trained at 50?
 
-# %% slideshow={"slide_type": "-"}
+# %% slideshow={"slide_type": "subslide", "minutes": 3, "notes": "The network trained at 25 fails at once above 25. Far below 25 it removes too much."}
 blind = cite("dncnn-blind")
 levels = (5, 15, 25, 35, 50, 65, 75)
 trainings = {
@@ -338,47 +410,65 @@ figures.lines(
     note=blind,
 )
 
-# %% [markdown] slideshow={"slide_type": "fragment"}
-# The network trained at 25 fails as soon as there is more noise than in its training, and far below 25 it removes too
-# much. The blind one works on the whole range: the level can be estimated from any flat piece of the image. This has a price:
-# our small network is about a decibel behind those that were trained for one level, and worst at 5. The loss
-# explains this: a patch with $\sigma = 55$ weighs 121 times as much as one with 5. The table shows the price for the paper's
-# networks, with 17 and 20 layers of 64: a tenth of a decibel. And beyond 55 the blind one loses its lead.
-# *A network works on noise like that of its training examples.*
+# %% slideshow={"slide_type": "-"}
+answer(
+    blind.compare("s25_at_50", "specific_at_50").sentence(
+        "the network trained at 25",
+        "the one trained at 50",
+        what="PSNR at level 50",
+        unit="dB",
+    )
+)
 
-# %% slideshow={"slide_type": "subslide"}
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 2, "notes": "The table shows the price for the paper's networks, with 17 and 20 layers of 64: a tenth of a decibel."}
+# ### What it costs not to know the level
+#
+# The blind network works on the whole range, since the level can be estimated from any flat piece of the image. At this
+# small size it pays for that, and the loss explains where: a patch with $\sigma = 55$ weighs 121 times as much as one
+# with 5. Beyond 55 its training ends, and so does its lead.
+
+# %% slideshow={"slide_type": "-"}
+answer(
+    blind.compare("blind_at_25", "specific_at_25").sentence(
+        "the blind network", "the one trained at 25", what="PSNR at level 25", unit="dB"
+    )
+    + " "
+    + blind.compare("blind_at_15", "nlm_at_15").sentence(
+        "it", "non-local means with the known level", what="PSNR at level 15", unit="dB"
+    )
+)
+
+# %% slideshow={"slide_type": "-"}
 published = {
-    "BM3D": (31.07, 28.57, 25.62),
-    "DnCNN-S, one for each level": (31.73, 29.23, 26.23),
-    "DnCNN-B, one for 0 to 55": (31.61, 29.16, 26.23),
-    "DnCNN-3, one for three tasks": (31.46, 29.02, 26.10),
+    "BM3D": {"σ = 15": 31.07, "σ = 25": 28.57, "σ = 50": 25.62},
+    "DnCNN-S, one for each level": {"σ = 15": 31.73, "σ = 25": 29.23, "σ = 50": 26.23},
+    "DnCNN-B, one for 0 to 55": {"σ = 15": 31.61, "σ = 25": 29.16, "σ = 50": 26.23},
+    "DnCNN-3, one for three tasks": {"σ = 15": 31.46, "σ = 25": 29.02, "σ = 50": 26.10},
 }
 figures.table(
-    {
-        name: {
-            f"σ = {level}": value for level, value in zip((15, 25, 50), row, strict=True)
-        }
-        for name, row in published.items()
-    },
+    published,
     paper=list(published),
     caption="PSNR in dB on BSD68 as published with the paper (Zhang et al. 2017, table II and its code).",
 )
 
-# %% slideshow={"slide_type": "subslide", "minutes": 4, "notes": "Find the sudden failure together: take the network trained at 15, then move the image's noise up from 15."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "path": "core", "notes": "Find the sudden failure together: take the network trained at 15, then move the image's noise up from 15."}
+# ## Play: the wrong noise level
+#
+# Three networks were trained at one noise level each, the fourth *blind*, on all levels from 0 to 55. Give a network
+# more noise than it was trained on, then less.
+
+# %% slideshow={"slide_type": "-"}
 scene = to_float(test_images["camera"])[..., 60:252, 140:332]
-networks = {
-    "at 15": "dncnn-s15-w32",
-    "at 25": "dncnn-s25-w32",
-    "at 50": "dncnn-s50-w32",
-    "blind, 0 to 55": "dncnn-b-w32",
-}
-networks = {label: zoo.load(DnCNN, name) for label, name in networks.items()}
+trained_at = {"15": "dncnn-s15-w32", "25": "dncnn-s25-w32", "50": "dncnn-s50-w32"}
+networks = {f"at {level}": zoo.load(DnCNN, name) for level, name in trained_at.items()}
+networks["blind, 0 to 55"] = zoo.load(DnCNN, "dncnn-b-w32")
 
 
 def noisy_scene(level):
     return Gaussian(level / 255)(scene, generator=generator(0, "player"))
 
 
+# %% slideshow={"slide_type": "-"}
 def render(level, trained):
     z = noisy_scene(level)
     with torch.inference_mode():
@@ -401,20 +491,19 @@ Player(
         f"A photograph with noise of level {level}, and the result of a network "
         f"that was trained {trained}"
     ),
-    caption="Nine layers of 32 channels, from the course's weights. Give a network more noise than it was trained on, "
-    "then less.",
+    caption="Nine layers of 32 channels, from the course's weights.",
 )
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "What is common to the three: a degraded image goes in, a clean one is known. Residual learning works for any residual."}
-# ## Experiment 4: one network, three tasks
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 2, "notes": "What is common to the three: a degraded image goes in, a clean one is known. Residual learning works for any residual."}
+# ## One network, three tasks
 #
 # Nothing in the loss says that $z - y$ is noise. Let $z$ be an image enlarged from half its size: then $z - y$ is the
 # lost detail. Let $z$ be a JPEG picture: then it is the blocks. DnCNN-**3** is trained on all three at once, noise
 # of any level, enlargement by 2, 3 or 4, and JPEG of quality 5 to 99, and is not given the kind of damage.
 #
-# **Predict:** by how much does it improve each of them, compared with noise?
+# **Predict:** by how much does it improve each of them: noise of level 25, enlargement by 3, JPEG of quality 10?
 
-# %% slideshow={"slide_type": "-"}
+# %% slideshow={"slide_type": "subslide", "minutes": 1, "notes": "Look for the blocks in the third column."}
 three = zoo.load(DnCNN, "dncnn-3-w32")
 detail = to_float(test_images["chelsea"])[..., 60:252, 100:292]
 given = {
@@ -424,21 +513,32 @@ given = {
 }
 with torch.inference_mode():
     restored = {f"{name}, restored": three(picture) for name, picture in given.items()}
+
+# %% slideshow={"slide_type": "-"}
+alt = (
+    "A cat's face three times degraded, by noise, by enlargement and by JPEG, and below each the picture after one and "
+    "the same network: less noise, sharper edges, no blocks"
+)
 figures.images(
     given | restored,
     reference=detail,
     columns=3,
-    alt="A cat's face three times degraded, by noise, by enlargement and by JPEG, and below each the picture "
-    "after one and the same network: less noise, sharper edges, no blocks",
+    alt=alt,
     caption="One network of nine layers; the task is not given to it.",
 )
 
-# %% slideshow={"slide_type": "subslide", "minutes": 2}
+# %% slideshow={"slide_type": "subslide", "minutes": 2, "notes": "Noise gains most, because there is most to remove."}
 tasks = cite("dncnn-three-tasks")
-labels = {
-    **{f"noise_{level}": f"noise, σ = {level}" for level in (15, 25, 50)},
-    **{f"scale_{scale}": f"enlarged {scale} times" for scale in (2, 3, 4)},
-    **{f"jpeg_{quality}": f"JPEG of quality {quality}" for quality in (10, 20, 30, 40)},
+kinds = {
+    "noise, σ = 15": "noise_15",
+    "noise, σ = 25": "noise_25",
+    "noise, σ = 50": "noise_50",
+    "enlarged 2 times": "scale_2",
+    "enlarged 3 times": "scale_3",
+    "enlarged 4 times": "scale_4",
+    "JPEG of quality 10": "jpeg_10",
+    "JPEG of quality 20": "jpeg_20",
+    "JPEG of quality 40": "jpeg_40",
 }
 figures.table(
     {
@@ -447,35 +547,65 @@ figures.table(
             "restored": tasks[key],
             "gain": tasks[key] - tasks[f"{key}_given"],
         }
-        for key, label in labels.items()
+        for label, key in kinds.items()
     },
     caption="PSNR in dB on Set12, mean over three seeds.",
     note=tasks,
 )
 
-# %% [markdown] slideshow={"slide_type": "fragment"}
-# It improves all of them, noise most, because there is most to remove. But a mean hides differences between pictures.
-# Here are single ones:
+# %% slideshow={"slide_type": "-"}
+answer(
+    f"Noise gains {tasks['noise_25'] - tasks['noise_25_given']:.1f} dB, enlargement by 3 "
+    f"{tasks['scale_3'] - tasks['scale_3_given']:.1f} dB and JPEG of quality 10 "
+    f"{tasks['jpeg_10'] - tasks['jpeg_10_given']:.1f} dB, in the mean of three trainings."
+)
+
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 2, "notes": "The brick wall is a warning: the network takes its fine, regular roughness for an artefact and smooths it away."}
+# ### What the means hide
+#
+# A mean hides differences between pictures. Here are the gains of the course's weights on single ones:
 
 # %% slideshow={"slide_type": "-"}
 gains = {}
-for name, picture in test_images.items():
-    original = to_float(picture)
-    for quality in (10, 40):
-        stored_picture = dncnn.jpeg(original, quality=quality)
+for quality in (10, 40):
+    row = gains[f"JPEG of quality {quality}"] = {}
+    for name, picture in test_images.items():
+        original = to_float(picture)
+        compressed = dncnn.jpeg(original, quality=quality)
         with torch.inference_mode():
-            gain = psnr(three(stored_picture), original) - psnr(stored_picture, original)
-        gains.setdefault(f"JPEG of quality {quality}", {})[name] = gain.item()
+            gain = psnr(three(compressed), original) - psnr(compressed, original)
+        row[name] = gain.item()
+
+# %% slideshow={"slide_type": "-"}
 figures.table(
     gains,
     caption="Gain in dB over the JPEG picture, for each test photograph: DnCNN-3 from the course's weights.",
 )
 
-# %% [markdown] slideshow={"slide_type": "fragment"}
-# The brick wall is a warning: the network takes its fine, regular roughness for an artefact and smooths it away.
+# %% slideshow={"slide_type": "-"}
+figures.table(
+    {
+        "non-local means, with known level": {
+            f"σ = {level}": blind[f"nlm_at_{level}"] for level in (15, 25, 50)
+        },
+        "DnCNN-B, these weights": {
+            f"σ = {level}": zoo.card("dncnn-b-w32").quality[f"photographs_{level}"]
+            for level in (15, 25, 50)
+        },
+        "DnCNN-3, these weights": {
+            f"σ = {level}": zoo.card("dncnn-3-w32").quality[f"photographs_{level}"]
+            for level in (15, 25, 50)
+        },
+    },
+    caption="PSNR in dB on noise, on the test photographs.",
+)
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "Zero padding is what every deep learning library does by default. Ask what the network sees outside the image: black."}
-# ## Experiment 5: what happens at the border?
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# On noise of level 15 these weights of DnCNN-B and DnCNN-3 score lower than non-local means, which is given the level; at
+# 25 those of DnCNN-3 still do. One small network for everything is convenient, and not the best at each thing.
+
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 2, "notes": "Zero padding is what every deep learning library does by default. Ask what the network sees outside the image: black."}
+# ## What happens at the border?
 #
 # To keep the size, each convolution pads its input with zeros. Near the border the network therefore sees black pixels
 # that are not there. How far does the damage reach? We denoise a window cut from a photograph, and compare each of its
@@ -486,13 +616,11 @@ reach = live.depth  # each 3 x 3 convolution reaches one pixel further
 with torch.inference_mode():
     whole, cut = live(z)[..., 100:196, 200:296], live(z[..., 100:196, 200:296])
 difference = (whole - cut).abs()
+inside = difference[..., reach:-reach, reach:-reach]
 print("the estimate depends on the cut at the border:", bool(difference.max() > 1e-4))
-print(
-    "and not beyond the receptive field:",
-    bool(difference[..., reach:-reach, reach:-reach].max() < 1e-5),
-)
+print("and not beyond the receptive field:", bool(inside.max() < 1e-5))
 
-# %% slideshow={"slide_type": "subslide"}
+# %% slideshow={"slide_type": "subslide", "minutes": 2, "notes": "Two causes: neighbours that would have helped are missing, and the zeros in their place mislead the network."}
 rings = {
     "the outermost pixel": "0",
     "the next": "1",
@@ -507,12 +635,12 @@ figures.bars(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# The theoretical reach is the whole receptive field, the real one is a few pixels. There are two reasons for the loss: neighbours
-# that would have helped are missing, and the zeros in their place mislead the network. Exercise 1 below separates the two.
-# Scores on small pictures are affected; on photographs hardly a pixel in twenty is that near to a border.
+# The theoretical reach is the whole receptive field; most of the loss lies in the outermost four pixels. Neighbours that
+# would have helped are missing, and the zeros in their place mislead the network: the first task below separates the two.
+# Scores on small pictures are affected; of a photograph of 481 × 321, four pixels in a hundred are so near to a border.
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 2, "notes": "One photograph of 640 x 427 holds more than 200 000 different patches of 36 x 36."}
-# ## Experiment 6: do more photographs help?
+# ## Do more photographs help?
 #
 # The paper trained on 400 images of 180 × 180 and reports that more hardly helped. Let us go the other way:
 # one photograph, two, four, eight.
@@ -526,112 +654,158 @@ figures.lines(
     xlabel="training photographs",
     ylabel="PSNR on the test photographs (dB)",
     log="x",
-    caption="Mean and range over three seeds.",
+    caption="Mean and range over three seeds, 800 steps each.",
     note=images,
 )
 
-# %% [markdown] slideshow={"slide_type": "fragment"}
-# The network learns what edges, textures and flat pieces look like within some 15 pixels, and one photograph has hundreds of
-# thousands of such pieces. Networks that see further, or must recognise objects, need more.
+# %% slideshow={"slide_type": "-"}
+answer(
+    images.compare("images_8", "images_1", limit=0.3).sentence(
+        "eight photographs", "one", what="PSNR after 800 steps", unit="dB"
+    )
+)
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "The network is good because the test noise has the law of the training noise. The noise of real cameras has another law."}
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# The network learns what edges, textures and flat pieces look like within some 15 pixels, and one photograph has hundreds
+# of thousands of such pieces. Networks that see further, or must recognise objects, need more.
+
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "path": "core", "notes": "The network is good because the test noise has the law of the training noise. The noise of real cameras has another law."}
 # ## Break it
 #
 # The network was trained on noise that is independent from pixel to pixel. Real cameras interpolate colours and
-# compress: their noise has *grain*. Take noise of exactly the same strength, $\sigma = 25/255$, but blurred a little:
+# compress: their noise has *grain*. Take noise of the same strength, $\sigma = 25/255$, but averaged over 3 × 3 pixels and
+# scaled back.
+#
+# **Predict:** the network removes nearly all of the white noise. How much of the grain does it remove?
 
 
 # %% slideshow={"slide_type": "-"}
-def grainy(y, *, seed):
-    """Noise of standard deviation sigma whose neighbours agree: white noise, averaged over 3 x 3 pixels, scaled back."""
-    white = torch.randn(
-        1, 1, y.shape[-2] + 2, y.shape[-1] + 2, generator=generator(seed, "grain")
-    )
-    return y + sigma * torch.nn.functional.avg_pool2d(white, 3, stride=1) * 3
+def grainy(y, seed):
+    """Noise of standard deviation sigma whose neighbours agree."""
+    height, width = y.shape[-2:]
+    white = torch.randn(1, 1, height + 2, width + 2, generator=generator(seed, "grain"))
+    return y + sigma * 3 * F.avg_pool2d(white, 3, stride=1)
 
 
-network = networks["at 25"]
 inputs = {"white noise": noisy_scene(25), "grainy noise": grainy(scene, seed=0)}
 with torch.inference_mode():
-    outputs = {f"{name}, denoised": network(picture) for name, picture in inputs.items()}
+    outputs = {name: networks["at 25"](picture) for name, picture in inputs.items()}
+
+# %% slideshow={"slide_type": "-"}
+alt = (
+    "A photograph with white noise and with grainy noise of the same strength; after the network, the white noise is "
+    "gone and the grain is still there"
+)
 figures.images(
-    inputs | outputs,
+    inputs | {f"{name}, denoised": picture for name, picture in outputs.items()},
     reference=scene,
-    columns=2,
-    alt="A photograph with white noise and with grainy noise of the same strength; after the network, "
-    "the white noise is gone and the grain is still there",
-    caption="Two inputs of the same PSNR, and the results of the same network.",
+    columns=4,
+    alt=alt,
+    caption="Two inputs with noise of the same strength, and the results of the same network.",
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "This probe needs no clean image: it compares what was removed with what should have been there."}
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 4, "path": "core", "notes": "This probe needs no clean image: it compares what was removed with what should have been there."}
 # The grain stays: the network takes it for texture. Would you notice without the clean image? **The probe:** if the noise
-# was found, then what the network removed, $R(z)$, must have the strength that noise of this camera has. Its standard
+# was found, then what the network removed, $z - \hat y$, has the strength that noise of this camera has. Its standard
 # deviation should be near $\sigma$. It needs no ground truth.
+
+
+# %% slideshow={"slide_type": "-"}
+def probe(z, y_hat):
+    """The standard deviation of what was removed, in gray levels of 255."""
+    return 255 * (z - y_hat).std().item()
+
+
+removed = {name: probe(picture, outputs[name]) for name, picture in inputs.items()}
 
 # %% slideshow={"slide_type": "-"}
 figures.table(
     {
         name: {
             "σ of the noise (of 255)": 255 * (picture - scene).std().item(),
-            "σ of what was removed": 255
-            * (picture - outputs[f"{name}, denoised"]).std().item(),
-            "PSNR (dB)": psnr(outputs[f"{name}, denoised"], scene).item(),
+            "σ of what was removed": removed[name],
+            "PSNR (dB)": psnr(outputs[name], scene).item(),
         }
         for name, picture in inputs.items()
     },
     caption="The probe: how strong is what the network removed?",
 )
 
-# %% [markdown] slideshow={"slide_type": "fragment"}
-# With white noise nearly all of it is found; with grain only a part. Try the same probe on the sudden failure above: a network
-# trained at 15 on an image at 50. Lecture *ffdnet* gives the network its noise level; part D trains without clean images,
-# where grain will break more than one method.
+# %% slideshow={"slide_type": "-"}
+answer(
+    f"Of the grain it removes a standard deviation of {removed['grainy noise']:.1f} gray levels, of the white noise "
+    f"{removed['white noise']:.1f}; both have about 25.",
+    holds=removed["grainy noise"] < 20 < removed["white noise"],
+    otherwise=f"It removes {removed['grainy noise']:.1f} gray levels of grain and {removed['white noise']:.1f} of white "
+    "noise.",
+)
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 2, "notes": "Go round: one sentence each."}
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# Try the same probe on the sudden failure above: a network trained at 15 on an image at 50. Lecture *ffdnet* gives the
+# network its noise level; part D trains without clean images, where grain will break more than one method.
+
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 2, "path": "core", "notes": "Go round: one sentence each."}
 # ## What to remember
 #
 # - Predict the noise and subtract it. The goal is the same as for the painter; the way there is much shorter.
-# - Residual learning helped in every comparison. Whether batch normalisation does depends on the rest of the recipe.
+# - Residual learning helped with and without normalisation. Whether batch normalisation helps depends on the rest of the
+#   recipe.
 # - $d$ convolutions of $3 \times 3$ see $(2d+1) \times (2d+1)$ pixels. More depth means a larger receptive field.
 # - A network removes noise like that of its training. Blind training widens this range, but the range still ends.
 # - The residual need not be noise: the same network can restore resolution and soften JPEG blocks.
 # - Always look at what was removed, $z - \hat y$. It needs no ground truth.
 
-# %% slideshow={"slide_type": "slide", "minutes": 5, "notes": "Let everyone answer alone first."}
+# %% slideshow={"slide_type": "slide", "minutes": 1, "notes": "Let everyone answer alone first."}
 Quiz.parse("""
 An untrained residual network whose last layer is zero returns …
 - [x] the noisy image itself
-- [ ] a black image | That is the painter with a zero last layer. The residual network
-  subtracts zero from z.
-- [ ] noise | R(z) would be the noise estimate, and it is zero here; what is returned is z −
-  R(z).
+- [ ] an image that is black | That is the painter with a zero last layer. The residual
+  network subtracts zero from z.
+- [ ] its estimate of the noise | R(z) would be the noise estimate, and it is zero here; what
+  is returned is z − R(z).
+""")
 
+# %% slideshow={"slide_type": "subslide", "minutes": 1, "notes": "Let everyone answer alone first."}
+Quiz.parse("""
 A stack of 10 convolutions of 3 × 3 sees a square of …
 - [x] 21 × 21 pixels
 - [ ] 30 × 30 pixels | Each layer adds one pixel on each side, so two to the side of the
   square, not three.
-- [ ] all pixels | Only a layer that connects everything, or strides and pooling over the
+- [ ] all the pixels | Only a layer that connects everything, or strides and pooling over the
   whole image, would.
 """)
 
-# %% slideshow={"slide_type": "subslide"}
+# %% slideshow={"slide_type": "subslide", "minutes": 1, "notes": "Let everyone answer alone first."}
 Quiz.parse("""
 At σ = 50, a network trained at σ = 25 only …
 - [x] leaves most of the noise in the image
-- [ ] blurs the image too much | That is what a network trained for more noise than there is
-  does.
-- [ ] works as well, since it subtracts what it finds | It never saw such large deviations:
-  it removes about as much as it used to and takes the rest for texture.
+- [ ] blurs the image far too much | That is what a network trained for more noise than there
+  is does.
+- [ ] works as well as at 25, since it subtracts what it finds | It never saw such large
+  deviations: it removes about as much as it used to and takes the rest for texture.
+""")
 
+# %% slideshow={"slide_type": "subslide", "minutes": 1, "notes": "Let everyone answer alone first."}
+Quiz.parse("""
 You remove noise from a photograph and see outlines of a house in z − ŷ. That means …
 - [x] the method removed a part of the image too
-- [ ] the method works well: it found the house | z − ŷ is what was taken away. Outlines in
-  it are missing from the estimate.
+- [ ] the method works well, because it found the house | z − ŷ is what was taken away.
+  Outlines in it are missing from the estimate.
 - [ ] the noise of this camera has outlines | Noise that depends on brightness can be
   stronger at bright places, but it is random in sign along an edge.
 """)
 
 # %% [markdown] slideshow={"slide_type": "skip"}
+# ## Letters
+#
+# | letter | is |
+# |---|---|
+# | $y$, $z$, $\eta$, $\hat y$ | the clean image, the noisy one, the noise $z - y$, the estimate of $y$ |
+# | $\sigma$ | standard deviation of the noise, in the unit of the image |
+# | $R(z; w)$, $R^\star$ | the output of the layers with weights $w$, an estimate of $\eta$; the best one |
+# | $\ell$, $N$, $i$ | the loss; the number of patches in it; the number of one of them |
+# | $d$, $c$ | depth, the number of convolutions; the channels of the image |
+#
 # ## Exercises
 #
 # Three graded problems are in the [exercise notebook](../exercises/student/10_dncnn.ipynb): the loss of residual
@@ -640,8 +814,8 @@ You remove noise from a photograph and see outlines of a house in z − ŷ. That
 #
 # To explore on your own:
 #
-# 1. Train with `padding="reflect"` (a parameter of `DnCNN`) and repeat experiment 5. Which pixels gain?
-# 2. Train the painter of the first cell without batch normalisation, at the same budget. Which ingredient made it worse?
+# 1. Train with `padding="reflect"` (a parameter of `DnCNN`) and repeat what happens at the border. Which pixels gain?
+# 2. Train the painter of the first cell without batch normalisation, at the same budget. Which ingredient held it back?
 # 3. Train blind on $\sigma \in [0, 100/255]$. What does it cost at 15, compared with `dncnn-b-w32`?
 #
 # ## Further reading
