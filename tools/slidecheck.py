@@ -20,10 +20,17 @@ MEASURE = """(() => {
   const slide = Reveal.getCurrentSlide(), room = slide.getBoundingClientRect();
   const named = slide.querySelector("h1, h2, h3, h4") ?? slide;
   const marks = [...document.querySelectorAll(".controls button.enabled, .slide-number, .progress")];
-  const bottom = Math.min(room.bottom, ...marks.filter((mark) => mark.checkVisibility()).map((mark) => mark.getBoundingClientRect().top));
-  const seen = [...slide.querySelectorAll("*")].filter((e) => e.checkVisibility() && e.getClientRects().length
-    && !e.closest("mjx-assistive-mml, mjx-math *, aside.notes"));
-  const boxes = seen.map((e) => e.getBoundingClientRect());
+  const visible = (e) => e.checkVisibility() && e.getClientRects().length;
+  const bottom = Math.min(room.bottom, ...marks.filter(visible).map((mark) => mark.getBoundingClientRect().top));
+  const mathematics = "mjx-assistive-mml, mjx-math *";
+  const seen = [...slide.querySelectorAll("*")].filter((e) => visible(e) && !e.closest(mathematics));
+  const texts = seen.flatMap((e) => [...e.childNodes].filter((node) => node.nodeType === Node.TEXT_NODE));
+  const letters = texts.map((node) => {  // they may stand outside of the box of their paragraph
+    const range = new Range();
+    range.selectNodeContents(node);
+    return range;
+  });
+  const boxes = [...seen, ...letters].map((e) => e.getBoundingClientRect()).filter((box) => box.width && box.height);
   const cut = seen.filter((e) => e.tagName !== "IFRAME" && getComputedStyle(e).overflow !== "visible");
   return {
     name: (named.innerText.trim() || slide.querySelector("iframe")?.title || "").split("\\n")[0].slice(0, 60),
@@ -33,8 +40,8 @@ MEASURE = """(() => {
     inside: Math.max(0, ...cut.map((e) => Math.max(e.scrollHeight - e.clientHeight, e.scrollWidth - e.clientWidth))),
   };
 })()"""
-INSIDE_A_FRAME = """innerWidth && Math.max(document.body.scrollHeight - document.body.clientHeight,
-  document.body.scrollWidth - document.body.clientWidth)"""
+INSIDE_A_FRAME = """innerWidth && Math.max(...[document.body, document.documentElement].map(
+  (e) => Math.max(e.scrollHeight - e.clientHeight, e.scrollWidth - e.clientWidth)))"""
 SLACK = 2  # pixels, for rounding
 
 
@@ -44,9 +51,13 @@ def problems(decks: Sequence[Path]) -> list[str]:
         print(f"note: {lacking}, so nobody measured whether every slide is seen whole")
         return []
     with tempfile.TemporaryDirectory() as profile, chromium(Path(profile)) as browser:
-        return [f"{deck.stem}, slide {number}, {seen['name']!r}: {', '.join(complaints)}"
-                for deck in decks for number, seen in enumerate(slides(browser, deck), start=1)
-                if (complaints := list(_complaints(seen)))]
+        return [line for deck in decks for line in complaints(browser, deck)]
+
+
+def complaints(browser: Chromium, deck: Path) -> list[str]:
+    """What is not seen whole on the slides of one deck."""
+    return [f"{deck.stem}, slide {number}, {seen['name']!r}: {', '.join(wrong)}"
+            for number, seen in enumerate(slides(browser, deck), start=1) if (wrong := list(_wrong(seen)))]
 
 
 def slides(browser: Chromium, deck: Path) -> Iterator[dict[str, Any]]:
@@ -68,7 +79,7 @@ def _lacking(decks: Sequence[Path]) -> str:
     return ""
 
 
-def _complaints(seen: dict[str, Any]) -> Iterator[str]:
+def _wrong(seen: dict[str, Any]) -> Iterator[str]:
     for place, words in (("below", "too high"), ("beside", "too wide"), ("inside", "hidden in a box that scrolls"),
                          ("frame", "hidden in a player that scrolls")):
         if seen[place] > SLACK:
