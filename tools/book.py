@@ -2,9 +2,10 @@
 
 `python -m tools.book [--profile lecture] [--out build/book]`
 
-Nothing is executed while Sphinx runs, a warning is an error, and a page that breaks a promise of `tools.pagecheck`
-fails the build. Sphinx is called with the configuration that Jupyter Book makes of `book/_config.yml`, less the
-extensions that a page without a kernel has no use for (one, sphinx_thebe, raises a script error on every page).
+Nothing is executed while Sphinx runs, a warning is an error, and a page that breaks a promise of `tools.pagecheck` or
+a slide that breaks one of `tools.slidecheck` fails the build. Sphinx is called with the configuration that Jupyter Book
+makes of `book/_config.yml`, less the extensions that a page without a kernel has no use for (one, sphinx_thebe, raises
+a script error on every page).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from course_lib import claims, manifest, profiles
 from course_lib.claims import Status, answers, number
 from course_lib.claims.report import tally
 from course_lib.manifest import Course, Lecture
-from tools import form, pagecheck, slides, vendor
+from tools import form, pagecheck, slidecheck, slides, vendor
 from tools.executed import LectureFailed, executed
 
 UNWANTED = ("sphinx_thebe", "sphinx_comments")
@@ -74,8 +75,8 @@ def build(course: Course, notebooks: Mapping[str, Path], *, statuses: Sequence[S
                              "-d", str(doctrees), str(source), str(out)])
     if sphinx.returncode:
         raise PagesBroken(f"Sphinx complains about the pages it read in {source}; each line above says where and what")
-    slides.write(dict(notebooks), out / "slides", cache=work / "npm")
-    found = pagecheck.problems(out, allowed=vendor.CDN if "://" in mathjax else None)
+    decks = slides.write(dict(notebooks), out / "slides", cache=work / "npm")
+    found = pagecheck.problems(out, allowed=vendor.CDN if "://" in mathjax else None) + slidecheck.problems(decks)
     if found:
         raise PagesBroken(f"{len(found)} problem(s) in {out}:\n" + "\n".join(f"  {line}" for line in found))
 

@@ -1,12 +1,15 @@
 """Slide decks of the lectures: reveal.js, one HTML file each, shown without a network.
 
-`python -m tools.slides [--profile lecture] [--out build/slides]`
+`python -m tools.slides [LECTURE ...] [--profile lecture] [--out build/slides]`
+
+Every slide is measured where there is a Chromium; one that is not seen whole at 1280 by 720 pixels fails the build.
 
 A cell is on a slide when its metadata says so: `slideshow={"slide_type": "slide"}` begins a slide, "subslide" one
 below, "fragment" appears on a key, "-" joins the slide before, "notes" is for the speaker; every other cell is left
 out. On a cell that begins a slide, `"minutes": 3` and `"notes": "..."` give the speaker view its time and its text.
-Long code and the code of figures and tables are folded: a click shows them. The tags `hide-input`, `remove-input`
-and `remove-output` leave away what they name. Of the generated header the title and the promise are shown.
+The slides of the core path come first, all others after a slide that says so. Long code and the code of figures and
+tables are folded: a click shows them. The tags `hide-input`, `remove-input` and `remove-output` leave away what they
+name. Of the generated header the title, the promise and the part are shown.
 """
 
 from __future__ import annotations
@@ -18,7 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from course_lib import manifest, profiles
-from tools import vendor
+from course_lib.arguments import UnknownName
+from tools import form, slidecheck, vendor
 from tools.executed import LectureFailed, executed
 
 if TYPE_CHECKING:
@@ -31,6 +35,7 @@ SHOWN = ("slide", "subslide", "fragment", "-", "notes")
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.slides", description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="LECTURE", help="a name or number; all of them if none is given")
     parser.add_argument("--profile", choices=profiles.PROFILES, default="lecture", help="how much the lectures compute")
     parser.add_argument("--out", type=Path, default=Path("build/slides"), help="folder of the decks")
     options = parser.parse_args(arguments)
@@ -38,11 +43,13 @@ def main(arguments: list[str] | None = None) -> None:
     build = course.root / "build"
     try:
         notebooks = {lecture.stem: executed(course, lecture, profile=options.profile, build=build)
-                     for lecture in course.lectures}
-    except (LectureFailed, OSError) as error:
+                     for lecture in [course.lecture(name) for name in options.names] or course.lectures}
+    except (LectureFailed, UnknownName, OSError) as error:
         sys.exit(f"slides: {error}")
-    for deck in write(notebooks, options.out, cache=build / "npm"):
-        print(deck)
+    decks = write(notebooks, options.out, cache=build / "npm")
+    print(*decks, sep="\n")
+    if found := slidecheck.problems(decks):
+        sys.exit("\n".join([f"slides: {len(found)} are not seen whole", *(f"  {line}" for line in found)]))
 
 
 def write(notebooks: dict[str, Path], out: Path, *, cache: Path) -> list[Path]:
@@ -81,18 +88,16 @@ def only_slides(notebook: NotebookNode) -> NotebookNode:
     """A copy of the cells that are on slides, with notes and minutes where reveal.js looks for them."""
     from nbformat.v4 import new_markdown_cell
 
-    if not any("slide_type" in cell.metadata.get("slideshow", {}) for cell in notebook.cells):
+    if not any(_type(cell) in SHOWN for cell in notebook.cells):
         raise ValueError("no cell of this notebook is on a slide: give some `slideshow={\"slide_type\": \"slide\"}` "
                          "in the header of the cell in its source")
     deck = deepcopy(notebook)
-    cells, deck.cells = deck.cells, []
-    for cell in _core_first(cells):
-        slideshow = cell.metadata.setdefault("slideshow", {})
-        if "header" in cell.metadata.get("tags", []):  # of the generated header, the title and the promise
-            cell.source = "\n\n".join(cell.source.split("\n\n")[:2])
-            slideshow["slide_type"] = "slide"
-        if slideshow.get("slide_type") not in SHOWN:
-            continue
+    for cell in deck.cells:
+        if "header" in cell.metadata.get("tags", []):
+            cell.source, cell.metadata["slideshow"] = _title(cell.source), {"slide_type": "slide"}
+    cells, deck.cells = _core_first([cell for cell in deck.cells if _type(cell) in SHOWN]), []
+    for cell in cells:
+        slideshow = cell.metadata["slideshow"]
         if minutes := slideshow.get("minutes"):
             slideshow["data"] = {"timing": str(round(60 * minutes))}
         cell.metadata["folded"] = cell.cell_type == "code" and (
@@ -103,20 +108,35 @@ def only_slides(notebook: NotebookNode) -> NotebookNode:
     return deck
 
 
+def _title(header: str) -> str:
+    """The generated header as the first slide: title, promise, part."""
+    part = [line.removeprefix("- ") for line in header.splitlines() if line.startswith("- **Part")]
+    return "\n\n".join(header.split("\n\n")[:2] + part)
+
+
 def _core_first(cells: list[NotebookNode]) -> list[NotebookNode]:
-    """The cells of the core path, then a slide that says so, then all others, each part in its order."""
+    """The cells of the core path, then a slide that says so, then all others, each part in its order.
+
+    What joins a slide stays with it; a slide below one of the other part becomes a slide of its own.
+    """
     from nbformat.v4 import new_markdown_cell
 
-    more = [cell for cell in cells if "more" in cell.metadata.get("tags", [])]
-    if not any(cell.metadata.get("slideshow", {}).get("slide_type") in SHOWN for cell in more):
-        return cells
-    for cell, before in zip(more, [None, *more], strict=False):     # what comes first of a part begins a slide
-        if before is None and cell.metadata.slideshow.get("slide_type") != "slide":
-            cell.metadata.slideshow["slide_type"] = "slide"
-    core = [cell for cell in cells if "more" not in cell.metadata.get("tags", [])]
-    between = new_markdown_cell("# More\n\nThe lecture is complete without these slides.",
-                                metadata={"slideshow": {"slide_type": "slide"}})
-    return [*core, between, *more]
+    core: list[NotebookNode] = []
+    more: list[NotebookNode] = []
+    part = core
+    for cell in cells:
+        if _type(cell) in form.BEGINS:
+            before, part = part, more if "more" in cell.metadata.get("tags", []) else core
+            if part is not before:
+                cell.metadata["slideshow"]["slide_type"] = "slide"
+        part.append(cell)
+    divider = new_markdown_cell("# More\n\nThe lecture is complete without the slides that follow.",
+                                metadata={"slideshow": {"slide_type": "slide"}, "tags": ["divider"]})
+    return [*core, divider, *more] if core and more else core + more
+
+
+def _type(cell: NotebookNode) -> str | None:
+    return cell.metadata.get("slideshow", {}).get("slide_type")
 
 
 def _drawn(output: NotebookNode) -> bool:

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 import toy
-from chromium import PROGRAM, Chromium, Frame, chromium
 
 from course_lib import manifest
 from course_lib.manifest import Course
 from tools import book, vendor
+from tools.chromium import PROGRAM, Chromium, Frame, chromium
 from tools.executed import executed
 
 pytestmark = [
