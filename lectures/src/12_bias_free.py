@@ -271,8 +271,8 @@ answer(
 
 # %% slideshow={"slide_type": "subslide", "minutes": 2, "notes": "The paper's networks have 20 layers of 64 and see 41 x 41 pixels; ours see 15 x 15. At 50 a network has to see far."}
 both = {"with constants": "twin", "bias-free": "free"}
-deep = {f"{name}, 20 layers of 64": key for name, key in both.items()}
-two = {f"σ = {level}": level for level in (10, 50)}
+deep = {"with constants, 20 layers of 64": "twin", "bias-free, 20 layers of 64": "free"}
+two = {"σ = 10": 10, "σ = 50": 50}
 figures.table(
     stored.rows(both, two, "bsd68_{}_at_{}")
     | stored.rows(deep, two, "bsd68_{}_at_{}", paper=True),
@@ -447,8 +447,11 @@ shown = {}
 for level in (10, 100):
     view = noisy(scene, level, "filters").clamp(0, 1)
     for r, c in spots.values():
-        at = dict(top=r - 5, left=c - 5, size=11, colour=(1.0, 0.69, 0.0))
-        view = figures.framed(view, **at)
+        for half in (5, 6, 7):  # a frame three pixels wide
+            at = dict(
+                top=r - half, left=c - half, size=2 * half + 1, colour=(1.0, 0.6, 0.0)
+            )
+            view = figures.framed(view, **at)
     shown[f"σ = {level}"] = view
     for name, y in field.items():
         w = filters(wide, noisy(y, level, "filters", name), reach, reach)
@@ -500,9 +503,9 @@ answer(
 )
 
 # %% [markdown] slideshow={"slide_type": "subslide", "minutes": 2, "notes": "The network was given neither the edges nor the level of the noise: it finds both from z, and switches its ReLUs accordingly."}
-# In a flat part the filter takes in much of what the network can see at either level. At an edge it uses few pixels while the
-# noise is faint, along the edge and on one side of it. When the noise is strong it averages over more of them, and
-# blurs. The network was told neither where the edges are nor how strong the noise is.
+# In a flat part the filter takes in many pixels at either level. At an edge it uses a few while the noise is faint; when the
+# noise is strong it averages over more of them, and blurs. The network was told neither where the edges are nor how strong
+# the noise is.
 
 # %% slideshow={"slide_type": "-"}
 figures.table(
@@ -679,25 +682,21 @@ net_biases = {
     f"{name}, σ = {level}": bias_free.net_bias(network, noisy(scene, level))[
         ..., 48:144, 48:144
     ]
-    for name, network, level in (
-        ("with constants", twin, 5),
-        ("with constants", twin, 50),
-        ("bias-free", free, 50),
-    )
+    for name, network, level in (("with constants", twin, 5), ("with constants", twin, 50))
 }
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 2, "notes": "The constant of the twin is a picture, and a different one for every z: it is made of the biases behind those ReLUs that are open. The paper finds that it becomes very large outside of the range. Here it does not."}
 # ## What the twin adds: its net bias
 #
-# By equation (2) the estimate of the twin has a part that is no filtering at all, $b_z = f(z) - A_z z$.
+# By equation (2) the estimate of the twin has a part that is no filtering at all, $b_z = f(z) - A_z z$. That of the bias-free
+# network is zero.
 
 # %% slideshow={"slide_type": "-"}
-alt = """The net bias as pictures. Of the network with constants: traces of outlines at noise of 5, grains everywhere at 50.
-Of the bias-free network: zero"""
+alt = """The net bias of the network with constants as pictures: traces of outlines at noise of 5, grains everywhere at 50"""
 figures.images(
     net_biases,
     signed=list(net_biases),
-    columns=3,
+    columns=2,
     alt=alt,
     caption="What is added to the weighted sums, in units of the image.",
 )
