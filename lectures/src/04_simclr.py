@@ -100,9 +100,10 @@ def two_views(pictures, draw):
     return look(torch.cat([pictures, pictures]), draw).chunk(2)
 
 
-# %% slideshow={"slide_type": "-"}
+# %% slideshow={"slide_type": "skip"}
 chosen = as_float(asked.images[[queries[0] + 1, queries[3] + 1]])
 several = [chosen] + [look(chosen, generator(draw, "lecture 03")) for draw in range(5)]
+# %% slideshow={"slide_type": "-"}
 figures.images(
     torch.stack(several, dim=1).flatten(0, 1),
     columns=6,
@@ -340,10 +341,16 @@ figures.table(
     caption="Shapes named rightly in pictures never trained on, by the features h. Guessing: 12.5 %.",
 )
 
-# %% slideshow={"slide_type": "subslide", "minutes": 2, "notes": "Compare with the first figure of the lecture. The queries are the same, and most neighbours have other colours than the query."}
-grid, right = neighbours(
-    embed(trained_longer, known.images), embed(trained_longer, asked.images)
-)
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 2, "notes": "Compare with the first figure of the lecture. The queries are the same, and most neighbours have other colours than the query."}
+# ## The same queries, after a longer training
+#
+# These weights are stored with the course; the training is the one of this lecture, with more steps.
+
+# %% slideshow={"slide_type": "skip"}
+h_known, h_asked = (embed(trained_longer, of.images) for of in (known, asked))
+grid, right = neighbours(h_known, h_asked)
+
+# %% slideshow={"slide_type": "-"}
 figures.images(
     grid,
     columns=6,
@@ -468,9 +475,10 @@ answer(
 )
 
 # %% [markdown] slideshow={"slide_type": "subslide", "minutes": 4, "path": "core", "notes": "This test needs no labels. Most tests for shortcuts have this form: keep what should count, change what should not, and see where the features go."}
-# **The probe** that reveals the shortcut needs no labels. It keeps what should count, changes what should not, and looks
-# where the features go: is a picture nearer to *itself in other colours*, or to *another picture whose mean colour is
-# most like its own*? A network that has learnt shapes is nearer to itself.
+# ## The probe
+#
+# It keeps what should count, changes what should not, and looks where the features go; it needs no labels. Is a picture
+# nearer to *itself in other colours*, or to *another picture whose mean colour is most like its own*?
 
 
 # %% slideshow={"slide_type": "-"}
@@ -502,7 +510,7 @@ for name, network in (
 figures.table(
     rows,
     digits=1,
-    caption="This training: for how many pictures itself in other colours is nearer, the loss, and both probes of shape.",
+    caption="These trainings: how often the picture itself is nearer, the loss, and both probes of shape.",
 )
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Several seeds each, and another set: photographs. The network called 'crops alone' in the figure is the one with the lower loss."}
@@ -538,27 +546,27 @@ answer(
     + photographs.compare("crops_linear", "random_linear").sentence(
         "training on crops alone", "no training", **words
     )
-    + " "
-    + photographs.compare("views_linear", "crops_linear").sentence(
-        "training on crops and colours", "training on crops alone", **words
-    )
 )
 
 # %% [markdown] slideshow={"slide_type": "subslide", "minutes": 2, "notes": "The original form of the idea in the course that this one follows."}
-# ## One view, and the picture itself
+# ## Two views with colours changed, and other pairs
 #
 # Boracchi 2025 describes pairs of "augmented and not augmented versions" of a picture: one of the two is the picture as
-# it is. Do they teach as much as two views?
+# it is. Do they teach as much as two views? And do the colours help on photographs, too?
 
 # %% slideshow={"slide_type": "fragment"}
 answer(
     "On drawn shapes: "
-    + drawn.compare("original_linear", "views_linear").sentence(
-        "a view with the picture itself", "two views", **words
+    + drawn.compare("views_linear", "original_linear").sentence(
+        "training on two views", "training on one view and the picture itself", **words
     )
     + " On photographs: "
-    + photographs.compare("original_linear", "views_linear").sentence(
-        "a view with the picture itself", "two views", **words
+    + photographs.compare("views_linear", "original_linear").sentence(
+        "training on two views", "training on one view and the picture itself", **words
+    )
+    + " "
+    + photographs.compare("views_linear", "crops_linear").sentence(
+        "training on crops and colours", "training on crops alone", **words
     )
 )
 
@@ -597,7 +605,10 @@ answer(
     )
 )
 
-# %% slideshow={"slide_type": "subslide", "minutes": 2, "notes": "An untrained network can be aligned well because all points are near each other: the relative alignment is in units of the distance of different pictures."}
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 2, "notes": "An untrained network can be aligned well because all points are near each other: the relative alignment is in units of the distance of different pictures."}
+# ## What the trainings did to the sphere
+
+# %% slideshow={"slide_type": "-"}
 on_the_sphere = {
     "alignment": "alignment",
     "... over the distance of different pictures": "relative",
@@ -612,8 +623,7 @@ figures.table(
         for name, of in {"drawn shapes": drawn, "CIFAR-10": photographs}.items()
         for what, metric in on_the_sphere.items()
     },
-    caption="What the trainings did to the sphere, on pictures not trained on, with crops and colours. Smaller is "
-    "better for all. Mean over all seeds.",
+    caption="On pictures not trained on, with crops and colours. Smaller is better for all. Mean over all seeds.",
     note=[drawn, photographs],
 )
 
