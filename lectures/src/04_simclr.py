@@ -103,6 +103,7 @@ def two_views(pictures, draw):
 # %% slideshow={"slide_type": "skip"}
 chosen = as_float(asked.images[[queries[0] + 1, queries[3] + 1]])
 several = [chosen] + [look(chosen, generator(draw, "lecture 03")) for draw in range(5)]
+
 # %% slideshow={"slide_type": "-"}
 figures.images(
     torch.stack(several, dim=1).flatten(0, 1),
