@@ -33,7 +33,7 @@ from course_lib.randomness import generator
 from course_lib.widgets.player import Axis, Player
 from course_lib.widgets.quiz import Quiz
 
-# %% slideshow={"slide_type": "-"}
+# %% slideshow={"slide_type": "skip"}
 sigma = 25 / 255  # images lie in [0, 1]
 train_images = data.photographs("train")
 test_images = data.photographs("test")  # never trained on
@@ -41,7 +41,7 @@ test_pairs = data.fixed_pairs(test_images, Gaussian(sigma), seed=0)
 z, y = test_pairs[0]  # the photograph "camera"
 window = (..., slice(60, 252), slice(140, 332))
 
-# %% slideshow={"slide_type": "-"}
+# %% slideshow={"slide_type": "skip"}
 size = choose(
     smoke=dict(depth=3, width=8),
     lecture=dict(depth=7, width=32),
@@ -55,7 +55,7 @@ painter, painter_history = dncnn.train(
 )
 painter = painter.cpu()
 
-# %% slideshow={"slide_type": "-"}
+# %% slideshow={"slide_type": "skip"}
 wavelet, nlm = Wavelet(), NonLocalMeans()
 with torch.inference_mode():
     first = {
@@ -89,7 +89,7 @@ answer(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# After a few hundred steps this network loses to a filter that was never trained. Look at its grays: before it can remove
+# In this run the network loses to a filter that was never trained. Look at its grays: before it can remove
 # any noise, it has to learn something simple, to copy the image.
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "path": "core", "notes": "The whole lecture is this slide. Draw the two arrows: z to y-hat through all layers, or around them."}
@@ -135,8 +135,8 @@ print(
 #
 # $$\ell(w) = \frac{1}{2N} \sum_{i=1}^{N} \lVert R(z_i; w) - (z_i - y_i) \rVert^2 .$$
 #
-# What $R$ misses of the noise is missing in the estimate: $R(z_i) - (z_i - y_i) = -(\hat y_i - y_i)$. So the painter can
-# be trained with the same loss. The library divides by the number of pixels of a patch, too:
+# The error of the noise is that of the estimate with the other sign: $R(z_i) - (z_i - y_i) = -(\hat y_i - y_i)$. So the
+# painter can be trained with the same loss. The library divides by the number of pixels of a patch, too:
 
 
 # %% slideshow={"slide_type": "-"}
@@ -145,7 +145,7 @@ def loss_of_estimate(network, z, y):
     return 0.5 * (y_hat - y).square().mean()
 
 
-# %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
+# %% tags=["nbval-check-output"] slideshow={"slide_type": "skip"}
 mine, library = loss_of_estimate(painter, z, y), dncnn.step(painter, (z, y), Progress(0, 1))
 print("the library's training step has the same loss:", bool((mine - library).abs() < 1e-6))
 clean = torch.tensor([[[[0.0, 5.0]]]], dtype=torch.float64)
@@ -194,7 +194,7 @@ def by_hand(z, layers):
     return z - F.conv2d(h, last.weight, padding=1)
 
 
-# %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
+# %% tags=["nbval-check-output"] slideshow={"slide_type": "skip"}
 exact = zoo.load(DnCNN, "dncnn-s25-w32").double()
 mine, library = by_hand(z[window].double(), exact.layers), exact(z[window].double())
 print("the library's network returns the same:", torch.allclose(mine, library, atol=1e-9))
@@ -243,8 +243,7 @@ live, history = dncnn.train(
 )
 live = live.cpu()
 
-# %% slideshow={"slide_type": "subslide", "minutes": 4, "path": "core", "notes": "The paper's columns are for 17 layers of 64 channels trained for hours. Ask what closes the gap: width, depth, time, or data?"}
-stored = cite("dncnn-benchmark")  # the same training, over three seeds
+# %% slideshow={"slide_type": "skip"}
 peers = {
     "noisy": lambda z, sigma=None: z,
     "wavelet shrinkage": wavelet,
@@ -255,7 +254,8 @@ here = {
     name: score(peer, test_pairs, sigma=sigma).mean().item() for name, peer in peers.items()
 }
 
-# %% slideshow={"slide_type": "-"}
+# %% slideshow={"slide_type": "subslide", "minutes": 4, "path": "core", "notes": "The paper's columns are for 17 layers of 64 channels trained for hours. Ask what closes the gap: width, depth, time, or data?"}
+stored = cite("dncnn-benchmark")
 labels = {"photographs": "photographs", "Set12": "set12", "BSD68": "bsd68"}
 caption = (
     "PSNR in dB at σ = 25/255. Set12 and BSD68 are the field's gray test sets. Values with a dagger are the paper's "
@@ -290,21 +290,9 @@ answer(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# The same holds on Set12 and BSD68. On both sets the paper's value for BM3D is above that of our small network, and the
-# paper's network is above BM3D.
+# The same holds on Set12 and BSD68. There the paper's BM3D is above our small network, and the paper's network above BM3D.
 
-# %% slideshow={"slide_type": "subslide", "minutes": 1, "notes": "Compare the two curves over the painter's first 250 steps: most of the distance is there from the start."}
-caption = (
-    "The loss of the residual network, and that of the painter over its shorter training. Both are the same loss: "
-    "half the mean squared error of the estimate."
-)
-figures.history(
-    {"predicts the noise": history, "paints the image": painter_history},
-    log="y",
-    caption=caption,
-)
-
-# %% slideshow={"slide_type": "subslide", "minutes": 4, "path": "core", "notes": "Look at what each method removes. If you can see the man in the removed noise, the method removed the man."}
+# %% slideshow={"slide_type": "skip"}
 with torch.inference_mode():
     estimates = {
         "wavelet shrinkage": wavelet(z, sigma=sigma),
@@ -313,7 +301,7 @@ with torch.inference_mode():
     }
 taken = {f"removed by {name}": (z - found)[window] for name, found in estimates.items()}
 
-# %% slideshow={"slide_type": "-"}
+# %% slideshow={"slide_type": "subslide", "minutes": 4, "path": "core", "notes": "Look at what each method removes. If you can see the man in the removed noise, the method removed the man."}
 alt = (
     "What each method removed: outlines of the man and his camera are visible in what wavelet shrinkage removed, "
     "almost none in what non-local means and DnCNN removed"
@@ -326,6 +314,17 @@ figures.images(taken, signed=list(taken), columns=3, alt=alt, caption=caption)
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # Always look at what was removed. It needs no ground truth: outlines of the man here are outlines that the estimate lacks.
+
+# %% slideshow={"slide_type": "subslide", "minutes": 1, "notes": "Compare the two curves over the painter's first 250 steps: most of the distance is there from the start."}
+caption = (
+    "The loss of the residual network, and that of the painter over its shorter training. Both are the same loss: "
+    "half the mean squared error of the estimate."
+)
+figures.history(
+    {"predicts the noise": history, "paints the image": painter_history},
+    log="y",
+    caption=caption,
+)
 
 # %% slideshow={"slide_type": "subslide", "minutes": 1, "notes": "The hair is the place to look at."}
 figures.images(
@@ -378,10 +377,9 @@ answer(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# So half of the paper's statement is confirmed here and half is not; the stored results list the second half as a claim
-# that failed. This is no contradiction. Normalisation was introduced to make plain gradient descent work in a deep stack,
-# and our optimiser rescales the updates itself. Users of the published code report the same with Adam. *Whether an
-# ingredient is needed depends on the rest of the recipe.*
+# Half of the paper's statement is confirmed here, half is not. This is no contradiction: normalisation was introduced to
+# make plain gradient descent work in a deep stack, and our optimiser rescales the updates itself. Users of the published
+# code report the same with Adam. *Whether an ingredient is needed depends on the rest of the recipe.*
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 2, "notes": "S stands for a specific noise level, B for blind. The blind one has no input for sigma: it must estimate it from the image."}
 # ## When σ is not what you trained for
@@ -457,7 +455,7 @@ figures.table(
 # Three networks were trained at one noise level each, the fourth *blind*, on all levels from 0 to 55. Give a network
 # more noise than it was trained on, then less.
 
-# %% slideshow={"slide_type": "-"}
+# %% slideshow={"slide_type": "skip"}
 scene = to_float(test_images["camera"])[..., 60:252, 140:332]
 trained_at = {"15": "dncnn-s15-w32", "25": "dncnn-s25-w32", "50": "dncnn-s50-w32"}
 networks = {f"at {level}": zoo.load(DnCNN, name) for level, name in trained_at.items()}
@@ -503,7 +501,7 @@ Player(
 #
 # **Predict:** by how much does it improve each of them: noise of level 25, enlargement by 3, JPEG of quality 10?
 
-# %% slideshow={"slide_type": "subslide", "minutes": 1, "notes": "Look for the blocks in the third column."}
+# %% slideshow={"slide_type": "skip"}
 three = zoo.load(DnCNN, "dncnn-3-w32")
 detail = to_float(test_images["chelsea"])[..., 60:252, 100:292]
 given = {
@@ -514,7 +512,7 @@ given = {
 with torch.inference_mode():
     restored = {f"{name}, restored": three(picture) for name, picture in given.items()}
 
-# %% slideshow={"slide_type": "-"}
+# %% slideshow={"slide_type": "subslide", "minutes": 1, "notes": "Look for the blocks in the third column."}
 alt = (
     "A cat's face three times degraded, by noise, by enlargement and by JPEG, and below each the picture after one and "
     "the same network: less noise, sharper edges, no blocks"
@@ -560,12 +558,13 @@ answer(
     f"{tasks['jpeg_10'] - tasks['jpeg_10_given']:.1f} dB, in the mean of three trainings."
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 2, "notes": "The brick wall is a warning: the network takes its fine, regular roughness for an artefact and smooths it away."}
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 2, "notes": "Which picture loses? Ask what is special about a brick wall."}
 # ### What the means hide
 #
-# A mean hides differences between pictures. Here are the gains of the course's weights on single ones:
+# A mean hides differences between pictures. Here are the gains of the course's weights on single ones. The brick wall is
+# a warning: the network takes its fine, regular roughness for an artefact and smooths it away.
 
-# %% slideshow={"slide_type": "-"}
+# %% slideshow={"slide_type": "skip"}
 gains = {}
 for quality in (10, 40):
     row = gains[f"JPEG of quality {quality}"] = {}
@@ -582,7 +581,7 @@ figures.table(
     caption="Gain in dB over the JPEG picture, for each test photograph: DnCNN-3 from the course's weights.",
 )
 
-# %% slideshow={"slide_type": "-"}
+# %% slideshow={"slide_type": "subslide", "minutes": 1, "notes": "Say it before they find it: these weights are small."}
 figures.table(
     {
         "non-local means, with known level": {
@@ -597,7 +596,7 @@ figures.table(
             for level in (15, 25, 50)
         },
     },
-    caption="PSNR in dB on noise, on the test photographs.",
+    caption="PSNR in dB on noise, on the test photographs: the weights of the course, which the pictures above used.",
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
@@ -635,14 +634,13 @@ figures.bars(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# The theoretical reach is the whole receptive field; most of the loss lies in the outermost four pixels. Neighbours that
-# would have helped are missing, and the zeros in their place mislead the network: the first task below separates the two.
-# Scores on small pictures are affected; of a photograph of 481 × 321, four pixels in a hundred are so near to a border.
+# The theoretical reach is the whole receptive field; most of the loss lies in the outermost four pixels. Neighbours are
+# missing there, and the zeros in their place mislead: the first task at the end separates the two.
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 2, "notes": "One photograph of 640 x 427 holds more than 200 000 different patches of 36 x 36."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 2, "notes": "One photograph of 640 x 427 holds more than 200 000 different patches of 36 x 36. Networks that see further, or must recognise objects, need more pictures."}
 # ## Do more photographs help?
 #
-# The paper trained on 400 images of 180 × 180 and reports that more hardly helped. Let us go the other way:
+# The paper trained on 400 images of 180 × 180 and reports that more helped little. Let us go the other way:
 # one photograph, two, four, eight.
 
 # %% slideshow={"slide_type": "-"}
@@ -666,8 +664,8 @@ answer(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# The network learns what edges, textures and flat pieces look like within some 15 pixels, and one photograph has hundreds
-# of thousands of such pieces. Networks that see further, or must recognise objects, need more.
+# The network learns what edges and textures look like within some 15 pixels, and one photograph has hundreds of thousands
+# of such pieces.
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "path": "core", "notes": "The network is good because the test noise has the law of the training noise. The noise of real cameras has another law."}
 # ## Break it
@@ -679,7 +677,7 @@ answer(
 # **Predict:** the network removes nearly all of the white noise. How much of the grain does it remove?
 
 
-# %% slideshow={"slide_type": "-"}
+# %% slideshow={"slide_type": "skip"}
 def grainy(y, seed):
     """Noise of standard deviation sigma whose neighbours agree."""
     height, width = y.shape[-2:]
