@@ -98,6 +98,10 @@ def _run(args: argparse.Namespace) -> int:
     with doctor.spinning() if args.busy else nullcontext():
         result = lectures.execute(lecture, profile=profile, out=out, on_cell=on_cell, timeout=args.timeout,
                                   root=course.root)
+    try:
+        lectures.settle(result.path, source=lectures.notebook(lecture, course.root))
+    except OSError as error:
+        _say(f"not signed, JupyterLab will ask to trust the notebook: {_one_line(error)}")
     if result.error is not None:
         _say(f"\n{lecture.stem} stopped: {result.error}")
         print(f"the notebook up to there: {result.path}")

@@ -27,6 +27,8 @@ TRACEBACK_LINES = 15
 _COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _LINE_OF_THE_CELL = re.compile(r"^-+> *(\d+)\b|^ *Cell In ?\[\d+\], line (\d+)|^ *File .*, line (\d+)", re.M)
 
+_RELATIVE = re.compile(r"\]\(([^)\s#:]+)")  # where a link or a picture of Markdown leads, but for other machines
+
 KERNEL_START = 240  # seconds that a kernel may take to answer: a busy machine is slow, not broken
 
 
@@ -107,6 +109,36 @@ def execute(lecture: Lecture, *, profile: str, out: Path, on_cell: OnCell | None
         with atomic(path) as stream:
             stream.write((nbformat.writes(content) + "\n").encode())
     return Result(path, time.perf_counter() - started, error, tuple(cells), interrupted)
+
+
+def settle(path: Path, *, source: Path) -> None:
+    """Make an executed notebook at home where it lies: its links lead where those of `source` do, and JupyterLab shows
+    its players and quizzes at once.
+
+    JupyterLab trusts what this user has signed. The signatures are in Jupyter's own data folder; an OSError says that
+    it cannot be written.
+    """
+    import nbformat
+    from jupyter_core.paths import jupyter_data_dir
+    from nbformat.sign import NotebookNotary
+
+    def moved(link: re.Match[str]) -> str:
+        target = source.parent / link[1]
+        return f"]({Path(os.path.relpath(target, path.parent)).as_posix()}" if target.exists() else link[0]
+
+    content = nbformat.read(path, as_version=4)
+    for cell in content.cells:
+        if cell.cell_type == "markdown":
+            cell.source = _RELATIVE.sub(moved, cell.source)
+    with atomic(path) as stream:
+        stream.write((nbformat.writes(content) + "\n").encode())
+    folder = Path(jupyter_data_dir())
+    folder.mkdir(parents=True, exist_ok=True)
+    notary = NotebookNotary(data_dir=str(folder))
+    try:
+        notary.sign(content)
+    finally:
+        notary.store.close()
 
 
 def _runner_modules() -> tuple[Any, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -182,6 +183,8 @@ def execute(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
         return lectures.Result(out / f"{lecture.stem}.ipynb", 12.34, **calls["result"])
 
     monkeypatch.setattr(lectures, "execute", fake)
+    monkeypatch.setattr(lectures, "settle", lambda path, *, source: calls.update(settled=path))
+    monkeypatch.setattr(lectures, "notebook", lambda lecture, root: root / "lectures" / "10_dncnn.ipynb")
     return calls
 
 
@@ -191,6 +194,17 @@ def test_a_run_shows_each_cell_and_where_the_notebook_is(toy: Path, course: Cour
     assert out == f"10_dncnn ran in 12.3 s at profile full: {toy}/build/run/10_dncnn.ipynb\n"
     assert "[ 1/12]" in err and "import torch" in err and max(map(len, err.splitlines())) <= 80
     assert (execute["profile"], execute["timeout"], execute["root"]) == ("full", 60, toy)
+    assert execute["settled"] == toy / "build" / "run" / "10_dncnn.ipynb"
+
+
+def test_a_run_that_cannot_be_signed_is_a_run(toy: Path, course: Course, execute: dict,
+                                              monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, *, source: Path) -> None:
+        raise PermissionError("no place for signatures")
+
+    monkeypatch.setattr(lectures, "settle", refuse)
+    code, out, err = course("run", "10")
+    assert code == 0 and "10_dncnn ran in" in out and "not signed" in err and "no place for signatures" in err
 
 
 def test_a_run_takes_the_profile_of_the_environment(toy: Path, course: Course, execute: dict,
@@ -214,16 +228,26 @@ def test_a_run_that_stops_says_why_where_and_records_nothing(result: dict, expec
     assert not (toy / "results").exists()
 
 
-def test_a_real_kernel_runs_to_the_cell_that_fails_and_its_notebook_is_kept(toy: Path, course: Course) -> None:
+def test_a_real_kernel_runs_to_the_cell_that_fails_and_its_notebook_is_at_home_where_it_lies(
+        toy: Path, course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
     nbformat = pytest.importorskip("nbformat")
     pytest.importorskip("nbclient")
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(toy / "jupyter"))
     cells = [nbformat.v4.new_code_cell(text) for text in ("print(6 * 7)", "1 / 0", "print('never')")]
+    cells.append(nbformat.v4.new_markdown_cell("[a](../course.toml) [b](#b) [c](https://c.org/c) $E[x](y)$"))
     (toy / "lectures").mkdir()
     nbformat.write(nbformat.v4.new_notebook(cells=cells), toy / "lectures" / "10_dncnn.ipynb")
-    code, out, err = course("run", "dncnn", "--profile", "smoke", "--out", toy / "out")
+    code, out, err = course("run", "dncnn", "--profile", "smoke", "--out", toy / "out" / "deep")
     assert code == 1 and "ZeroDivisionError" in err and "[2/3]" in err and "[3/3]" not in err
-    executed = nbformat.read(toy / "out" / "10_dncnn.ipynb", as_version=4)
-    assert str(toy / "out" / "10_dncnn.ipynb") in out and executed.cells[0].outputs[0].text == "42\n"
+    path = toy / "out" / "deep" / "10_dncnn.ipynb"
+    executed = nbformat.read(path, as_version=4)
+    assert str(path) in out and executed.cells[0].outputs[0].text == "42\n"
+    assert executed.cells[3].source == "[a](../../course.toml) [b](#b) [c](https://c.org/c) $E[x](y)$"
+    notary = importlib.import_module("nbformat.sign").NotebookNotary(data_dir=str(toy / "jupyter"))
+    assert notary.check_signature(executed)
+    executed.cells[0].outputs[0].text = "43\n"
+    assert not notary.check_signature(executed)
+    notary.store.close()
 
 
 def test_ctrl_c_before_the_kernel_is_quiet(toy: Path, course: Course, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,6 +28,7 @@ from course_lib.claims.report import tally
 from course_lib.manifest import Course, Lecture
 from tools import form, pagecheck, slidecheck, slides, vendor
 from tools.executed import LectureFailed, executed
+from tools.notebooks import BADGE
 
 UNWANTED = ("sphinx_thebe", "sphinx_comments")
 MARKER = ".made-by-tools-book"
@@ -38,7 +39,6 @@ over seeds, with their standard deviation. A value in the paper's column is quot
 here; it may come from other images or a larger network. *Stale* means that code or data changed since the
 measurement."""
 DECK_LINK = re.compile(r"\[([^\]]+)\]\([^)\s]*slides/([\w-]+\.html)\)")
-COLAB_BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
 
 
 class PagesBroken(RuntimeError):
@@ -108,7 +108,7 @@ def exercise(lecture: Lecture) -> str:
 
 
 def page_of(notebook: dict[str, Any], *, up: str) -> dict[str, Any]:
-    """A notebook as a page of the site: our own badge, a link to the deck built here, the code of the setup folded.
+    """A notebook as a page of the site: a link to the deck built here, the code of the setup folded.
 
     `up` leads from the page to the start of the site.
     """
@@ -117,7 +117,7 @@ def page_of(notebook: dict[str, Any], *, up: str) -> dict[str, Any]:
         if "setup" in cell["metadata"].get("tags", []):
             cell["metadata"]["tags"].append("hide-input")
         if cell["cell_type"] == "markdown":
-            text = "".join(cell["source"]).replace(COLAB_BADGE, f"{up}assets/colab.svg")
+            text = "".join(cell["source"]).replace(BADGE, BADGE.removeprefix("book/"))
             cell["source"] = DECK_LINK.sub(rf'<a href="{up}slides/\2">\1</a>', text)
     notebook["metadata"]["language_info"] = {"name": "python", "pygments_lexer": "ipython3"}
     return notebook

@@ -217,6 +217,8 @@ class Chromium:
     def _event(self, method: str, about: dict, session: str) -> None:
         if method == "Target.attachedToTarget" and session:
             self._watch(about["sessionId"])
+        elif method == "Target.detachedFromTarget":  # a page that draws itself anew throws frames away
+            self.frames = [f for f in self.frames if f.session != about["sessionId"]]
         elif method == "Network.requestWillBeSent":
             self.requests.append(about["request"]["url"])
         elif method == "Network.webSocketCreated":

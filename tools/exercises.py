@@ -214,11 +214,9 @@ def student_notebook(lecture: Lecture, problems: Sequence[Problem], course: Cour
 
 def header(lecture: Lecture, problems: Sequence[Problem], course: Course) -> str:
     """The first cell: what there is to do and how checking works."""
-    colab = (f"https://colab.research.google.com/github/{course.repository}/blob/{course.release}"
-             f"/exercises/student/{lecture.stem}.ipynb")
     return "\n\n".join([
         f"# Exercises {lecture.number:02d} · {lecture.title}",
-        f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({colab})",
+        notebooks.badge(f"exercises/student/{lecture.stem}.ipynb", course),
         f"{len(problems)} problems, {sum(problem.points for problem in problems)} points. They belong to "
         f"[lecture {lecture.number:02d}](../../lectures/{lecture.stem}.ipynb).",
         "Replace each `...` by your code and run the cell, then run the check below it. A check tries your code on "

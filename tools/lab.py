@@ -3,7 +3,7 @@
     .venv/bin/python tools/lab.py [--port 8888]
 
 The server sees the whole course, so that links from a lecture to its exercise work; the file browser opens in
-`lectures/`.
+`lectures/`. Its terminals find the `course` command, and it asks no questions (`tools/jupyter`).
 """
 
 from __future__ import annotations
@@ -63,7 +63,21 @@ def announce(address: str, port: int, *, patience: float = 120) -> None:
     print("JupyterLab has not answered for two minutes; its messages above may say why.", file=sys.stderr, flush=True)
 
 
-def options(port: int, *, browser: bool, root: bool) -> list[str]:
+def environment(given: Mapping[str, str], *, python: str = sys.executable) -> dict[str, str]:
+    """What JupyterLab, its kernels and its terminals get beside what is given: the commands and kernel of this Python,
+    the course's settings, a token."""
+    def before(name: str, first: Path) -> str:
+        return os.pathsep.join([str(first), *filter(None, [given.get(name)])])
+
+    return {
+        "PATH": before("PATH", Path(python).parent),
+        "JUPYTER_CONFIG_PATH": before("JUPYTER_CONFIG_PATH", ROOT / "tools" / "jupyter"),
+        "JUPYTER_PREFER_ENV_PATH": "1",  # this environment's kernel, not one that lies about in the home folder
+        "JUPYTER_TOKEN": given.get("JUPYTER_TOKEN") or secrets.token_hex(16),
+    }
+
+
+def options(port: int, *, browser: bool, root: bool, shell: str | None = None) -> list[str]:
     """JupyterLab's options: loopback only, nothing fetched from the network, no questions asked."""
     return [
         f"--ServerApp.ip={HOST}",
@@ -77,6 +91,8 @@ def options(port: int, *, browser: bool, root: bool) -> list[str]:
         "--ServerApp.log_level=WARN",
         "--LabApp.news_url=None",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        # A shell by name: JupyterLab's own choice may be a login shell, which sets its PATH anew.
+        *([f"--ServerApp.terminado_settings={ {'shell_command': [shell]} }"] if shell else []),
     ]
 
 
@@ -87,15 +103,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     port = free_port(wished)
     if wished is not None and port != wished:
         print(f"Port {wished} is in use by another program; using {port}.", flush=True)
-    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # this environment's kernel, not one that lies about in the home folder
-    token = os.environ.setdefault("JUPYTER_TOKEN", secrets.token_hex(16))
-    address = f"http://{HOST}:{port}/lab/tree/lectures?token={token}"
+    os.environ.update(environment(os.environ))
+    address = f"http://{HOST}:{port}/lab/tree/lectures?token={os.environ['JUPYTER_TOKEN']}"
     threading.Thread(target=announce, args=(address, port), daemon=True).start()
 
     from jupyterlab.labapp import main as jupyterlab  # imported late: the tests of this file need no JupyterLab
 
     is_root = hasattr(os, "geteuid") and os.geteuid() == 0
-    jupyterlab(options(port, browser=has_browser(os.environ), root=is_root))
+    shell = None if os.name == "nt" else os.environ.get("SHELL", "sh")
+    jupyterlab(options(port, browser=has_browser(os.environ), root=is_root, shell=shell))
 
 
 if __name__ == "__main__":

@@ -30,9 +30,13 @@ from tools import form
 from tools.percent import CHECKED, Cell, SourceError, parse
 
 FEWEST_CHECKED = 3
+BADGE = "book/assets/colab.svg"
 ADDRESS_IN_MEMORY = re.compile(r"\b0x[0-9a-fA-F]{6,}\b")
-METADATA = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-            "language_info": {"name": "python"}}
+METADATA = {  # what JupyterLab writes when it saves, but for the version of Python
+    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+    "language_info": {"codemirror_mode": {"name": "ipython", "version": 3}, "file_extension": ".py",
+                      "mimetype": "text/x-python", "name": "python", "nbconvert_exporter": "python",
+                      "pygments_lexer": "ipython3"}}
 Outputs = list[dict[str, Any]]
 
 
@@ -72,8 +76,6 @@ def ids(cells: Sequence[Cell], stem: str) -> list[str]:
 
 def header(lecture: Lecture, course: Course) -> str:
     """The first cell: title, promise, badge, minutes where they were measured, what comes before and after."""
-    colab = (f"https://colab.research.google.com/github/{course.repository}/blob/{course.release}"
-             f"/lectures/{lecture.stem}.ipynb")
     owner, _, repository = course.repository.partition("/")
     facts = [f"- **Part {lecture.part}:** {course.parts[lecture.part]}",
              *(f"- **Running it takes** {time}" for time in [_times(lecture, course)] if time),
@@ -82,8 +84,15 @@ def header(lecture: Lecture, course: Course) -> str:
              f"to teach it: the [slides](https://{owner}.github.io/{repository}/slides/{lecture.stem}.html)"]
     return "\n\n".join([f"# {lecture.number:02d} · {lecture.title}",
                         f"After this lecture you can {lecture.promise.rstrip('.')}.",
-                        f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({colab})",
+                        badge(f"lectures/{lecture.stem}.ipynb", course),
                         "\n".join(facts)])
+
+
+def badge(notebook: str, course: Course) -> str:
+    """The link that opens a notebook of the course on Colab; its picture is a file of the course, so that JupyterLab
+    and GitHub show it, and no other machine is asked for it."""
+    colab = f"https://colab.research.google.com/github/{course.repository}/blob/{course.release}/{notebook}"
+    return f"[![Open in Colab]({'../' * notebook.count('/')}{BADGE})]({colab})"
 
 
 def setup(course: Course) -> str:

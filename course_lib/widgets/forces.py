@@ -23,6 +23,7 @@ from course_lib import arguments
 from course_lib.metric.contrastive import batch_loss, hadsell_loss, slide_loss
 from course_lib.metric.triplet import all_triplets, batch_hard, triplet_loss
 from course_lib.widgets import sandbox
+from course_lib.widgets.pictures import base64_text
 
 LOSSES = {
     "slide": "contrastive, slide form",
@@ -124,14 +125,19 @@ class Forces:
         value, forces = self._start
         marks = "".join(_point(k, *point, label, *force) for k, (point, label, force)
                         in enumerate(zip(self.points, self.labels, (len(forces) * forces).tolist(), strict=True)))
+        view = f'viewBox="{-WIDTH / 2 * UNIT:g} {-HEIGHT / 2 * UNIT:g} {WIDTH * UNIT:g} {HEIGHT * UNIT:g}"'
+        style = sandbox.source("forces.css")
+        drawing = (f'<svg xmlns="http://www.w3.org/2000/svg" {view}><style>{sandbox.source("sandbox.css")}{style}'
+                   f"svg {{ border: 0; }}</style>{marks}</svg>")
+        still = (f'<img src="data:image/svg+xml;base64,{base64_text(drawing.encode())}" alt="{escape(self.words)}" '
+                 'style="display:block;width:100%">')
         options = "".join(f'<option value="{name}"{" selected" if name == self.loss else ""}>{escape(text)}</option>'
                           for name, text in LOSSES.items())
         settings = {"points": [list(point) for point in self.points], "labels": list(self.labels), "unit": UNIT,
                     "width": WIDTH, "height": HEIGHT, "arrow": ARROW, "longest": LONGEST}
         low, high = MARGINS
         body = (
-            f'<svg viewBox="{-WIDTH / 2 * UNIT:g} {-HEIGHT / 2 * UNIT:g} {WIDTH * UNIT:g} {HEIGHT * UNIT:g}" '
-            f'role="group" aria-label="{escape(self.words)}"><g class="lines"></g><g class="rings"></g>'
+            f'<svg {view} role="group" aria-label="{escape(self.words)}"><g class="lines"></g><g class="rings"></g>'
             f'<g class="marks">{marks}</g></svg>'
             f'<p class="note"><b>loss <output class="loss">{value:.2f}</output></b> <span class="said"></span></p>'
             f'<div class="controls"><label>Loss <select>{options}</select></label>'
@@ -145,13 +151,13 @@ class Forces:
             '<p class="unseen" role="status" aria-live="polite"></p>'
         )
         inner = sandbox.document(
-            title=self.caption, style=sandbox.source("forces.css"), body=body,
+            title=self.caption, style=style, body=body,
             script=f"const settings = {sandbox.script_data(settings)};\n{sandbox.source('forces.js')}",
         )
         picture = f"(100% - 26px) * {HEIGHT / WIDTH:.4f}"
         heights = {0: f"{picture} + 390px", 430: f"{picture} + 300px", 600: f"{picture} + 222px"}
-        return sandbox.embed(inner, title=f"Interactive figure: {self.caption}", heights=heights, max_width=MAX_WIDTH,
-                             caption=escape(self.caption))
+        return sandbox.embed(inner, title=f"Interactive figure: {self.caption}", still=still, heights=heights,
+                             max_width=MAX_WIDTH, caption=escape(self.caption))
 
 
 def _point(k: int, x: float, y: float, label: int, right: float, up: float) -> str:

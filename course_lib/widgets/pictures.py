@@ -41,7 +41,11 @@ class Frame:
     @property
     def png(self) -> bytes:
         """All panels side by side as one PNG."""
-        pictures = [picture for _, picture in self.panels]
+        return encode(self.strip(), "png")
+
+    def strip(self, *, enlarged: int = 1) -> Tensor:
+        """Set all panels side by side, as uint8 (C, H, W), each pixel as a square of `enlarged` pixels."""
+        pictures = [picture.repeat_interleave(enlarged, 1).repeat_interleave(enlarged, 2) for _, picture in self.panels]
         channels, height = max(p.shape[0] for p in pictures), max(p.shape[1] for p in pictures)
         width = sum(p.shape[2] for p in pictures) + GAP * (len(pictures) - 1)
         strip = torch.full((channels, height, width), 255, dtype=torch.uint8)
@@ -49,7 +53,7 @@ class Frame:
         for picture in pictures:
             strip[:, : picture.shape[1], left : left + picture.shape[2]] = picture
             left += picture.shape[2] + GAP
-        return encode(strip, "png")
+        return strip
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,11 @@ def base64_text(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
 
 
+def address(picture: Tensor, kind: str, quality: int = 90) -> str:
+    """Encode uint8 (C, H, W) as the address of a picture that stands in a page itself."""
+    return f"data:image/{kind};base64,{base64_text(encode(picture, kind, quality))}"
+
+
 def gallery(frames: Sequence[Frame], *, encoding: Encoding, quality: int) -> Gallery:
     """Encode each distinct picture once; "auto" takes PNG where all of them stay small, and WebP otherwise."""
     places: dict[tuple[object, bytes], int] = {}
@@ -126,7 +135,7 @@ def gallery(frames: Sequence[Frame], *, encoding: Encoding, quality: int) -> Gal
         shown.append(tuple(places[_key(picture)] for _, picture in frame.panels))
 
     def encoded(kind: str) -> list[str]:
-        return [f"data:image/{kind};base64,{base64_text(encode(picture, kind, quality))}" for picture in distinct]
+        return [address(picture, kind, quality) for picture in distinct]
 
     kind = "png" if encoding == "auto" else encoding
     images = encoded(kind)

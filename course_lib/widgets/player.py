@@ -27,12 +27,14 @@ from torch import Tensor
 
 from course_lib import profiles
 from course_lib.widgets import sandbox
-from course_lib.widgets.pictures import Encoding, Frame, PlayerError, base64_text, gallery, pixels
+from course_lib.widgets.pictures import Encoding, Frame, PlayerError, address, base64_text, gallery, pixels
 
 Value = float | str
 
 MAX_FRAMES = 256  # settings of a player
 WIDE = 560  # px from which controls stand in two columns; player.css knows it too
+STILL_QUALITY = 75  # of the start picture where no scripts run
+STILL_WIDTH = 240  # px up to which square pixels are enlarged there
 MAX_RADIOS = 5  # named values up to which all of them are shown at once
 
 
@@ -190,8 +192,8 @@ class Player:
             f'data-image="{index}">{_slot("title", longest, title)}</div>'
             for index, longest, (title, _) in zip(written, titles, shown.panels, strict=True)
         )
-        pixelated = shown.sizes[0][1] < 128 if self.pixelated is None else self.pixelated
-        look = f"--wide:{len(titles)};--narrow:{_narrow(len(titles))};--pixels:{'pixelated' if pixelated else 'auto'}"
+        enlarged = "pixelated" if self._pixelated else "auto"
+        look = f"--wide:{len(titles)};--narrow:{_narrow(len(titles))};--pixels:{enlarged}"
         inner = sandbox.document(
             title=self.caption,
             style=sandbox.source("player.css"),
@@ -206,10 +208,28 @@ class Player:
         return sandbox.embed(
             inner,
             title=f"Interactive figure: {self.caption}",
+            still=self._still,
             heights=heights,
             max_width=max_width,
             caption=escape(self.caption) + (lossy if pictures.kind in names else ""),
         )
+
+    @property
+    def _pixelated(self) -> bool:
+        return self.frames[self.start].sizes[0][1] < 128 if self.pixelated is None else self.pixelated
+
+    @property
+    def _still(self) -> str:
+        """The start picture with its titles, note and settings, for pages that run no scripts."""
+        shown = self.frames[self.start]
+        if self._pixelated:
+            picture = address(shown.strip(enlarged=math.ceil(STILL_WIDTH / shown.sizes[0][1])), "png")
+        else:
+            picture = address(shown.strip(), "webp", STILL_QUALITY)
+        titles = " | ".join(title for title, _ in shown.panels if title)
+        settings = ", ".join(f"{axis.label}: {axis.texts[axis.start]}" for axis in self.axes)
+        words = "<br>".join(escape(line) for line in (titles, shown.note, settings) if line)
+        return f'<img src="{picture}" alt="{escape(shown.alt)}" style="display:block;width:100%"><p>{words}</p>'
 
     def live(self) -> Any:
         """Show the same player with a kernel behind it: a setting is rendered when it is chosen. Never store its

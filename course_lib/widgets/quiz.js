@@ -3,6 +3,11 @@ const buttons = [...document.querySelectorAll("button")];
 const score = document.querySelector(".score");
 const solved = new Set();
 
+document.querySelectorAll(".slot").forEach((slot, question) => {  // keeps the room of its longest reply
+  const ghosts = answers[question].map(([, why]) => `<p class="ghost" aria-hidden="true">${why}</p>`);
+  slot.insertAdjacentHTML("afterbegin", ghosts.join(""));
+});
+
 for (const button of buttons) {
   button.addEventListener("click", () => {
     const question = button.dataset.question;

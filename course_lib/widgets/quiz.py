@@ -1,11 +1,15 @@
 """A quiz for oneself: every wrong answer says why it is wrong, and one may try again.
 
 A lecture writes its quiz as text, which `Quiz.parse` reads. Texts are plain; `backticks` set code. Formulas are written
-with letters (σ, η): the frame loads no mathematics.
+with letters (σ, η): the frame loads no mathematics. In which order the options are shown does not depend on the order
+in which they are written, where the right one tends to be first.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import re
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -64,6 +68,11 @@ class Question:
         if len({option.text for option in self.options}) < len(self.options):
             raise QuizError(f"the question {self.text!r} offers the same option twice")
 
+    @property
+    def shuffled(self) -> list[Option]:
+        """The options as they are shown: in a random order that is the same each time, drawn by hashing the texts."""
+        return sorted(self.options, key=lambda one: hashlib.sha256(f"{self.text}\0{one.text}".encode()).digest())
+
 
 @dataclass(frozen=True)
 class Quiz:
@@ -109,23 +118,28 @@ class Quiz:
         lines = [self.title]
         for number, question in enumerate(self.questions, 1):
             lines.append(f"{number}. {question.text}")
-            lines += [f"   {chr(96 + i)}) {option.text}" for i, option in enumerate(question.options, 1)]
+            lines += [f"   {line}" for line in _lettered(question)]
         return "\n".join(lines)
 
     @cached_property
     def html(self) -> str:
         """The quiz as HTML that needs nothing but itself."""
-        answers = [[[one.correct, _formatted(one.reply)] for one in question.options] for question in self.questions]
+        answers = [[[one.correct, _formatted(one.reply)] for one in question.shuffled] for question in self.questions]
+        unread = base64.b64encode(json.dumps(answers).encode()).decode()  # who looks at the source sees no answers
         inner = sandbox.document(
             title=self.title,
             style=sandbox.source("quiz.css"),
             body=f"<h1>{escape(self.title)}</h1>"
             + "".join(_fieldset(i, question) for i, question in enumerate(self.questions))
             + f'<p class="score" role="status" aria-live="polite">{len(self.questions)} to answer</p>',
-            script=f"const answers = {sandbox.script_data(answers)};\n{sandbox.source('quiz.js')}",
+            script=f'const answers = JSON.parse(atob("{unread}"));\n{sandbox.source("quiz.js")}',
+        )
+        lines = [[f"{n}. {question.text}", *_lettered(question)] for n, question in enumerate(self.questions, 1)]
+        still = f"<p><strong>{escape(self.title)}</strong></p>" + "".join(
+            f"<p>{'<br>'.join(map(_formatted, question))}</p>" for question in lines
         )
         heights = {width: f"{self._height(max(width, 300))}px" for width in (680, 560, 460, 380, 330, 0)}
-        return sandbox.embed(inner, title=f"Quiz: {self.title}", heights=heights, max_width=MAX_WIDTH)
+        return sandbox.embed(inner, title=f"Quiz: {self.title}", still=still, heights=heights, max_width=MAX_WIDTH)
 
     def _height(self, width: int) -> int:
         """Height that is enough for the quiz in a frame at least this wide, whatever is chosen."""
@@ -181,15 +195,18 @@ def _formatted(text: str) -> str:
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
+def _lettered(question: Question) -> list[str]:
+    return [f"{chr(96 + i)}) {option.text}" for i, option in enumerate(question.shuffled, 1)]
+
+
 def _fieldset(index: int, question: Question) -> str:
-    """A question, its buttons, and a place for the reply as large as the longest one."""
+    """A question, its buttons, and a place for the reply, which the script makes as large as the longest one."""
     buttons = "".join(
         f'<button type="button" aria-pressed="false" data-question="{index}" data-option="{i}">'
         f'<span class="mark" aria-hidden="true"></span><span>{_formatted(option.text)}</span></button>'
-        for i, option in enumerate(question.options)
+        for i, option in enumerate(question.shuffled)
     )
-    ghosts = "".join(f'<p class="ghost" aria-hidden="true">{_formatted(one.reply)}</p>' for one in question.options)
     return (
         f"<fieldset><legend>{index + 1}. {_formatted(question.text)}</legend>{buttons}"
-        f'<div class="slot reply">{ghosts}<p class="said" aria-live="polite"></p></div></fieldset>'
+        '<div class="slot reply"><p class="said" aria-live="polite"></p></div></fieldset>'
     )

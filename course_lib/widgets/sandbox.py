@@ -2,6 +2,10 @@
 
 The frame has its own origin, so it cannot tell the page how tall it is. The page therefore computes the height itself,
 from the width it has (`embed`), and the document inside is laid out so that it fits any height near that one.
+
+JupyterLab takes frames and scripts out of what a notebook shows until somebody trusts the notebook. What stands for the
+document there is in a `noscript` element: browsers show its content where no scripts run, and JupyterLab takes away the
+element but keeps its content.
 """
 
 from __future__ import annotations
@@ -14,6 +18,10 @@ from html import escape
 from math import ceil
 from pathlib import Path
 
+UNTRUSTED = (
+    "<p><small>Scripts are off here, so nothing moves or answers. In JupyterLab the command “Trust Notebook” "
+    "(View, Activate Command Palette) turns them on.</small></p>"
+)
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 
@@ -33,9 +41,12 @@ def document(*, title: str, style: str, body: str, script: str) -> str:
     )
 
 
-def embed(inner: str, *, title: str, heights: Mapping[int, str], max_width: int, caption: str = "") -> str:
+def embed(
+    inner: str, *, title: str, still: str, heights: Mapping[int, str], max_width: int, caption: str = ""
+) -> str:
     """Build the HTML that shows a document on a page, in a frame whose height follows from the width of the page.
 
+    `still` is HTML without frames, scripts and style sheets, which stands for the document where no scripts run.
     `heights` maps the narrowest width (px) for which it holds to a CSS length, in which 100% is the width of the frame.
     At one and the same width, an entry for narrower frames must not be lower than one for wider frames.
     """
@@ -47,6 +58,7 @@ def embed(inner: str, *, title: str, heights: Mapping[int, str], max_width: int,
     below = f'<figcaption style="margin-top:.5em">{caption}</figcaption>' if caption else ""
     return (
         f'<figure class="course-frame" style="margin:1em 0;max-width:{max_width}px;width:100%">'
+        f"<noscript>{still}{UNTRUSTED}</noscript>"
         f'<div style="position:relative;padding-bottom:calc({height})">'
         f'<iframe title="{escape(title)}" sandbox="allow-scripts" '
         f'style="position:absolute;left:0;top:0;width:100%;height:100%;border:0" '

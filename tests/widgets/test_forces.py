@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import math
+from xml.etree import ElementTree
 
 import pytest
 import torch
@@ -74,6 +76,14 @@ def test_without_scripts_it_shows_the_points_with_their_forces():
             assert torch.allclose(tip * torch.tensor([1.0, -1.0]), 0.7 * 80 * 8 * force, atol=0.06)
     assert sum(map(bool, arrows)) >= 6
     assert inner.one("option", selected="").text == LOSSES["slide"]
+
+
+def test_where_no_scripts_run_at_all_the_same_drawing_stands_as_a_picture():
+    image = next(one for one in Page(WIDGET.html).all("img") if "noscript" in one.inside)
+    assert image.attributes["alt"] == WIDGET.words
+    drawing = ElementTree.fromstring(base64.b64decode(image.attributes["src"].split(",")[1]))
+    drawn = [path.get("d") for path in drawing.iter("{http://www.w3.org/2000/svg}path")]
+    assert drawn == [path.attributes["d"] for path in frame(WIDGET.html).all("path")] and len(drawn) == 16
 
 
 def test_two_points_and_a_third_far_away_move_as_the_librarys_forces_say():

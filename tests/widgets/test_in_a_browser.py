@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -102,10 +103,22 @@ def test_nothing_is_cut_off_and_everything_answers_at_every_width(tmp_path: Path
         assert seen["states"][-1][3].startswith("alt {'sigma': 100, 'method': 'BM3D', 'trained': 90}. PSNR")
         assert seen["states"][-1][4:] == ["90", "90"]
     for seen in quizzes:
-        right, wrong, other = seen["replies"][:3]
-        assert right == ["Right. Yes.", "right", "1 of 3 right"]
-        assert wrong[0].startswith("Not this one. That is what") and wrong[1:] == ["wrong", "0 of 3 right"]
-        assert other == ["Not this one. One number for a whole image would not do.", "wrong", "0 of 3 right"]
+        replies = {reply: state for reply, *state in seen["replies"][:3]}
+        assert replies == {option.reply: ["right" if option.correct else "wrong", f"{option.correct:d} of 3 right"]
+                           for option in QUIZ.questions[0].options}  # fmt: skip
+
+
+def test_what_stands_where_no_scripts_run_is_hidden_where_they_do_however_it_came_into_the_page(tmp_path: Path) -> None:
+    """As a page is read, as JupyterLab sets an output, and from a document of its own, where scripts are off."""
+    both = json.dumps(ONE.html + QUIZ.html).replace("</", "<\\/")
+    found = in_a_browser(tmp_path, f'{ONE.html}{QUIZ.html}<div id="set"></div><div id="read"></div>', f"""
+      document.querySelector("#set").innerHTML = {both};
+      document.querySelector("#read").append(...new DOMParser().parseFromString({both}, "text/html").body.childNodes);
+      const said = [document.querySelectorAll("noscript").length, document.querySelectorAll("iframe").length,
+                    [...document.querySelectorAll("noscript, noscript *")].filter((one) => one.offsetHeight).length,
+                    document.body.innerText];
+    """)
+    assert found[:3] == [6, 6, 0] and "Trust Notebook" not in found[3] and "σ" not in found[3]
 
 
 def test_a_frame_that_is_too_low_is_found(tmp_path: Path) -> None:

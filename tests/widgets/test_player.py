@@ -151,7 +151,7 @@ def test_the_start_is_in_the_page_without_its_script_and_the_others_are_in_it_on
     image = frame(html).one("img")
     assert numpy.array_equal(decoded(image.attributes["src"]), expected(picture(15, "wavelet")))
     assert image.attributes["alt"] == "a picture with sigma 15, method wavelet"
-    assert html.count("data:image/png") == 6
+    assert Page(html).one("iframe").attributes["srcdoc"].count("data:image/png") == 6
 
 
 def test_panels_side_by_side_are_one_picture_where_html_is_not_shown() -> None:
@@ -160,6 +160,33 @@ def test_panels_side_by_side_are_one_picture_where_html_is_not_shown() -> None:
     assert pixels.shape == (12, 8 + 8 + 12)
     assert numpy.array_equal(pixels[:8, :8], expected(picture(15, size=8)))
     assert numpy.array_equal(pixels[:, 16:], expected(picture(15, size=12)))
+
+
+def still(shown: Player) -> tuple[numpy.ndarray, str, str]:
+    """What stands for a player where no scripts run: its picture's pixels, alt text, and the words below."""
+    page = Page(shown.html)
+    image = next(one for one in page.all("img") if "noscript" in one.inside)
+    assert image.attributes["src"].startswith("data:image/")
+    return decoded(image.attributes["src"]), image.attributes["alt"], page.one("noscript").text
+
+
+def test_where_no_scripts_run_the_start_stands_with_its_titles_note_and_settings() -> None:
+    shown = PLAYERS["two panels with a note"]
+    _, alt, text = still(shown)
+    assert alt == shown.frames[shown.start].alt and "Trust Notebook" in text
+    assert text.startswith("noisy | by waveletPSNR 22.00 dBNoise level: 15, Method: wavelet")
+    pixels, _, _ = still(player())
+    assert numpy.array_equal(pixels[::20, ::20], expected(picture(15, "wavelet"))), "12 square pixels, 20 times as wide"
+    assert pixels.shape == (240, 240)
+
+
+def test_a_large_start_picture_is_compressed_and_adds_little_to_the_page() -> None:
+    shown = player(axes=GRID, render=noisy)
+    pixels, _, _ = still(shown)
+    error = pixels.astype(float)[..., 0] - expected(noisy(5, 5))
+    assert 10 * math.log10(255**2 / (error**2).mean()) > 25
+    html = shown.html
+    assert len(html[html.index("<noscript>"):html.index("</noscript>")]) < 0.05 * len(html)
 
 
 def test_the_frame_is_sandboxed_named_and_fetches_nothing() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Callable
@@ -19,9 +20,17 @@ def quiz(text: str = "What does `net` predict?") -> Quiz:
 
 
 def answers(html: str) -> list:
-    match = re.search(r"const answers = (.*?);\n", frame(html).one("script").text)
+    match = re.search(r'const answers = JSON.parse\(atob\("(.*?)"\)\);\n', frame(html).one("script").text)
     assert match
-    return json.loads(match.group(1))
+    return json.loads(base64.b64decode(match.group(1)))
+
+
+def shown(html: str) -> list[list[str]]:
+    """The texts of each question's buttons, in their order."""
+    found: dict[str, list[str]] = {}
+    for button in frame(html).all("button"):
+        found.setdefault(button.attributes["data-question"], []).append(button.text)
+    return list(found.values())
 
 
 def test_every_question_is_a_group_of_buttons_with_a_place_for_the_reply() -> None:
@@ -37,28 +46,35 @@ def test_every_question_is_a_group_of_buttons_with_a_place_for_the_reply() -> No
 
 
 def test_the_script_knows_what_is_right_and_what_to_say() -> None:
-    wrong, right = [False, "Not this one. That is z minus it."], [True, "Right. It is z - y."]
-    assert answers(quiz().html) == [[wrong, right], [right, wrong]]
+    replies = {"the image": [False, "Not this one. That is z minus it."], "the noise": [True, "Right. It is z - y."]}
+    html = quiz().html
+    assert answers(html) == [[replies[text] for text in texts] for texts in shown(html)]
 
 
-def test_the_reply_keeps_the_room_of_the_longest_reason_hidden_from_readers() -> None:
-    ghosts = frame(quiz().html).all("p", class_="ghost")
-    assert len(ghosts) == 4
-    assert all(ghost.attributes["aria-hidden"] == "true" for ghost in ghosts)
-
-
-def test_plain_text_lists_the_questions_and_gives_no_answer_away() -> None:
+def test_plain_text_and_what_stands_where_no_scripts_run_list_the_questions_as_the_frame_does() -> None:
     bundle = quiz()._repr_mimebundle_(include=None)
     assert set(bundle) == {"text/html", "text/plain"}
-    assert bundle["text/plain"].splitlines() == [
-        "Check yourself",
-        "1. What does `net` predict?",
-        "   a) the image",
-        "   b) the noise",
-        "2. And why?",
-        "   a) the noise",
-        "   b) the image",
-    ]
+    (one, two), (three, four) = shown(bundle["text/html"])
+    lines = ["Check yourself", "1. What does `net` predict?", f"a) {one}", f"b) {two}", "2. And why?", f"a) {three}",
+             f"b) {four}"]  # fmt: skip
+    assert [line.strip() for line in bundle["text/plain"].splitlines()] == lines
+    still = Page(bundle["text/html"]).one("noscript").text
+    assert still.startswith("".join(lines).replace("`", "")) and "Trust Notebook" in still
+
+
+def test_nothing_but_a_choice_gives_an_answer_away() -> None:
+    bundle = quiz()._repr_mimebundle_()
+    for reply in ("Right.", "Not this one.", "It is z - y", "That is z minus it"):
+        assert reply not in bundle["text/plain"]
+        assert reply not in bundle["text/html"].partition("const buttons")[0]
+
+
+def test_the_order_of_options_is_that_of_their_texts_not_of_their_writing() -> None:
+    options = [Option(letter, letter == "a", "x") for letter in "abcdef"]
+    orders = {"".join(one.text for one in Question(f"Number {n}?", options).shuffled) for n in range(50)}
+    assert len(orders) > 40 and all(sorted(order) == list("abcdef") for order in orders)
+    assert Question("Why?", options).shuffled == Question("Why?", options[::-1]).shuffled
+    assert [one.text for one in Question("Why?", options).shuffled] == list("feabcd")
 
 
 def test_the_frame_is_sandboxed_named_and_fetches_nothing() -> None:
@@ -75,8 +91,9 @@ def test_every_text_arrives_as_it_was_written(text: str) -> None:
     inner = frame(html)
     assert inner.one("h1").text == text
     assert inner.one("legend").text == f"1. {text}"
-    assert inner.all("button")[0].text == text
-    assert Page(f"<p>{answers(html)[0][0][1]}</p>").one("p").text == f"Not this one. {text}"
+    assert sorted(button.text for button in inner.all("button")) == sorted([text, "other"])
+    place = shown(html)[0].index(text)
+    assert Page(f"<p>{answers(html)[0][place][1]}</p>").one("p").text == f"Not this one. {text}"
     assert len(inner.all("script")) == 1 and not inner.all("b")
 
 
