@@ -110,7 +110,7 @@ def _calls(value: ast.expr, names: Sequence[str]) -> bool:
     if not isinstance(value, ast.Call):
         return False
     function = value.func
-    if isinstance(function, ast.Attribute) and function.attr == "live":     # a player, whatever it is called
+    if isinstance(function, ast.Attribute) and function.attr == "live":     # a player, whatever its name is
         return "Player" in names
     while isinstance(function, ast.Attribute):
         function = function.value
@@ -124,7 +124,7 @@ def _only_shows(statement: ast.stmt) -> bool:
     if value is None:
         return False
     if isinstance(statement, ast.Expr):
-        return _calls(value, SHOWING)
+        return isinstance(value, ast.Name) or _calls(value, SHOWING)
     return _plain(value) or _calls(value, ("cite", "figures", *PLAYING))
 
 

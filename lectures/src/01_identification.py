@@ -224,7 +224,7 @@ by_shift = {
 too_far = min(shift for shift, d in by_shift.items() if d > stranger)
 
 # %% slideshow={"slide_type": "fragment"}
-Player(
+player = Player(
     render=lambda shift: {
         title: picture.clamp(0, 1).float()
         for title, picture in ({"T": T} | equally_far(shift)).items()
@@ -242,6 +242,13 @@ Player(
     ),
     caption="Four ways to the same pixel distance.",
 )
+player
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# With a kernel running, the same player computes each setting when you choose it:
+
+# %% slideshow={"slide_type": "skip"}
+player.live()
 
 # %% slideshow={"slide_type": "fragment"}
 answer(

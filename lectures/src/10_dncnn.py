@@ -30,6 +30,7 @@ from course_lib.noise import Gaussian
 from course_lib.profiles import Budget, choose
 from course_lib.quality import psnr
 from course_lib.randomness import generator
+from course_lib.widgets.photograph import Photograph
 from course_lib.widgets.player import Axis, Player
 from course_lib.widgets.quiz import Quiz
 
@@ -474,7 +475,7 @@ def render(level, trained):
     return figures.scored({"noisy": z, "denoised": estimate}, reference=scene)
 
 
-Player(
+player = Player(
     render=render,
     axes=(
         Axis(
@@ -491,6 +492,13 @@ Player(
     ),
     caption="Nine layers of 32 channels, from the course's weights.",
 )
+player
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# With a kernel running, the same player computes each setting when you choose it:
+
+# %% slideshow={"slide_type": "skip"}
+player.live()
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 2, "notes": "What is common to the three: a degraded image goes in, a clean one is known. Residual learning works for any residual."}
 # ## One network, three tasks
@@ -741,6 +749,29 @@ answer(
 # %% [markdown] slideshow={"slide_type": "fragment"}
 # Try the same probe on the sudden failure above: a network trained at 15 on an image at 50. Lecture *ffdnet* gives the
 # network its noise level; part D trains without clean images, where grain will break more than one method.
+
+# %% [markdown] slideshow={"slide_type": "skip"}
+# **Your own photograph.** Choose a picture: it is read in gray, and of a large one the middle is taken. What does the blind
+# network remove, and how strong is it? If your picture has no noise, the probe should find little; if much was removed
+# although you see no noise, look at what it was.
+
+
+# %% slideshow={"slide_type": "skip"}
+def remove_noise(z):
+    """Denoise a picture of unknown noise, and look at what was removed."""
+    with torch.inference_mode():
+        y_hat = networks["blind, 0 to 55"](z)
+    amount = f"removed, σ = {probe(z, y_hat):.1f} of 255"
+    return figures.images(
+        {"yours": z, "denoised": y_hat, amount: z - y_hat},
+        signed=[amount],
+        columns=3,
+        alt="Your picture, the estimate of the blind network, and their difference",
+        caption="What was removed should look like noise, and show no edges.",
+    )
+
+
+Photograph(remove_noise)
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 2, "path": "core", "notes": "Go round: one sentence each."}
 # ## What to remember
