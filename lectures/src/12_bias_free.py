@@ -181,7 +181,7 @@ size = choose(
     full=dict(depth=20, width=64),
 )
 short = choose(
-    smoke=Budget(20, 4, 24), lecture=Budget(800, 8, 36), full=Budget(20_000, 128, 50)
+    smoke=Budget(20, 4, 24), lecture=Budget(600, 8, 36), full=Budget(20_000, 128, 50)
 )
 trained = {
     name: bias_free.train(train_images, budget=short, seed=0, network=kind(**size))
