@@ -593,18 +593,18 @@ figures.images(
 
 # %% slideshow={"slide_type": "skip"}
 removed = {
-    f"taken by {name}": mean_of_square(z - estimate, 5)
+    f"taken by {name}": mean_of_square(z - estimate, 3)
     for name, estimate in estimates.items()
 }
 
 # %% slideshow={"slide_type": "subslide", "minutes": 1, "notes": "Outlines in what was removed are outlines missing from the estimate."}
 alt = (
-    "What each filter removed, smoothed: faint outlines of head and collar for wavelets, blotches and lines "
+    "What each filter removed, smoothed: outlines of shoulder, head and camera for wavelets, blotches and lines "
     "where hair and coat have texture for non-local means, the least for BM3D"
 )
 caption = (
-    "What each method took away, z − ŷ, averaged over 5 × 5 pixels so that pure noise nearly vanishes. Outlines and "
-    "texture that you see here are missing from the estimate."
+    "What each method took away, z − ŷ, averaged over 3 × 3 pixels so that noise pales. Outlines and texture that you "
+    "see here are missing from the estimate."
 )
 figures.images(removed, signed=list(removed), columns=3, alt=alt, caption=caption)
 

@@ -70,7 +70,7 @@ reached = {name: psnr(picture, y[window]).item() for name, picture in first.item
 # %% slideshow={"slide_type": "subslide", "minutes": 3, "path": "core", "notes": "The network was trained for a few hundred steps. Let them say why that is not enough before you go on."}
 alt = (
     "The same part of a photograph of a man with a camera, four times: noisy, after wavelet shrinkage, after "
-    "non-local means, and after a network that was trained for a moment, which blurs and shifts the grays"
+    "non-local means, and after a network that was trained for a moment, which is less clean than non-local means"
 )
 figures.images(
     first,
@@ -90,7 +90,7 @@ answer(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# In this run the network loses to a filter that was never trained. Look at its grays: before it can remove
+# In this run the network loses to a filter that was never trained. It began with a random picture: before it can remove
 # any noise, it has to learn something simple, to copy the image.
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "path": "core", "notes": "The whole lecture is this slide. Draw the two arrows: z to y-hat through all layers, or around them."}
@@ -300,16 +300,19 @@ with torch.inference_mode():
         "non-local means": nlm(z, sigma=sigma),
         "DnCNN": live(z),
     }
-taken = {f"removed by {name}": (z - found)[window] for name, found in estimates.items()}
+taken = {
+    f"removed by {name}": F.avg_pool2d(z - found, 3, stride=1, padding=1)[window]
+    for name, found in estimates.items()
+}
 
 # %% slideshow={"slide_type": "subslide", "minutes": 4, "path": "core", "notes": "Look at what each method removes. If you can see the man in the removed noise, the method removed the man."}
 alt = (
-    "What each method removed: outlines of the man and his camera are visible in what wavelet shrinkage removed, "
-    "almost none in what non-local means and DnCNN removed"
+    "What each method removed: the outlines of shoulder, head and camera for wavelet shrinkage, blotches and lines where "
+    "hair and coat have texture for non-local means, the least for DnCNN"
 )
 caption = (
-    "What each method took away, z − ŷ. Noise has no outlines; where you see some, as in the first, the image was taken "
-    "away too."
+    "What each method took away, z − ŷ, averaged over 3 × 3 pixels so that noise pales. Noise has no outlines: where you "
+    "see some, the image was taken away too."
 )
 figures.images(taken, signed=list(taken), columns=3, alt=alt, caption=caption)
 
