@@ -574,8 +574,8 @@ print(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# The smallest of more numbers cannot be larger. This is arithmetic, and holds for every distance. When more people are
-# enrolled, $\gamma$ has to be chosen again.
+# The smallest of more numbers cannot be larger: this is arithmetic, and holds for every distance. Choose $\gamma$ again
+# when the firm grows.
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "38.75 % errors is the number of the set's authors, and we get exactly the same. That is how to test a loader, a protocol and a distance at once."}
 # ## One drawing is enough
@@ -585,7 +585,8 @@ print(
 # the modified Hausdorff distance between the inked points. Ours makes exactly as many errors as theirs.
 
 # %% slideshow={"slide_type": "-"}
-baseline, learnt = cite("verification-hausdorff"), cite("verification-one-shot")
+baseline = cite("verification-hausdorff")
+learnt = cite("verification-one-shot")
 figures.table(
     {
         "pixels": {"named rightly, %": 100 * learnt["pixels"]},
