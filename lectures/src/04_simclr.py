@@ -342,10 +342,10 @@ figures.table(
     caption="Shapes named rightly in pictures never trained on, by the features h. Guessing: 12.5 %.",
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 2, "notes": "Compare with the first figure of the lecture. The queries are the same, and most neighbours have other colours than the query."}
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 2, "notes": "Compare with the first figure of the lecture. The queries are the same. Which neighbours have other colours than the query?"}
 # ## The same queries, after a longer training
 #
-# These weights are stored with the course; the training is the one of this lecture, with more steps.
+# These weights are stored with the course: a longer training on such pictures, without labels, too.
 
 # %% slideshow={"slide_type": "skip"}
 h_known, h_asked = (embed(trained_longer, of.images) for of in (known, asked))
@@ -672,7 +672,7 @@ figures.bars(
 
 # %% slideshow={"slide_type": "fragment"}
 answer(
-    f"It raises it, from {100 * drawn['random_own_kind']:.0f} % to {100 * drawn['views_own_kind']:.0f} % after 1250 steps, in "
+    f"It raises the share, from {100 * drawn['random_own_kind']:.0f} % to {100 * drawn['views_own_kind']:.0f} % after 1250 steps, in "
     f"the mean of {len(drawn.seeds)} trainings: the loss works against the kinds that the features begin to show.",
     holds=drawn.compare("views_own_kind", "random_own_kind").verdict == "ahead",
 )
