@@ -97,19 +97,23 @@ class Comparison:
         """Say it in one sentence: who is ahead of whom in what, by how much, with the interval and the seeds."""
         low, high = (times * end for end in self.interval)
         mean = times * statistics.fmean(self.differences)
+
+        def rounded(value: float) -> str:
+            return f"{round(value, digits) + 0.0:.{digits}f}"           # no minus zero
+
         count = len(self.differences)
         seeds = f"{_COUNTS[count] if count < len(_COUNTS) else count} seed{'s' * (count != 1)}"
         space = f" {unit}" if unit else ""
-        ends = f"(95 % interval {low:.{digits}f} to {high:.{digits}f}, {seeds})" if math.isfinite(low) else f"({seeds})"
+        ends = f"(95 % interval {rounded(low)} to {rounded(high)}, {seeds})" if math.isfinite(low) else f"({seeds})"
         verdict = self.verdict
         if verdict in ("ahead", "behind"):
             sign = 1 if verdict == "ahead" else -1
-            ends = ends if sign > 0 else f"(95 % interval {-high:.{digits}f} to {-low:.{digits}f}, {seeds})"
+            ends = ends if sign > 0 else f"(95 % interval {rounded(-high)} to {rounded(-low)}, {seeds})"
             whom = f"ahead of {other}" if sign > 0 else f"behind {other}"
-            text = f"{one} {verb} {whom} in {what}, by {sign * mean:.{digits}f}{space} {ends}."
+            text = f"{one} {verb} {whom} in {what}, by {rounded(sign * mean)}{space} {ends}."
             return text[0].upper() + text[1:]
         if verdict == "no difference":
             return (f"Between {one} and {other} there is no difference in {what}: it lies within "
                     f"{times * self.limit:g}{space} {ends}.")
         return (f"Whether {one} {verb} ahead of {other} in {what} is not shown: the difference is "
-                f"{mean:.{digits}f}{space} in the mean {ends}.")
+                f"{rounded(mean)}{space} in the mean {ends}.")
