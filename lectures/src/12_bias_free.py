@@ -6,6 +6,7 @@
 
 # %% slideshow={"slide_type": "-"}
 import copy
+import functools
 
 import torch
 from torch import nn
@@ -605,6 +606,7 @@ for name, matrix in (
 patch = scene[..., 88:112, 96:120]  # 24 x 24 pixels, a nose before the sky
 
 
+@functools.cache
 def matrix_of(network, level):
     return bias_free.jacobian(network, noisy(patch, level, "patch"))  # (576, 576)
 
@@ -729,7 +731,7 @@ figures.table(
     {
         name: {
             f"σ = {level}": bias_free.effective_dimensionality(matrix_of(network, level))
-            for level in (10, 50)
+            for level in choose(smoke=(50,), lecture=(10, 50), full=(10, 50))
         }
         for name, network in (
             ("with constants, trained up to 10", twin),
