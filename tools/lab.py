@@ -92,7 +92,7 @@ def options(port: int, *, browser: bool, root: bool, shell: str | None = None) -
         "--LabApp.news_url=None",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         # A shell by name: JupyterLab's own choice may be a login shell, which sets its PATH anew.
-        *([f"--ServerApp.terminado_settings={ {'shell_command': [shell]} }"] if shell else []),
+        *(["--ServerApp.terminado_settings=" + repr({"shell_command": [shell]})] if shell else []),
     ]
 
 

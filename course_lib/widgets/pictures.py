@@ -41,11 +41,12 @@ class Frame:
     @property
     def png(self) -> bytes:
         """All panels side by side as one PNG."""
-        return encode(self.strip(), "png")
+        return encode(self.strip, "png")
 
-    def strip(self, *, enlarged: int = 1) -> Tensor:
-        """Set all panels side by side, as uint8 (C, H, W), each pixel as a square of `enlarged` pixels."""
-        pictures = [picture.repeat_interleave(enlarged, 1).repeat_interleave(enlarged, 2) for _, picture in self.panels]
+    @property
+    def strip(self) -> Tensor:
+        """All panels side by side, as uint8 (C, H, W)."""
+        pictures = [picture for _, picture in self.panels]
         channels, height = max(p.shape[0] for p in pictures), max(p.shape[1] for p in pictures)
         width = sum(p.shape[2] for p in pictures) + GAP * (len(pictures) - 1)
         strip = torch.full((channels, height, width), 255, dtype=torch.uint8)

@@ -18,7 +18,7 @@ import itertools
 import keyword
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from html import escape
 from typing import Any
@@ -223,9 +223,11 @@ class Player:
         """The start picture with its titles, note and settings, for pages that run no scripts."""
         shown = self.frames[self.start]
         if self._pixelated:
-            picture = address(shown.strip(enlarged=math.ceil(STILL_WIDTH / shown.sizes[0][1])), "png")
+            times = math.ceil(STILL_WIDTH / shown.sizes[0][1])
+            squares = [(title, p.repeat_interleave(times, 1).repeat_interleave(times, 2)) for title, p in shown.panels]
+            picture = address(replace(shown, panels=tuple(squares)).strip, "png")
         else:
-            picture = address(shown.strip(), "webp", STILL_QUALITY)
+            picture = address(shown.strip, "webp", STILL_QUALITY)
         titles = " | ".join(title for title, _ in shown.panels if title)
         settings = ", ".join(f"{axis.label}: {axis.texts[axis.start]}" for axis in self.axes)
         words = "<br>".join(escape(line) for line in (titles, shown.note, settings) if line)

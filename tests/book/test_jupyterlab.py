@@ -20,9 +20,9 @@ from typing import Any
 import nbformat
 import pytest
 import toy
-from chromium import PROGRAM, Chromium, chromium
 
 from tools import lab, notebooks
+from tools.chromium import PROGRAM, Chromium, chromium
 
 pytest.importorskip("jupyterlab")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(PROGRAM is None, reason="no Chromium here to look at JupyterLab")]

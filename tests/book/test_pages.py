@@ -61,6 +61,7 @@ RAW_MATHEMATICS = r"""(() => {
 
 def players(browser: Chromium) -> list[Frame]:
     """The players of the page that is open: sliders that change a picture. (What draws without one is tested apart.)"""
+    browser.page.js("document.querySelectorAll('details.more').forEach((folded) => { folded.open = true; })")
     pictures = "document.querySelector('.panels, img') !== null"
     return [frame for frame in browser.inside("input[type=range]") if frame.js(pictures)]
 

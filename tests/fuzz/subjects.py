@@ -308,6 +308,7 @@ EXTRA: dict[str, dict[str, Callable[[], Any]]] = {
     "pretext.views.saturation": HUES,
     "pretext.views.crop": {"box": lambda: torch.tensor([[0, 0, 8, 8], [2, 3, 8, 9]])},
     "widgets.forces.loss_and_forces": {"points": lambda: embeddings(4, 2), "loss": lambda: "slide"},
+    "widgets.pictures.address": {"picture": lambda: pictures(1, 16, 16)},
     "widgets.pictures.encode": {"picture": lambda: pictures(1, 16, 16)},
     "widgets.pictures.pixels": {"picture": lambda: image(1, 16, 16)},
 }

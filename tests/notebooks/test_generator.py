@@ -92,6 +92,20 @@ def test_a_notebook_is_valid_and_begins_with_header_and_setup(course):
         ["slide", "notes", None, "fragment"]
 
 
+def test_a_notebook_is_written_as_jupyter_would_write_it_again(course, pretend):
+    notebooks.main(["--outputs"])
+    text = path_of(course).read_text()
+    assert nbformat.writes(nbformat.reads(text, as_version=4)) + "\n" == text
+    assert '"outputs": [\n' in text and '"display_name": "Python 3 (ipykernel)"' in text
+
+
+def test_the_picture_of_the_badge_is_a_file_of_the_course(course, root):
+    header = notebooks.header(course.lectures[0], course)
+    assert "[![Open in Colab](../book/assets/colab.svg)](https://colab" in header and header.count("https://colab") == 1
+    assert "(../../book/assets/colab.svg)" in notebooks.badge("exercises/student/07_toy.ipynb", course)
+    assert (root / notebooks.BADGE).is_file()
+
+
 def test_the_setup_cell_is_plain_python_so_that_every_ipython_runs_it(course):
     compile(notebooks.setup(course), "setup", "exec")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -228,8 +229,8 @@ def test_a_port_in_use_is_said_to_be_so(capsys: pytest.CaptureFixture[str], monk
     monkeypatch.setitem(sys.modules, "jupyterlab", types.SimpleNamespace(labapp=labapp))
     monkeypatch.setitem(sys.modules, "jupyterlab.labapp", labapp)
     monkeypatch.setattr(lab, "announce", lambda address, port: None)
-    monkeypatch.setenv("JUPYTER_TOKEN", "t")
-    monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "1")
+    for name in lab.environment({}):
+        monkeypatch.setenv(name, "t")
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -246,6 +247,22 @@ def test_a_port_in_use_is_said_to_be_so(capsys: pytest.CaptureFixture[str], monk
 )  # fmt: skip
 def test_a_browser_opens_only_on_a_desktop(platform: str, environment: dict[str, str], answer: bool) -> None:
     assert lab.has_browser(environment, platform=platform) is answer
+
+
+def test_terminals_find_this_environments_commands_first_and_what_was_set_stays() -> None:
+    given = {"PATH": "/usr/bin", "JUPYTER_CONFIG_PATH": "/etc/ours", "JUPYTER_TOKEN": "mine"}
+    found = lab.environment(given, python="/venv/bin/python")
+    assert found["PATH"] == os.pathsep.join(["/venv/bin", "/usr/bin"]) and found["JUPYTER_TOKEN"] == "mine"
+    ours, theirs = found["JUPYTER_CONFIG_PATH"].split(os.pathsep)
+    assert (Path(ours) / "labconfig" / "default_setting_overrides.json").is_file() and theirs == "/etc/ours"
+    bare = lab.environment({}, python="/venv/bin/python")
+    assert bare["PATH"] == "/venv/bin" and len(bare["JUPYTER_TOKEN"]) == 32
+
+
+def test_a_terminal_is_no_login_shell_which_would_set_its_path_anew() -> None:
+    assert "--ServerApp.terminado_settings={'shell_command': ['/bin/zsh']}" in lab.options(
+        1, browser=False, root=False, shell="/bin/zsh")
+    assert not any("terminado" in option for option in lab.options(1, browser=False, root=False))
 
 
 def test_the_address_is_printed_once_the_server_answers(capsys: pytest.CaptureFixture[str]) -> None:
