@@ -378,8 +378,9 @@ def test_a_frame_lies_around_its_square_and_is_cut_at_the_border() -> None:
 
 def test_code_shows_the_source_of_several_objects() -> None:
     shown = figures.code(figures.FigureError, figures.Picture.html.fget)
-    assert shown.language == "python"
-    assert shown.data.startswith("class FigureError(ValueError):") and "\n\n    @property\n    def html" in shown.data
+    assert shown.text.startswith("class FigureError(ValueError):") and "\n\n    @property\n    def html" in shown.text
+    assert shown.html.startswith('<details class="source"><summary>The library\'s <code>FigureError</code>, ')
+    assert "highlight" in shown.html and shown._repr_mimebundle_()["text/plain"] == shown.text
 
 
 Y = clean()

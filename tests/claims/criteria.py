@@ -32,7 +32,7 @@ def criteria(claims: Iterable[Claim], good: Figures, spoilt: Mapping[str, Figure
     """The tests as a class, for pytest to find: TestCriteria = criteria(CLAIMS, GOOD, SPOILT).
 
     good: metrics of one seed to which every claim says yes; spoilt: for each claim by its id the changes of which each
-    alone, at the second of its seeds, makes it say no.
+    alone, at one seed of three or at two of five, makes it say no.
     """
     by_id = {claim.id: claim for claim in claims}
     listed = {name: changes if isinstance(changes, list) else [changes] for name, changes in spoilt.items()}
@@ -45,9 +45,10 @@ def criteria(claims: Iterable[Claim], good: Figures, spoilt: Mapping[str, Figure
             assert any(character.isdigit() for character in verdict.because)
 
         @pytest.mark.parametrize(("name", "change"), [(name, change) for name in by_id for change in listed[name]])
-        def test_one_seed_that_says_otherwise_is_enough_to_fail(self, name: str, change: Figures) -> None:
+        def test_seeds_that_say_otherwise_make_it_fail(self, name: str, change: Figures) -> None:
             rows = [dict(good) for _ in range(by_id[name].seeds)]
-            rows[len(rows) // 2].update(change)
+            for row in rows[len(rows) // 2 :: 2]:   # one of three, two of five: an interval of five may outvote one
+                row.update(change)
             verdict = by_id[name].holds(rows)
             assert not verdict.holds, verdict.because
             assert verdict.because

@@ -19,11 +19,12 @@ STEADY = [1.0, 1.2, 0.8, 1.0, 1.0, 1.0, 1.0, 1.0]
 
 
 @pytest.mark.parametrize(("criterion", "holds"), [
-    (exceeds("new", "old"), True), (exceeds("old", "new"), False),
-    (exceeds("new", "old", by=0.4), True), (exceeds("new", "old", by=1.0), False),     # every seed, not the mean
+    (exceeds("new", "old", over="every seed"), True), (exceeds("old", "new", over="every seed"), False),
+    (exceeds("new", "old", by=0.4, over="every seed"), True),
+    (exceeds("new", "old", by=1.0, over="every seed"), False),                         # every seed, not the mean
     (exceeds("new", "old", by=1.0, over="the mean"), True), (exceeds("new", "old", by=1.3, over="the mean"), False),
-    (exceeds("new", "old", over="the 95 % interval"), False),                          # two seeds say very little
-    (exceeds("new", "new"), False), (exceeds("old", "new", by=-2.5), True)])           # equal is not above
+    (exceeds("new", "old"), False),                          # the 95 % interval, and two seeds say very little
+    (exceeds("new", "new"), False), (exceeds("old", "new", by=-2.5, over="every seed"), True)])    # equal is not above
 def test_exceeding_is_asked_of_every_seed_of_the_mean_or_of_the_interval(criterion, holds):
     assert criterion(AHEAD).holds == holds
 
@@ -116,12 +117,14 @@ def test_metrics_are_computed_row_by_row_and_named_after_their_parts():
             (2 * abs(Metric("b") - "a"), "2 * |b - a|", 2.0), (Metric("largest", lambda row: max(row.values())),
                                                                "largest", 3.0)):
         assert (metric.name, metric(row)) == (name, value)
-    assert exceeds(Metric("a") - 1, Metric("b") / "a")([row]).holds
+    assert exceeds(Metric("a") - 1, Metric("b") / "a")([row, row]).holds
 
 
 def test_the_numbers_are_said():
-    assert exceeds("a", Metric("b") - 1)(rows(a=[3, 5], b=[2, 2])).because == (
+    assert exceeds("a", Metric("b") - 1, over="every seed")(rows(a=[3, 5], b=[2, 2])).because == (
         "a 4.00 - (b - 1) 1.00 = 3.00 (2.00 to 4.00); needed of every seed: above 0")
+    assert exceeds("a", "b")(rows(a=[3, 5, 4], b=[2, 2, 2])).because == (
+        "a 4.00 - b 2.00 = 2.00 (95 % interval -0.48 to 4.48); needed of the 95 % interval: above 0")
     assert bound("a", "b", above=-1, at_most=1e-3)(rows(a=[3], b=[0.001])).because == (
         "a 3.00 (3.00 to 3.00), b 0.001 (0.001 to 0.001); needed of every seed: above -1 and at most 0.001")
     assert bound("a", above=0, over="the mean")(rows(a=[1, 2, 3])).because == (
