@@ -36,8 +36,8 @@ lecture: env  ## run one lecture without a browser: NAME=10_dncnn, PROFILE=smoke
 book: env  ## run the lectures that changed and build the website in build/
 	@$(RUN) -m tools.book
 
-slides: env  ## build the slide decks in build/
-	@$(RUN) -m tools.slides
+slides: env  ## build the slide decks in build/; NAME=10_dncnn, PROFILE=smoke|lecture|full
+	@$(RUN) -m tools.slides $(NAME) --profile $(PROFILE)
 
 check: env
 	@$(RUN) -m ruff check .

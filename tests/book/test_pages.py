@@ -15,7 +15,7 @@ import toy
 
 from course_lib import manifest
 from course_lib.manifest import Course
-from tools import book, vendor
+from tools import book, slidecheck, vendor
 from tools.chromium import PROGRAM, Chromium, Frame, chromium
 from tools.executed import executed
 
@@ -204,7 +204,9 @@ def test_a_player_works_on_a_slide(browser: Chromium, site: tuple[Path, str]) ->
     assert moves(browser, player)
 
 
-def test_the_real_lectures_are_whole_without_a_network(browser: Chromium, served: tuple[Path, str]) -> None:
+def test_the_real_lectures_are_whole_without_a_network(browser: Chromium, served: tuple[Path, str],
+                                                       monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slidecheck, "problems", lambda decks: [])  # test_slidecheck.py measures the decks
     course = manifest.load(toy.ROOT)
     if not all((course.root / "lectures" / f"{lecture.stem}.ipynb").is_file() for lecture in course.lectures):
         pytest.skip("not all lectures are written yet")
@@ -215,6 +217,13 @@ def test_the_real_lectures_are_whole_without_a_network(browser: Chromium, served
         assert players(browser), f"{lecture.stem} has no player"
         assert moves(browser, players(browser)[0]), f"the first player of {lecture.stem} stands still"
         assert complaints(browser, f"{address}/slides/{lecture.stem}.html") == []
+
+
+def test_a_slide_that_is_not_seen_whole_fails_the_book(served: tuple[Path, str], tmp_path: Path) -> None:
+    course = toy.course(tmp_path / "course")
+    notebook = toy.lecture(toy.figure(), f"<div>{'<p>One more line.</p>' * 40}</div>", course=course)
+    with pytest.raises(book.PagesBroken, match=r"1 problem.*\n  01_toy, slide 4, 'One more line.': \d+ pixels too high"):
+        _built(course, {"01_toy": notebook}, served, "overfull")
 
 
 # What the promises catch ----------------------------------------------------------------------------------------------
