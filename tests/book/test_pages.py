@@ -222,7 +222,8 @@ def test_the_real_lectures_are_whole_without_a_network(browser: Chromium, served
 def test_a_slide_that_is_not_seen_whole_fails_the_book(served: tuple[Path, str], tmp_path: Path) -> None:
     course = toy.course(tmp_path / "course")
     notebook = toy.lecture(toy.figure(), f"<div>{'<p>One more line.</p>' * 40}</div>", course=course)
-    with pytest.raises(book.PagesBroken, match=r"1 problem.*\n  01_toy, slide 4, 'One more line.': \d+ pixels too high"):
+    line = r"1 problem.*\n  01_toy, slide 4, 'One more line.': \d+ pixels too high"
+    with pytest.raises(book.PagesBroken, match=line):
         _built(course, {"01_toy": notebook}, served, "overfull")
 
 
