@@ -188,7 +188,7 @@ def test_a_deck_opens_without_a_network_and_a_key_moves_on(browser: Chromium, si
 
 def test_a_slide_with_too_much_on_it_is_shown_smaller(browser: Chromium, site: tuple[Path, str]) -> None:
     browser.open(f"{site[1]}/slides/01_toy.html")
-    browser.page.js("Reveal.getCurrentSlide().insertAdjacentHTML('beforeend', '<p>one more line</p>'.repeat(8))")
+    browser.page.js("Reveal.getCurrentSlide().insertAdjacentHTML('beforeend', '<p>one more line</p>'.repeat(12))")
     too_much = "(s => s.scrollHeight > s.clientHeight + 1)(Reveal.getCurrentSlide())"
     assert browser.page.js(too_much)
     browser.press("ArrowRight")
@@ -214,8 +214,8 @@ def test_the_real_lectures_are_whole_without_a_network(browser: Chromium, served
     _, address = _built(course, notebooks, served, "real")
     for lecture in course.lectures:
         assert complaints(browser, f"{address}/lectures/{lecture.stem}.html") == []
-        assert players(browser), f"{lecture.stem} has no player"
-        assert moves(browser, players(browser)[0]), f"the first player of {lecture.stem} stands still"
+        assert players(browser) or browser.inside("svg .mark"), f"{lecture.stem} has nothing to play with"
+        assert all(moves(browser, player) for player in players(browser)[:1]), f"{lecture.stem}: a player stands still"
         assert complaints(browser, f"{address}/slides/{lecture.stem}.html") == []
 
 

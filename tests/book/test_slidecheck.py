@@ -68,7 +68,7 @@ def player(inner: str, *, height: int) -> str:
     from course_lib.widgets import sandbox
 
     html = sandbox.document(title="Player", style="", body=inner, script="")
-    return sandbox.embed(html, title="Player", heights={0: f"{height}px"}, max_width=700, caption="Move it.")
+    return sandbox.embed(html, title="Player", still="", heights={0: f"{height}px"}, max_width=700, caption="Move it.")
 
 
 # What is measured -----------------------------------------------------------------------------------------------------
