@@ -68,6 +68,37 @@ class _Patches:
         return _dihedral(crops, int(torch.randint(8, (), generator=generator, device=generator.device)))
 
 
+def pictures(images: Tensor) -> Source:
+    """Choose random pictures of one size, with repetition: a batch of N is (N, C, H, W) in [0, 1].
+
+    images: uint8 (I, C, H, W). Raises TypeError and ValueError for what are no 8-bit pictures.
+
+    >>> pictures(torch.zeros(3, 1, 4, 4, dtype=torch.uint8))(5, torch.Generator().manual_seed(0)).shape
+    torch.Size([5, 1, 4, 4])
+    """
+    if not isinstance(images, Tensor):
+        raise TypeError(f"expected a tensor of pictures (I, C, H, W), got {type(images).__name__}.")
+    if images.ndim != 4 or images.dtype != torch.uint8 or not len(images):
+        raise ValueError(f"expected 8-bit pictures of one size (I, C, H, W), got {tuple(images.shape)} of "
+                         f"{images.dtype}. Of a labelled set these are `.images`.")
+    return _Pictures(images)
+
+
+class _Pictures:
+    """The source that `pictures` makes; what it keeps on each device is private and no part of its identity."""
+
+    def __init__(self, images: Tensor) -> None:
+        self.images = images
+        self._resident: dict[torch.device, Tensor] = {}
+
+    def __call__(self, batch: int, generator: torch.Generator) -> Tensor:
+        place = devices.place(generator)
+        if place not in self._resident:
+            self._resident[place] = self.images.to(place)
+        chosen = torch.randint(len(self.images), (batch,), generator=generator, device=generator.device)
+        return self._resident[place][devices.sent(chosen, place)].float().div_(255)
+
+
 def then(source: Source, view: View) -> Source:
     """Look at each batch of a source through a view, which may draw from the same generator.
 

@@ -43,5 +43,6 @@ def test_every_training_of_the_library_is_rehearsed():
     rehearsed = {"dncnn.train", "dncnn.train_three_tasks", "straightforward.train", "ffdnet.train", "fast.train",
                  "bias_free.train", "cbdnet.train", "class_aware.train", "class_aware.train_classifier",
                  "classification.train", "known_level.train", "identification.train", "contrastive.train",
-                 "triplet.train", "simclr.train", "simclr.train_encoder"}
+                 "triplet.train", "simclr.train", "simclr.train_encoder", "rotnet.train", "autoencoder.train",
+                 "probe.train", "colorization.train"}
     assert found == rehearsed, "add the new training to tests/devices/trainings.py, and its name here"

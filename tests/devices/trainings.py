@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
+from typing import get_args
 
 import torch
 
@@ -30,7 +31,8 @@ from course_lib.fit import Trained
 from course_lib.metric import batches, contrastive, identification, triplet
 from course_lib.networks import Encoder
 from course_lib.noise import Camera, PoissonGaussian, Rain
-from course_lib.pretext import simclr
+from course_lib.pretext import autoencoder, colorization, probe, rotnet, simclr
+from course_lib.pretext.nin import NIN
 from course_lib.profiles import Budget
 
 LEVEL, RANGE = 25 / 255, (0.0, 55 / 255)
@@ -90,6 +92,22 @@ def small_cbdnet() -> cbdnet.CBDNet:
     return cbdnet.CBDNet(channels=3, width=4, estimator_width=4)
 
 
+drawn = cache(shapes)
+
+
+def of_shapes(train: Callable[..., Trained], *, size: int = 32, **more: Callable[[], object]
+              ) -> Callable[[Budget], Trained]:
+    """A pretext task on drawn shapes; what is a network or a view is built anew each time."""
+    return lambda budget: train(drawn(4, size=size), budget=budget, seed=0,
+                                **{name: build() for name, build in more.items()})
+
+
+def probed(head: probe.Head, *, tuned: bool = False) -> Callable[[Budget], Trained]:
+    return lambda budget: probe.train(
+        probe.probe(NIN(width=12), block=2, classes=8, size=(3, 32, 32), head=head, tuned=tuned),
+        drawn(4), budget=budget, seed=0)
+
+
 small = partial(dncnn.DnCNN, depth=3, width=4)
 # name -> training, and the side of its patches
 TRAININGS: dict[str, tuple[Callable[[Budget], Trained], int | None]] = {
@@ -116,12 +134,25 @@ TRAININGS: dict[str, tuple[Callable[[Budget], Trained], int | None]] = {
                              None),
     **{f"triplet, {mining}": (of_people(triplet.train, mining=mining, margin=0.2), None)
        for mining in ("random", "semi-hard", "batch-hard", "all")},
-    "simclr": (lambda budget: simclr.train(shapes(4), budget=budget, seed=0), None),
+    "simclr": (lambda budget: simclr.train(drawn(4), budget=budget, seed=0), None),
     "simclr, gray": (lambda budget: simclr.train(people(6).images, budget=budget, seed=0), None),
-    "simclr encoder": (lambda budget: simclr.train_encoder(shapes(4), budget=budget, seed=0,
+    "simclr encoder": (lambda budget: simclr.train_encoder(drawn(4), budget=budget, seed=0,
                                                            network=Encoder(channels=3)), None),
+    "rotnet": (of_shapes(rotnet.train, network=lambda: NIN(width=12)), None),
+    "rotnet, eight turns": (of_shapes(rotnet.train, network=lambda: NIN(width=12, outputs=8),
+                                      degrees=lambda: rotnet.EIGHT), None),
+    "autoencoder": (of_shapes(autoencoder.train, network=lambda: autoencoder.Autoencoder(NIN(width=12), narrow=4)),
+                    None),
+    **{f"probe, {head}": (probed(head), None) for head in get_args(probe.Head)},
+    "probe, tuned": (probed("linear", tuned=True), None),
+    "colorization": (of_shapes(colorization.train, network=lambda: colorization.ColorNet(width=4)), None),
+    "colorization, rare colours": (of_shapes(colorization.train, network=lambda: colorization.ColorNet(width=4),
+                                             weight=lambda: torch.linspace(0.5, 1.5, 313)), None),
+    "colorization, squared errors": (of_shapes(colorization.train, network=lambda: colorization.ColorNet(
+        width=4, outputs=2)), None),
 }
-SAMPLE = ("dncnn blind", "cbdnet, camera", "classification of mosaics", "contrastive", "triplet, all", "simclr")
+SAMPLE = ("dncnn blind", "cbdnet, camera", "classification of mosaics", "contrastive", "triplet, all", "simclr",
+          "rotnet")
 
 
 def run(name: str, steps: int = 3) -> Trained:
@@ -150,6 +181,8 @@ def synchronisations(name: str) -> dict[tuple[str, str], float]:
     """
     from pretend_cuda import pretend_cuda
 
+    with strictly_on("cpu"):
+        run(name, 1)           # draws its pictures: on a pretend GPU that takes longer than a training
     counted = []
     for steps in (2, 4):
         with strictly_on("cuda"), pretend_cuda() as gpu:

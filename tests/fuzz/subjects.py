@@ -36,6 +36,10 @@ from course_lib.metric.one_shot import hausdorff_distances
 from course_lib.metric.triplet import all_triplets
 from course_lib.networks import Embedding, Encoder
 from course_lib.noise import Camera, Gaussian
+from course_lib.pretext.autoencoder import Autoencoder
+from course_lib.pretext.colorization import ColorNet
+from course_lib.pretext.nin import NIN
+from course_lib.pretext.probe import Mean, probe
 from course_lib.pretext.views import Views
 from course_lib.randomness import generator
 
@@ -80,6 +84,14 @@ def embedding() -> nn.Module:
 
 def cbdnet() -> nn.Module:
     return network(CBDNet, channels=1, width=4, estimator_width=4)
+
+
+def nin(outputs: int = 4) -> nn.Module:
+    return network(NIN, width=12, channels=1, outputs=outputs)
+
+
+def centres() -> Tensor:
+    return torch.tensor([[-20.0, 10.0], [0.0, 0.0], [10.0, 20.0], [30.0, -10.0], [0.0, 40.0], [60.0, 50.0]])
 
 
 def drawings() -> Tensor:
@@ -148,6 +160,17 @@ FED: dict[str, Callable[[], Any]] = {
     "tensors": lambda: [image(), image()],
     "batches": lambda: [image(), image()],
     "tables": lambda: [embeddings(), embeddings()],
+    "features": lambda: image(2, 4, 8, 8),
+    "maps": image,
+    "found": lambda: image() > 0.5,
+    "truth": lambda: image() > 0.3,
+    "orders": lambda: torch.stack([torch.arange(9), torch.arange(9).flip(0), torch.arange(9).roll(1)]),
+    "lab": lambda: 60 * image(2, 3, 16, 16),
+    "ab": lambda: 20 * embeddings(8, 2),
+    "centres": centres,
+    "prior": lambda: torch.tensor([0.7, 0.2, 0.1]),
+    "probabilities": lambda: image(2, 6, 4, 4).softmax(dim=1),
+    "lightness": lambda: 100 * image(2, 1, 16, 16),
 }
 
 # Tensors that are neither images nor levels, labels or embeddings: weights of networks, and the insides of a method.
@@ -215,6 +238,11 @@ PLAIN: dict[str, Callable[[], Any]] = {
     "stacks": lambda: embeddings(4, 2, 9),
     "parts": lambda: [1, 1],
     "networks": lambda: [dncnn()],
+    "block": lambda: 1,
+    "degrees": lambda: 90,
+    "each": lambda: 1,
+    "layer": lambda: network(nn.Linear, in_features=4, out_features=2),
+    "outputs": lambda: 4,
 }
 
 ONE = {"z": lambda: image(1, 1, 8, 8)}
@@ -307,6 +335,33 @@ EXTRA: dict[str, dict[str, Callable[[], Any]]] = {
     "pretext.views.hue": HUES,
     "pretext.views.saturation": HUES,
     "pretext.views.crop": {"box": lambda: torch.tensor([[0, 0, 8, 8], [2, 3, 8, 9]])},
+    "pretext.autoencoder.Autoencoder": {"encoder": nin},
+    "pretext.autoencoder.reconstruction": {"network": lambda: Autoencoder(nin()).eval()},
+    "pretext.cam.enlarged": {"size": lambda: (32, 32)},
+    "pretext.colorization.ColorNet": {"outputs": lambda: 6},
+    "pretext.colorization.colours": {"images": lambda: pictures(4, 3, 16, 16)},
+    "pretext.colorization.coloured": {
+        "network": lambda: network(ColorNet, width=4),
+        "images": lambda: image(2, 3, 16, 16),
+    },
+    "pretext.colorization.split": {"images": lambda: image(2, 3, 16, 16)},
+    "pretext.colorization.chroma": {"ab": lambda: 20 * embeddings(2, 2, 4, 4)},
+    "pretext.colorization.loss": {"ab": lambda: 20 * embeddings(2, 2, 4, 4), "scores": lambda: embeddings(2, 6, 4, 4)},
+    "pretext.lab.from_rgb": {"images": lambda: image(2, 3, 16, 16)},
+    "pretext.probe.Probe": {
+        "trunk": nin,
+        "head": lambda: probe(nin(), block=1, classes=2, size=(1, 16, 16)).head.eval(),
+        "size": lambda: (1, 16, 16),
+    },
+    "pretext.probe.accuracy": LABELLED | {"model": lambda: nin(2)},
+    "pretext.probe.few": LABELLED,
+    "pretext.probe.labelled": LABELLED,
+    "pretext.rotnet.accuracy": {"network": nin, "degrees": lambda: (0, 90, 180, 270)},
+    "pretext.rotnet.rotations": {"images": lambda: pictures(4, 1, 16, 16), "degrees": lambda: (0, 90, 180, 270)},
+    "pretext.rotnet.turns": {"degrees": lambda: (0, 90, 180, 270)},
+    "pretext.shortcuts.fringes": {"images": lambda: pictures(2, 3, 16, 16)},
+    "pretext.shortcuts.vignette": {"images": pictures},
+    "data.sources.pictures": {"images": lambda: pictures(4, 1, 16, 16)},
     "widgets.forces.loss_and_forces": {"points": lambda: embeddings(4, 2), "loss": lambda: "slide"},
     "widgets.pictures.address": {"picture": lambda: pictures(1, 16, 16)},
     "widgets.pictures.encode": {"picture": lambda: pictures(1, 16, 16)},
@@ -327,6 +382,7 @@ MADE: dict[str, Callable[[], Any]] = {
     "metric.identification.Gallery": enrolled,
     "denoise.cbdnet.NoiseEstimator": lambda: cbdnet().estimator,
     "denoise.cbdnet.NonBlind": lambda: cbdnet().denoiser,
+    "pretext.probe.Mean": lambda: Mean(),
 }
 
 # What the result is asked for before it is judged.
@@ -336,6 +392,10 @@ THEN: dict[str, Callable[[Any], Any]] = dict.fromkeys(
         "denoise.cbdnet.real_patches",
         "denoise.classification.labelled",
         "pretext.simclr.pairs",
+        "pretext.rotnet.rotations",
+        "data.sources.pictures",
+        "pretext.probe.labelled",
+        "pretext.colorization.colours",
         "denoise.classification.mosaics",
         "metric.batches.identity_batches",
     ],
@@ -349,6 +409,7 @@ INFINITE = {
     "quality.psnr": "a perfect estimate",
     "denoiser.score": "a perfect estimate",
     "figures.scored": "a perfect estimate",
+    "pretext.autoencoder.reconstruction": "a perfect estimate",
     "metric.verification.roc": "the first and the last threshold, which reject and accept everybody",
 }
 

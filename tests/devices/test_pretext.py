@@ -1,0 +1,114 @@
+"""Pretext tasks are measured with a network on a GPU and pictures on the processor, and give there what they give here.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from functools import cache
+
+import pytest
+import torch
+from test_denoisers import rehearsal
+from torch import Tensor, nn
+
+from course_lib.data.readers import Labelled
+from course_lib.data.shapes import shapes
+from course_lib.pretext import autoencoder, cam, colorization, lab, probe, rotnet, shortcuts
+from course_lib.pretext.nin import NIN
+from course_lib.randomness import generator
+
+SHAPES = cache(lambda: shapes(1))
+
+
+def pictures() -> Tensor:
+    return SHAPES().images
+
+
+def floats() -> Tensor:
+    return pictures().float() / 255
+
+
+# name -> (a network, what is measured with it)
+MEASURES: dict[str, tuple[Callable[[], nn.Module], Callable[[nn.Module], object]]] = {
+    "rotnet.accuracy": (lambda: NIN(width=12), lambda network: rotnet.accuracy(network, pictures())),
+    "rotnet.accuracy, eight": (lambda: NIN(width=12, outputs=8),
+                               lambda network: rotnet.accuracy(network, floats(), degrees=rotnet.EIGHT)),
+    "autoencoder.reconstruction": (lambda: autoencoder.Autoencoder(NIN(width=12)),
+                                   lambda network: autoencoder.reconstruction(network, pictures())),
+    "probe.accuracy": (lambda: NIN(width=12, outputs=8), lambda network: probe.accuracy(network, SHAPES())),
+    "colorization.coloured": (lambda: colorization.ColorNet(width=4),
+                              lambda network: colorization.coloured(network, floats())),
+    "colorization.coloured, one colour": (lambda: colorization.ColorNet(width=4, outputs=2),
+                                          lambda network: colorization.coloured(network, floats())),
+}
+# name -> what takes images on any device
+OF_IMAGES: dict[str, Callable[[Tensor], object]] = {
+    "turns": lambda y: rotnet.turns(y, rotnet.EIGHT), "symmetrised": rotnet.symmetrised,
+    "moved_and_mirrored": lambda y: rotnet.moved_and_mirrored(y, generator(0)),
+    "mirrored": lambda y: colorization.mirrored(y, generator(0)),
+    "split": colorization.split, "lab": lambda y: lab.to_rgb(lab.from_rgb(y)),
+    "prior": lambda y: colorization.prior(colorization.split(y)[1].movedim(1, -1).flatten(0, -2),
+                                          colorization.bins().to(y)),
+    "vignette": lambda y: shortcuts.vignette((255 * y).byte()),
+    "fringes": lambda y: shortcuts.fringes((255 * y).byte()),
+    "attention": cam.attention, "mask": cam.mask, "enlarged": lambda y: cam.enlarged(y, (40, 50)),
+    "overlap": lambda y: cam.overlap(y[:, :1] > 0.5, y[:, 1:2] > 0.5),
+}
+
+
+def parts(result: object) -> list[Tensor]:
+    """What a measure returned, as tensors on the processor."""
+    listed = result if isinstance(result, tuple) else (result,)
+    return [torch.as_tensor(part).cpu().double() for part in listed]
+
+
+@pytest.mark.parametrize("name", MEASURES)
+def test_a_network_on_a_gpu_is_measured_with_pictures_of_the_processor(name):
+    build, measure = MEASURES[name]
+    network = build().eval()
+    expected = parts(measure(network))
+    with rehearsal() as gpu:
+        there = copy.deepcopy(network).to("cuda")
+        found = parts(measure(there))
+        assert not gpu.hazards
+    assert len(found) == len(expected)
+    for ours, theirs in zip(expected, found, strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", OF_IMAGES)
+def test_images_of_a_gpu_stay_there_and_give_the_same(name):
+    apply, y = OF_IMAGES[name], floats()
+    expected = parts(apply(y))
+    with rehearsal() as gpu:
+        found = apply(y.cuda())
+        assert not gpu.hazards
+        listed = found if isinstance(found, tuple) else (found,)
+        assert name == "prior" or all(part.is_cuda for part in listed)
+        found = parts(found)
+    for ours, theirs in zip(expected, found, strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-4)
+
+
+@pytest.mark.parametrize("place", ["cpu", "cuda"])
+def test_a_generator_of_a_gpu_serves_images_of_any_device(place):
+    with rehearsal():
+        for view in (rotnet.moved_and_mirrored, colorization.mirrored):
+            found = view(floats().to(place), torch.Generator("cuda").manual_seed(0))
+            assert found.device.type == place
+
+
+def test_a_probe_is_built_on_the_device_of_its_network():
+    with rehearsal():
+        model = probe.probe(NIN(width=12).to("cuda"), block=2, classes=8, size=(3, 32, 32))
+        assert {weight.device.type for weight in model.parameters()} == {"cuda"}
+        assert 0 <= probe.accuracy(model, SHAPES()) <= 1
+
+
+def test_labels_of_a_gpu_are_compared_where_they_can_be():
+    network = NIN(width=12, outputs=8).eval()
+    images, labels, names = SHAPES()
+    expected = probe.accuracy(network, SHAPES())
+    with rehearsal():
+        assert probe.accuracy(network.to("cuda"), Labelled(images.cuda(), labels.cuda(), names)) == expected
