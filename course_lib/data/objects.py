@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from course_lib import arguments, randomness
-from course_lib.data.photographs import photographs
+from course_lib.data.photographs import Split, photographs
 from course_lib.data.readers import Labelled
 
 Between = Callable[[float, float], float]
@@ -23,7 +23,7 @@ Parts = list[tuple[Tensor, int]]      # where a part is (H, W), from 0 to 1, and
 KINDS = ("tree", "house", "car", "lamp", "mug", "person", "umbrella", "boat", "chair", "candle")
 
 
-def objects(each: int, *, size: int = 32, seed: int = 0, split: str = "train") -> Labelled:
+def objects(each: int, *, size: int = 32, seed: int = 0, split: Split = "train") -> Labelled:
     """Draw so many pictures of each kind, kind after kind, as uint8 (10 each, 3, size, size) with their labels.
 
     Picture i of a kind and a seed is the same whatever `each`; other seeds share none. split: whose photographs the

@@ -54,7 +54,8 @@ class NIN(nn.Module):
                 last = self.widths[block]
                 middle = width * 5 // 6 if last < width else width
                 kernel = KERNELS[block] if block < len(KERNELS) else 3
-                layers = [_unit(inputs, width, kernel), _unit(width, middle, 1), _unit(middle, last, 1)]
+                layers: list[nn.Module] = [_unit(inputs, width, kernel), _unit(width, middle, 1),
+                                           _unit(middle, last, 1)]
                 if block < len(KERNELS):
                     pool = nn.MaxPool2d if block == 0 else nn.AvgPool2d
                     layers.append(pool(3, stride=2, padding=1))

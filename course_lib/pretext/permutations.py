@@ -50,7 +50,7 @@ def hamming(a: Tensor, b: Tensor) -> Tensor:
 def distances(orders: Tensor) -> Tensor:
     """List the Hamming distances of all pairs of a set, each pair once: (P (P - 1) / 2,)."""
     table = hamming(orders, orders)
-    i, j = torch.triu_indices(*table.shape, offset=1, device=table.device)
+    i, j = torch.triu_indices(len(orders), len(orders), offset=1, device=table.device)
     return table[i, j]
 
 
