@@ -78,9 +78,9 @@ class Chromium:
 
     def open(self, address: str, *, width: int = 1280, height: int = 900) -> None:
         """Show an address in a fresh page and wait until it has loaded and its mathematics is typeset."""
-        self.requests, self.errors, self.frames = [], [], []
         if self.target:
             self.call("Target.closeTarget", targetId=self.target)
+        self.requests, self.errors, self.frames, self._sessions = [], [], [], set()  # what comes late is not listened to
         self.target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self.session = self.call("Target.attachToTarget", targetId=self.target, flatten=True)["sessionId"]
         self._watch(self.session, wait=True)
@@ -177,9 +177,11 @@ class Chromium:
         return frame.session != self.session or frame.id != self._main_frame
 
     _main_frame: str = ""
+    _sessions: set[str] = field(default_factory=set)  # of the page that is open and of its frames
 
     def _watch(self, session: str, *, wait: bool = False) -> None:
         """Listen to a page or to a frame that runs in a process of its own."""
+        self._sessions.add(session)
         commands: list[tuple[str, dict]] = [
             ("Page.enable", {}), ("Runtime.enable", {}), ("Network.enable", {}), ("Log.enable", {}), ("DOM.enable", {}),
             ("Network.setCacheDisabled", {"cacheDisabled": True}),  # a page changed within a second is another page
@@ -215,7 +217,9 @@ class Chromium:
         return messages
 
     def _event(self, method: str, about: dict, session: str) -> None:
-        if method == "Target.attachedToTarget" and session:
+        if session not in self._sessions:
+            return
+        if method == "Target.attachedToTarget":
             self._watch(about["sessionId"])
         elif method == "Target.detachedFromTarget":  # a page that draws itself anew throws frames away
             self.frames = [f for f in self.frames if f.session != about["sessionId"]]
