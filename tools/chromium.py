@@ -80,7 +80,7 @@ class Chromium:
         """Show an address in a fresh page and wait until it has loaded and its mathematics is typeset."""
         if self.target:
             self.call("Target.closeTarget", targetId=self.target)
-        self.requests, self.errors, self.frames, self._sessions = [], [], [], set()  # what comes late is not listened to
+        self.requests, self.errors, self.frames, self._sessions = [], [], [], set()  # what comes late is not heard
         self.target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self.session = self.call("Target.attachToTarget", targetId=self.target, flatten=True)["sessionId"]
         self._watch(self.session, wait=True)
