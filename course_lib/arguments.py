@@ -114,6 +114,26 @@ zero or a logarithm of zero before, or a training that diverged.
     return values
 
 
+def eight_bit(images: Tensor) -> Tensor:
+    """Return images if they are 8-bit pictures of one size (I, C, H, W).
+
+    >>> import torch
+    >>> eight_bit(torch.zeros(2, 3, 4, 4))
+    Traceback (most recent call last):
+        ...
+    ValueError: expected 8-bit pictures of one size (I, C, H, W), got (2, 3, 4, 4) of torch.float32. Of a labelled set \
+these are `.images`.
+    """
+    import torch
+
+    if not isinstance(images, torch.Tensor):
+        raise TypeError(f"expected a tensor of pictures (I, C, H, W), got {type(images).__name__}.")
+    if images.ndim != 4 or images.dtype != torch.uint8:
+        raise ValueError(f"expected 8-bit pictures of one size (I, C, H, W), got {tuple(images.shape)} of "
+                         f"{images.dtype}. Of a labelled set these are `.images`.")
+    return images
+
+
 def image_batch(z: Tensor, *, channels: int | None = None, name: str = "the images",
                 like: Callable[..., object] | None = None, values: bool = True) -> Tensor:
     """Return z if it is a finite float batch (N, C, H, W) of the expected channels, with one image or more.

@@ -9,7 +9,7 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,14 +62,16 @@ def notebook(lecture: Lecture, root: Path | None = None) -> Path:
 
 
 def execute(lecture: Lecture, *, profile: str, out: Path, on_cell: OnCell | None = None,
-            timeout: float | None = None, root: Path | None = None) -> Result:
+            timeout: float | None = None, root: Path | None = None,
+            environment: Mapping[str, str] | None = None) -> Result:
     """Run every code cell of a lecture in one fresh kernel of this Python, as "Run All" would.
 
     The kernel works in the notebook's own folder, as in JupyterLab. `out` is a folder, or the file ending in
     `.ipynb` to write. The notebook is written there in any case: after the last cell, after the first cell
     that fails, when the kernel dies, and on Ctrl-C, with the outputs shown up to then.
     `on_cell(number, total, first line)` is called before each code cell, counting from 1; `timeout` limits each cell,
-    in seconds. What went wrong in the lecture is in `Result.error`; exceptions are for a wrong call.
+    in seconds; `environment` is added to that of the kernel. What went wrong in the lecture is in `Result.error`;
+    exceptions are for a wrong call.
     """
     one_of(profile, PROFILES, what="profile")
     root = (root or manifest.find_root()).resolve()
@@ -86,7 +88,8 @@ def execute(lecture: Lecture, *, profile: str, out: Path, on_cell: OnCell | None
     error, interrupted = None, False
     started = time.perf_counter()
     try:
-        with _kernel(content, timeout=timeout, folder=source.parent, environment=_environment(profile, root)) as kernel:
+        with _kernel(content, timeout=timeout, folder=source.parent,
+                     environment=_environment(profile, root) | dict(environment or {})) as kernel:
             for number, (index, cell) in enumerate(code, start=1):
                 line = _first_line(cell.source)
                 if on_cell is not None:

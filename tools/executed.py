@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from course_lib import lectures
+from course_lib.claims import answers
 from course_lib.files import sha256
 from course_lib.manifest import Course, Lecture
 
@@ -48,10 +49,12 @@ def key(course: Course, lecture: Lecture, *, profile: str) -> str:
 
 
 def run_lecture(course: Course, lecture: Lecture, profile: str, out: Path) -> None:
-    """Run a lecture with the library's own runner."""
+    """Run a lecture with the library's own runner. At profile lecture, that of the website and the decks, an answer
+    that a live result contradicts is an error."""
     def say(number: int, total: int, line: str) -> None:
         print(f"  {number}/{total}  {line[:80]}", flush=True)
 
-    result = lectures.execute(lecture, profile=profile, out=out, root=course.root, on_cell=say)
+    result = lectures.execute(lecture, profile=profile, out=out, root=course.root, on_cell=say,
+                              environment={answers.BOOK: "1"} if profile == "lecture" else None)
     if result.error is not None:
         raise LectureFailed(f"{lecture.stem} failed at profile {profile}; see {out}.\n{result.error}")

@@ -88,17 +88,17 @@ def title(cell: Cell) -> str:
     """What a folded cell is called in Colab's form view: the first sentence of its caption, else what it does."""
     if quizzes(cell):
         return "Check yourself"
-    constants = {target.id: statement.value for statement in ast.parse(cell.source).body
+    tree = ast.parse(cell.source)
+    constants = {target.id: statement.value for statement in tree.body
                  if isinstance(statement, ast.Assign) for target in statement.targets if isinstance(target, ast.Name)}
-    for node in ast.walk(ast.parse(cell.source)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.keyword) and node.arg == "caption":
             value = constants.get(node.value.id, node.value) if isinstance(node.value, ast.Name) else node.value
             if words := _words(value):
                 return re.split(r"(?<=[.:;])\s", words)[0].rstrip(".:;")
-    called = [node.func for node in ast.walk(ast.parse(cell.source)) if isinstance(node, ast.Call)]
-    if any(isinstance(func, ast.Name) and func.id == "answer" for func in called):
+    if _answers(cell):
         return "The answer"
-    return "Figure" if called else "Imports"
+    return "Figure" if any(isinstance(node, ast.Call) for node in ast.walk(tree)) else "Imports"
 
 
 def _value(statement: ast.stmt) -> ast.expr | None:

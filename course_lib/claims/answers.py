@@ -22,12 +22,21 @@ from typing import Any, Literal
 from course_lib.claims.criteria import interval
 
 Verdict = Literal["ahead", "behind", "no difference", "not shown"]
-BOOK = "COURSE_BOOK"  # set while the website is built: there an answer that came out otherwise is an error
+BOOK = "COURSE_BOOK"  # set where a run will be published: an answer that came out otherwise is an error there
 _COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 
 class CameOutOtherwise(AssertionError):
     """A live result contradicts the sentence that the page would print; the message has both."""
+
+
+def counted(seeds: int) -> str:
+    """Say how many seeds, in words up to ten.
+
+    >>> counted(1), counted(3), counted(12)
+    ('one seed', 'three seeds', '12 seeds')
+    """
+    return f"{_COUNTS[seeds] if seeds < len(_COUNTS) else seeds} seed{'s' * (seeds != 1)}"
 
 
 @dataclass(frozen=True)
@@ -48,7 +57,7 @@ def answer(sentence: str, *, holds: bool = True, otherwise: str = "") -> Answer:
     """Answer a prediction with a sentence that holds the number.
 
     A sentence on numbers that were computed just now says under which condition it `holds`; where it does not, the
-    notebook prints `otherwise`. While the website is built, that is an error instead.
+    notebook prints `otherwise`. Where the run will be published, that is an error instead.
 
     >>> answer("The loss falls to 0.25.", holds=0.25 < 1).text
     'The loss falls to 0.25.'
@@ -101,8 +110,7 @@ class Comparison:
         def rounded(value: float) -> str:
             return f"{round(value, digits) + 0.0:.{digits}f}"           # no minus zero
 
-        count = len(self.differences)
-        seeds = f"{_COUNTS[count] if count < len(_COUNTS) else count} seed{'s' * (count != 1)}"
+        seeds = counted(len(self.differences))
         space = f" {unit}" if unit else ""
         ends = f"(95 % interval {rounded(low)} to {rounded(high)}, {seeds})" if math.isfinite(low) else f"({seeds})"
         verdict = self.verdict

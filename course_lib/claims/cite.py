@@ -17,12 +17,11 @@ from typing import Any, Literal
 
 from course_lib.arguments import suggest
 from course_lib.claims import discover, select
-from course_lib.claims.answers import Comparison
+from course_lib.claims.answers import Comparison, counted
 from course_lib.claims.criteria import interval
 from course_lib.claims.ledger import REPORTING, Claim, Experiment, LedgerError, first_seeds, measured, results
 from course_lib.profiles import Profile
 
-_COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _Names = Mapping[str, object] | Iterable[str]
 _Points = list[float | None]
 
@@ -192,8 +191,7 @@ class Cited:
 
     @property
     def _measured(self) -> str:
-        count = len(self.seeds)
-        return f"Measured over {_COUNTS[count] if count < len(_COUNTS) else count} seed{'s' * (count != 1)}"
+        return f"Measured over {counted(len(self.seeds))}"
 
     @property
     def _where(self) -> str:

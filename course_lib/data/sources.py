@@ -68,35 +68,38 @@ class _Patches:
         return _dihedral(crops, int(torch.randint(8, (), generator=generator, device=generator.device)))
 
 
-def pictures(images: Tensor) -> Source:
-    """Choose random pictures of one size, with repetition: a batch of N is (N, C, H, W) in [0, 1].
+def pictures(images: Tensor, labels: Tensor | None = None) -> Source:
+    """Choose random pictures of one size, with repetition: a batch of N is (N, C, H, W) in [0, 1], with labels (N,)
+    beside it where there are labels.
 
-    images: uint8 (I, C, H, W). Raises TypeError and ValueError for what are no 8-bit pictures.
+    images: uint8 (I, C, H, W); labels (I,). Raises TypeError and ValueError for what are no 8-bit pictures.
 
     >>> pictures(torch.zeros(3, 1, 4, 4, dtype=torch.uint8))(5, torch.Generator().manual_seed(0)).shape
     torch.Size([5, 1, 4, 4])
     """
-    if not isinstance(images, Tensor):
-        raise TypeError(f"expected a tensor of pictures (I, C, H, W), got {type(images).__name__}.")
-    if images.ndim != 4 or images.dtype != torch.uint8 or not len(images):
-        raise ValueError(f"expected 8-bit pictures of one size (I, C, H, W), got {tuple(images.shape)} of "
-                         f"{images.dtype}. Of a labelled set these are `.images`.")
-    return _Pictures(images)
+    if not arguments.eight_bit(images).numel():
+        raise ValueError(f"expected pictures to choose from, got none in {tuple(images.shape)}.")
+    if labels is not None:
+        labels = arguments.whole_labels(labels, count=len(images))
+    return _Pictures(images, labels)
 
 
 class _Pictures:
     """The source that `pictures` makes; what it keeps on each device is private and no part of its identity."""
 
-    def __init__(self, images: Tensor) -> None:
-        self.images = images
-        self._resident: dict[torch.device, Tensor] = {}
+    def __init__(self, images: Tensor, labels: Tensor | None) -> None:
+        self.images, self.labels = images, labels
+        self._resident: dict[torch.device, tuple[Tensor, Tensor | None]] = {}
 
-    def __call__(self, batch: int, generator: torch.Generator) -> Tensor:
+    def __call__(self, batch: int, generator: torch.Generator) -> Batch:
         place = devices.place(generator)
         if place not in self._resident:
-            self._resident[place] = self.images.to(place)
-        chosen = torch.randint(len(self.images), (batch,), generator=generator, device=generator.device)
-        return self._resident[place][devices.sent(chosen, place)].float().div_(255)
+            self._resident[place] = self.images.to(place), None if self.labels is None else self.labels.to(place)
+        images, labels = self._resident[place]
+        chosen = torch.randint(len(images), (batch,), generator=generator, device=generator.device)
+        chosen = devices.sent(chosen, place)
+        some = images[chosen].float().div_(255)
+        return some if labels is None else (some, labels[chosen])
 
 
 def then(source: Source, view: View) -> Source:

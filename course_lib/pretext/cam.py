@@ -2,8 +2,7 @@
 
 A classifier that averages its last feature maps over all places and applies a linear layer gives the score
 
-    S_c = sum_k w_ck mean_(x, y) F_k(x, y) + b_c = mean_(x, y) M_c(x, y) + b_c,    M_c = sum_k w_ck F_k      (equation
-    2)
+    S_c = sum_k w_ck mean_(x, y) F_k(x, y) + b_c = mean_(x, y) M_c(x, y) + b_c,    M_c = sum_k w_ck F_k    (equation 2)
 
 so the map M_c says how much each place adds to the score of class c: nothing is approximated. Of the class itself a map
 shows only what tells it from the others. Adding one and the same vector to all w_c changes the maps and no probability,

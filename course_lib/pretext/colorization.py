@@ -35,6 +35,7 @@ from course_lib.fit import Progress, Trained, Validate, fit, one_process
 from course_lib.layers import initialise, quiet_constructors
 from course_lib.optimisers import AdamW
 from course_lib.pretext import lab
+from course_lib.pretext.views import MIRRORED
 from course_lib.profiles import Budget
 
 NEIGHBOURS, SPREAD = 5, 5.0            # bins over which a colour is spread, and the deviation of the Gaussian
@@ -198,14 +199,7 @@ def colours(images: Tensor) -> Source:
 
     images: uint8 (I, 3, H, W). The colours of four by four pixels are averaged.
     """
-    return then(pictures(images), lambda batch, generator: split(mirrored(batch, generator)))
-
-
-def mirrored(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Mirror half of the pictures: (N, C, H, W) -> (N, C, H, W)."""
-    arguments.image_batch(images)
-    mirror = torch.rand(len(images), generator=generator, device=generator.device) < 0.5
-    return torch.where(devices.sent(mirror, images.device)[:, None, None, None], images.flip(-1), images)
+    return then(pictures(images), lambda batch, generator: split(MIRRORED(batch, generator)))
 
 
 def split(images: Tensor) -> tuple[Tensor, Tensor]:

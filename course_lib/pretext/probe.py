@@ -14,29 +14,24 @@ Deviations: the schedule is theirs in shares of the training; `few` takes the fi
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Protocol, get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from course_lib import arguments, deterministic, devices, profiles, randomness
 from course_lib.data.readers import Labelled
-from course_lib.data.sources import Augmentation, Source
+from course_lib.data.sources import Augmentation, Source, pictures, then
 from course_lib.embeddings import as_float
 from course_lib.fit import Progress, Trained, fit, one_process
 from course_lib.layers import initialise, quiet_constructors
 from course_lib.metric.batches import check_labelled
-from course_lib.optimisers import SGD
+from course_lib.optimisers import SGD, steps_down
 from course_lib.profiles import Budget
 
 Head = Literal["linear", "non-linear", "convolutional"]
 HIDDEN = 20      # units of a hidden layer for each class
-
-
-class Blocks(Protocol):
-    """A network whose features can be asked for block by block, counted from 1."""
-
-    def features(self, images: Tensor, block: int, /) -> Tensor: ...
+PAPERS_SCHEDULE = steps_down(at=(0.35, 0.7, 0.85), by=0.2)
 
 
 class Probe(nn.Module):
@@ -118,34 +113,8 @@ class Mean(nn.Module):
 def labelled(images: Labelled, *, view: Augmentation | None = None) -> Source:
     """Choose random pictures with their labels: batch N -> (N, C, H, W) in [0, 1] and (N,)."""
     check_labelled(images)
-    return _LabelledPictures(images, view)
-
-
-class _LabelledPictures:
-    """The source that `labelled` makes; what it keeps on each device is private and no part of its identity."""
-
-    def __init__(self, images: Labelled, view: Augmentation | None) -> None:
-        self.images, self.view = images, view
-        self._resident: dict[torch.device, tuple[Tensor, Tensor]] = {}
-
-    def __call__(self, batch: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        device = devices.place(generator)
-        if device not in self._resident:
-            self._resident[device] = self.images.images.to(device), self.images.labels.to(device)
-        pictures, labels = self._resident[device]
-        chosen = torch.randint(len(labels), (batch,), generator=generator, device=generator.device)
-        chosen = devices.sent(chosen, device)
-        some = pictures[chosen].float().div_(255)
-        return (some if self.view is None else self.view(some, generator)), labels[chosen]
-
-
-def stairs(done: float) -> float:
-    """Divide the rate by five at 35 and 70 % of the training, and again at 85 %: the schedule of the paper's heads.
-
-    >>> [round(stairs(done), 4) for done in (0.1, 0.5, 0.8, 0.9)]
-    [1.0, 0.2, 0.04, 0.008]
-    """
-    return 0.2 ** sum(done >= share for share in (0.35, 0.7, 0.85))
+    source = pictures(images.images, images.labels)
+    return source if view is None else then(source, lambda batch, generator: (view(batch[0], generator), batch[1]))
 
 
 def train(model: nn.Module, images: Labelled, *, budget: Budget, seed: int, view: Augmentation | None = None,
@@ -158,7 +127,7 @@ def train(model: nn.Module, images: Labelled, *, budget: Budget, seed: int, view
         pictures, label = batch
         return deterministic.cross_entropy(model(pictures).float(), label)
 
-    history = fit(model, labelled(images, view=view), step, budget=budget, seed=seed, schedule=stairs,
+    history = fit(model, labelled(images, view=view), step, budget=budget, seed=seed, schedule=PAPERS_SCHEDULE,
                   optimiser=SGD(lr=rate, momentum=0.9, weight_decay=5e-4, nesterov=True), checkpoint=checkpoint)
     return Trained(model.eval(), history)
 

@@ -34,8 +34,9 @@ from course_lib.data.readers import Labelled
 from course_lib.data.sources import Augmentation, Source, pictures, then
 from course_lib.embeddings import as_float
 from course_lib.fit import Progress, Trained, Validate, fit, one_process
-from course_lib.optimisers import SGD
+from course_lib.optimisers import SGD, steps_down
 from course_lib.pretext.nin import NIN
+from course_lib.pretext.views import MIRRORED
 from course_lib.profiles import Budget
 
 FOUR = (0, 90, 180, 270)                                  # degrees, counter-clockwise
@@ -43,6 +44,7 @@ EIGHT = (0, 45, 90, 135, 180, 225, 270, 315)
 HALF = (0, 180)
 QUARTER = (90, 270)
 PAPERS_RATE, PAPERS_DECAY = 0.1, 5e-4
+PAPERS_SCHEDULE = steps_down(at=(0.3, 0.6, 0.8), by=0.2)
 
 
 def turned(images: Tensor, degrees: int) -> Tensor:
@@ -123,11 +125,9 @@ def moved_and_mirrored(images: Tensor, generator: torch.Generator, *, pad: int =
     arguments.image_batch(images)
     count, _, height, width = images.shape
     down, right = torch.randint(2 * pad + 1, (2, count), generator=generator, device=generator.device)
-    mirror = torch.rand(count, generator=generator, device=generator.device) < 0.5
-    down, right, mirror = (devices.sent(part, images.device) for part in (down, right, mirror))
+    down, right = (devices.sent(part, images.device) for part in (down, right))
     windows = F.pad(images, [pad] * 4).unfold(2, height, 1).unfold(3, width, 1)      # (N, C, 2 pad + 1, ., H, W)
-    images = windows[torch.arange(count, device=images.device), :, down, right]
-    return torch.where(mirror[:, None, None, None], images.flip(-1), images)
+    return MIRRORED(windows[torch.arange(count, device=images.device), :, down, right], generator)
 
 
 def rotations(images: Tensor, degrees: Sequence[int] = FOUR, *, view: Augmentation | None = None) -> Source:
@@ -142,15 +142,6 @@ def rotations(images: Tensor, degrees: Sequence[int] = FOUR, *, view: Augmentati
     """
     view = view or moved_and_mirrored
     return then(pictures(images), lambda batch, generator: turns(view(batch, generator), degrees))
-
-
-def stairs(done: float) -> float:
-    """Divide the rate by five at 30, 60 and 80 % of the training: the paper's schedule.
-
-    >>> [round(stairs(done), 4) for done in (0.1, 0.3, 0.7, 0.9)]
-    [1.0, 0.2, 0.04, 0.008]
-    """
-    return 0.2 ** sum(done >= share for share in (0.3, 0.6, 0.8))
 
 
 def train(images: Labelled | Tensor, *, budget: Budget, seed: int, network: nn.Module | None = None,
@@ -172,7 +163,7 @@ def train(images: Labelled | Tensor, *, budget: Budget, seed: int, network: nn.M
         turned_images, angle = batch
         return deterministic.cross_entropy(model(turned_images).float(), angle)
 
-    history = fit(network, source, step, budget=budget, seed=seed, schedule=stairs, validate=validate,
+    history = fit(network, source, step, budget=budget, seed=seed, schedule=PAPERS_SCHEDULE, validate=validate,
                   optimiser=SGD(lr=rate, momentum=0.9, weight_decay=PAPERS_DECAY, nesterov=True), checkpoint=checkpoint)
     return Trained(network.eval(), history)
 

@@ -44,7 +44,7 @@ def vignette(images: Tensor, *, strength: float = 0.5) -> Tensor:
     >>> vignette(torch.full((1, 1, 3, 3), 200, dtype=torch.uint8))[0, 0].diagonal().tolist()
     [100, 200, 100]
     """
-    _pictures(images)
+    arguments.eight_bit(images)
     arguments.number(strength, name="strength", low=0, high=1)
     radius = _grid(images).square().sum(dim=-1) / 2                        # 0 in the middle, 1 in the corners
     return (images.float() * (1 - strength * radius)).round().byte()
@@ -55,7 +55,7 @@ def fringes(images: Tensor, *, amount: float = 0.02) -> Tensor:
 
     Shapes: uint8 (N, 3, H, W) -> the same.
     """
-    _pictures(images)
+    arguments.eight_bit(images)
     if images.shape[1] != 3:
         raise ValueError(f"images: expected colour (N, 3, H, W), got {tuple(images.shape)}.")
     arguments.number(amount, name="amount", low=-0.5, high=0.5)
@@ -69,8 +69,3 @@ def _grid(images: Tensor) -> Tensor:
     """Where pixels lie, (H, W, 2): columns and rows from -1 to 1."""
     down, right = (torch.linspace(-1, 1, length, device=images.device) for length in images.shape[2:])
     return torch.stack([right.expand(len(down), -1), down[:, None].expand(-1, len(right))], dim=-1)
-
-
-def _pictures(images: Tensor) -> None:
-    if not isinstance(images, Tensor) or images.ndim != 4 or images.dtype != torch.uint8 or not images.numel():
-        raise ValueError("images: expected 8-bit pictures of one size (N, C, H, W), one or more.")

@@ -164,11 +164,7 @@ def pairs(images: Tensor, view: Augmentation, *, both: bool = True) -> Source:
     >>> [tuple(half.shape) for half in source(4, torch.Generator().manual_seed(0))]
     [(4, 3, 16, 16), (4, 3, 16, 16)]
     """
-    if not isinstance(images, Tensor):
-        raise TypeError(f"expected a tensor of pictures (I, C, H, W), got {type(images).__name__}.")
-    if images.ndim != 4 or images.dtype != torch.uint8:
-        raise ValueError(f"expected 8-bit pictures of one size (I, C, H, W), got {tuple(images.shape)} of "
-                         f"{images.dtype}. Of a labelled set these are `.images`.")
+    arguments.eight_bit(images)
     return _Pairs(images, view, both)
 
 

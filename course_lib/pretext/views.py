@@ -82,6 +82,9 @@ class Views:
         return batch
 
 
+MIRRORED = Views(area=(1.0, 1.0), strength=0.0, gray=0.0)         # half of the images are mirrored, nothing else
+
+
 # Crops ---------------------------------------------------------------------------------------------------------------
 
 

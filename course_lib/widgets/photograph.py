@@ -17,6 +17,7 @@ from torch import Tensor
 
 from course_lib import files, profiles
 from course_lib.data import images
+from course_lib.widgets.player import Sentence
 
 LARGEST = 512   # pixels of a side; of a larger picture the middle is taken
 
@@ -56,7 +57,7 @@ class Photograph:
         if self.path is not None:
             display(self.show(own(self.path, channels=self.channels, largest=self.largest)))
         elif profiles.alone():
-            display({"text/plain": self.words, "text/html": f"<p>{self.words}</p>"}, raw=True)
+            display(Sentence(self.words))
         else:
             display(self.chooser())
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import toy
 
-from course_lib.claims import Claim, Experiment, Status, Summary, Verdict
+from course_lib import lectures
+from course_lib.claims import Claim, Experiment, Status, Summary, Verdict, answers
 from course_lib.manifest import Course, Lecture
 from tools import book, executed, vendor
 
@@ -154,6 +155,21 @@ def test_a_failed_lecture_is_not_taken_for_an_executed_one(written: Course) -> N
     assert (written.root / "build" / "executed" / "smoke" / "01_toy.ipynb").exists()  # to be looked at
     runs.fails = False
     assert get(written, runs) == "smoke 3"
+
+
+@pytest.mark.parametrize("profile", ["smoke", "lecture"])
+def test_answers_are_held_to_their_results_where_a_lecture_is_published(
+    written: Course, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, profile: str
+) -> None:
+    given = []
+
+    def execute(lecture: Lecture, *, environment: dict[str, str] | None, **_: object) -> lectures.Result:
+        given.append(environment or {})
+        return lectures.Result(tmp_path, 0.0, None)
+
+    monkeypatch.setattr(lectures, "execute", execute)
+    executed.run_lecture(written, written.lectures[0], profile, tmp_path)
+    assert given == [{answers.BOOK: "1"} if profile == "lecture" else {}]
 
 
 # Scripts from npm -----------------------------------------------------------------------------------------------------

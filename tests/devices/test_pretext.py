@@ -16,6 +16,7 @@ from course_lib.data.readers import Labelled
 from course_lib.data.shapes import shapes
 from course_lib.pretext import autoencoder, cam, colorization, lab, probe, rotnet, shortcuts
 from course_lib.pretext.nin import NIN
+from course_lib.pretext.views import MIRRORED
 from course_lib.randomness import generator
 
 SHAPES = cache(lambda: shapes(1))
@@ -46,7 +47,7 @@ MEASURES: dict[str, tuple[Callable[[], nn.Module], Callable[[nn.Module], object]
 OF_IMAGES: dict[str, Callable[[Tensor], object]] = {
     "turns": lambda y: rotnet.turns(y, rotnet.EIGHT), "symmetrised": rotnet.symmetrised,
     "moved_and_mirrored": lambda y: rotnet.moved_and_mirrored(y, generator(0)),
-    "mirrored": lambda y: colorization.mirrored(y, generator(0)),
+    "mirrored": lambda y: MIRRORED(y, generator(0)),
     "split": colorization.split, "lab": lambda y: lab.to_rgb(lab.from_rgb(y)),
     "prior": lambda y: colorization.prior(colorization.split(y)[1].movedim(1, -1).flatten(0, -2),
                                           colorization.bins().to(y)),
@@ -94,7 +95,7 @@ def test_images_of_a_gpu_stay_there_and_give_the_same(name):
 @pytest.mark.parametrize("place", ["cpu", "cuda"])
 def test_a_generator_of_a_gpu_serves_images_of_any_device(place):
     with rehearsal():
-        for view in (rotnet.moved_and_mirrored, colorization.mirrored):
+        for view in (rotnet.moved_and_mirrored, MIRRORED):
             found = view(floats().to(place), torch.Generator("cuda").manual_seed(0))
             assert found.device.type == place
 

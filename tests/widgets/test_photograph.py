@@ -48,7 +48,7 @@ def test_without_a_reader_there_is_a_sentence(monkeypatch):
     monkeypatch.setenv("COURSE_ALONE", "1")
     monkeypatch.setattr("IPython.display.display", lambda what, **_: displayed.append(what))
     Photograph(lambda z: pytest.fail("there is no picture"))._ipython_display_()
-    assert "choose a picture of your own" in displayed[0]["text/plain"]
+    assert "choose a picture of your own" in displayed[0]._repr_mimebundle_()["text/plain"]
 
 
 def test_a_path_is_shown_at_once(tmp_path, monkeypatch):
