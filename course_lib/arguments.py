@@ -178,6 +178,21 @@ batch with image[None, None].
     return z if like is None else _for_network(z, like, name)
 
 
+def tiles(values: Tensor, *, channels: int | None = None, name: str = "the tiles") -> Tensor:
+    """Return finite float images if they are that, behind any axes: (..., C, h, w).
+
+    >>> import torch
+    >>> tiles(torch.zeros(4, 4))
+    Traceback (most recent call last):
+        ...
+    ValueError: the tiles: expected images behind any axes, (..., C, h, w), got (4, 4).
+    """
+    if tensor(values, name=name).ndim < 3:
+        raise ValueError(f"{name}: expected images behind any axes, (..., C, h, w), got {tuple(values.shape)}.")
+    image_batch(values[None].flatten(0, -4), channels=channels, name=name)
+    return values
+
+
 def _for_network(z: Tensor, network: Callable[..., object], name: str) -> Tensor:
     """The images in the type of a network's weights, if they are on its device."""
     import torch

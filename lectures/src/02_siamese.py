@@ -38,7 +38,7 @@ everybody = identities.people(
 learn, validation, test = identities.split(
     everybody, *choose(smoke=(16, 8, 16), lecture=(160, 40, 40), full=(160, 40, 40))
 )  # each person is in one of the three only
-steps = choose(smoke=Budget(3, 16), lecture=Budget(600, 40), full=Budget(20_000, 72))
+steps = choose(smoke=Budget(3, 16), lecture=Budget(400, 40), full=Budget(20_000, 72))
 view = jitter(shift=2, brightness=0.3)  # every picture of a batch, moved and lit anew
 alike = {"budget": steps, "seed": 0, "view": view}  # of all trainings that are compared
 

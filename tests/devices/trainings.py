@@ -16,6 +16,7 @@ import torch
 from course_lib import data
 from course_lib.data.identities import people
 from course_lib.data.shapes import shapes
+from course_lib.data.sorting import line
 from course_lib.denoise import (
     bias_free,
     cbdnet,
@@ -31,7 +32,19 @@ from course_lib.fit import Trained
 from course_lib.metric import batches, contrastive, identification, triplet
 from course_lib.networks import Encoder
 from course_lib.noise import Camera, PoissonGaussian, Rain
-from course_lib.pretext import autoencoder, colorization, probe, rotnet, simclr
+from course_lib.pretext import (
+    autoencoder,
+    before_after,
+    colorization,
+    context_encoder,
+    exemplar,
+    frame_order,
+    jigsaw,
+    position,
+    probe,
+    rotnet,
+    simclr,
+)
 from course_lib.pretext.nin import NIN
 from course_lib.profiles import Budget
 
@@ -92,7 +105,7 @@ def small_cbdnet() -> cbdnet.CBDNet:
     return cbdnet.CBDNet(channels=3, width=4, estimator_width=4)
 
 
-drawn = cache(shapes)
+drawn, filmed = cache(shapes), cache(line)
 
 
 def of_shapes(train: Callable[..., Trained], *, size: int = 32, **more: Callable[[], object]
@@ -100,6 +113,38 @@ def of_shapes(train: Callable[..., Trained], *, size: int = 32, **more: Callable
     """A pretext task on drawn shapes; what is a network or a view is built anew each time."""
     return lambda budget: train(drawn(4, size=size), budget=budget, seed=0,
                                 **{name: build() for name, build in more.items()})
+
+
+def patches(colour: position.Colour, jitter: int = 2) -> position.Patches:
+    return position.Patches(size=8, gap=4, jitter=jitter, colour=colour)
+
+
+def towers() -> torch.nn.Module:
+    return position.network(NIN(width=12), patches("kept"))
+
+
+def puzzle() -> jigsaw.Puzzle:
+    return jigsaw.Puzzle(cell=10, tile=8)
+
+
+def exemplars(budget: Budget) -> Trained:
+    return exemplar.train(drawn(2, size=24).images, budget=budget, seed=0,
+                          network=exemplar.ExemplarNet(outputs=16, size=16, width=4, hidden=16))
+
+
+def films(budget: Budget) -> Trained:
+    return frame_order.train(filmed(4, frames=3), budget=budget, seed=0)
+
+
+def sorted_waste(budget: Budget) -> Trained:
+    film = filmed(4, frames=3)
+    return before_after.train(film.images, film.labels, budget=budget, seed=0)
+
+
+def masks_of_waste(budget: Budget) -> Trained:
+    film = filmed(4, frames=3)
+    return before_after.train_segmenter(film.images, film.masks, budget=budget, seed=0,
+                                        network=before_after.Segmenter(width=4))
 
 
 def probed(head: probe.Head, *, tuned: bool = False) -> Callable[[Budget], Trained]:
@@ -145,14 +190,26 @@ TRAININGS: dict[str, tuple[Callable[[Budget], Trained], int | None]] = {
                     None),
     **{f"probe, {head}": (probed(head), None) for head in get_args(probe.Head)},
     "probe, tuned": (probed("linear", tuned=True), None),
+    **{f"position, {colour}": (of_shapes(position.train, patches=partial(patches, colour), model=towers), None)
+       for colour in get_args(position.Colour)},
+    "jigsaw": (of_shapes(jigsaw.train, puzzle=puzzle,
+                         model=lambda: jigsaw.network(NIN(width=12), puzzle())), None),
     "colorization": (of_shapes(colorization.train, network=lambda: colorization.ColorNet(width=4)), None),
     "colorization, rare colours": (of_shapes(colorization.train, network=lambda: colorization.ColorNet(width=4),
                                              weight=lambda: torch.linspace(0.5, 1.5, 313)), None),
     "colorization, squared errors": (of_shapes(colorization.train, network=lambda: colorization.ColorNet(
         width=4, outputs=2)), None),
+    "context_encoder": (of_shapes(context_encoder.train, network=lambda: context_encoder.ContextEncoder(width=4)),
+                        None),
+    "context_encoder, in the middle": (of_shapes(context_encoder.train, hole=context_encoder.Hole,
+                                                 network=lambda: context_encoder.ContextEncoder(width=4)), None),
+    "exemplar": (exemplars, None),
+    "frame_order": (films, None),
+    "before_after": (sorted_waste, None),
+    "before_after segmenter": (masks_of_waste, None),
 }
 SAMPLE = ("dncnn blind", "cbdnet, camera", "classification of mosaics", "contrastive", "triplet, all", "simclr",
-          "rotnet")
+          "rotnet", "jigsaw")
 
 
 def run(name: str, steps: int = 3) -> Trained:

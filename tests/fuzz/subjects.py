@@ -36,10 +36,15 @@ from course_lib.metric.one_shot import hausdorff_distances
 from course_lib.metric.triplet import all_triplets
 from course_lib.networks import Embedding, Encoder
 from course_lib.noise import Camera, Gaussian
+from course_lib.pretext import context_encoder, position
 from course_lib.pretext.autoencoder import Autoencoder
+from course_lib.pretext.before_after import Segmenter
+from course_lib.pretext.before_after import Classifier as FrameClassifier
 from course_lib.pretext.colorization import ColorNet
+from course_lib.pretext.jigsaw import Puzzle
 from course_lib.pretext.nin import NIN
 from course_lib.pretext.probe import Mean, probe
+from course_lib.pretext.towers import Tower, Towers
 from course_lib.pretext.views import Views
 from course_lib.randomness import generator
 
@@ -92,6 +97,10 @@ def nin(outputs: int = 4) -> nn.Module:
 
 def centres() -> Tensor:
     return torch.tensor([[-20.0, 10.0], [0.0, 0.0], [10.0, 20.0], [30.0, -10.0], [0.0, 40.0], [60.0, 50.0]])
+
+
+def towers() -> nn.Module:
+    return Towers(Tower(nin(), block=2), features=192, tiles=2, outputs=8).eval()
 
 
 def drawings() -> Tensor:
@@ -171,6 +180,15 @@ FED: dict[str, Callable[[], Any]] = {
     "prior": lambda: torch.tensor([0.7, 0.2, 0.1]),
     "probabilities": lambda: image(2, 6, 4, 4).softmax(dim=1),
     "lightness": lambda: 100 * image(2, 1, 16, 16),
+    "tiles": lambda: image(2, 2, 1, 16, 16),
+    "patches": lambda: image(2, 2, 3, 8, 8),
+    "seeds": lambda: image(2, 3, 24, 24),
+    "which": lambda: torch.tensor([1, 0]),
+    "mask": lambda: (image() > 0.5).float(),
+    "holey": image,
+    "frames": pictures,
+    "behind": lambda: image(1, 16, 16),
+    "photographs": lambda: {"one": pictures(3, 40, 40), "two": pictures(3, 30, 50)},
 }
 
 # Tensors that are neither images nor levels, labels or embeddings: weights of networks, and the insides of a method.
@@ -255,6 +273,10 @@ DISTANCES = {"y": lambda: torch.tensor([0.0, 1.0, 1.0])}
 LISTED = {"images": lambda: [pictures(1, 16, 16), pictures(1, 12, 18)]}
 LABELLED = {"images": people}
 TRAINED = {"model": cbdnet}
+SORTED = {"images": lambda: pictures(4, 1, 16, 16), "labels": lambda: torch.tensor([0, 1, 0, 1])}
+PLACES = torch.tensor([[0, 1], [2, 3]])
+EACH = {"tower": lambda: Tower(nin(), block=2), "features": lambda: 192, "tiles": lambda: image(2, 2, 1, 16, 16)}
+JIGSAW = {"cell": lambda: 5, "tile": lambda: 4, "tiles": lambda: image(2, 9, 1, 4, 4)}
 
 # Arguments of one function, where their names say too little.
 EXTRA: dict[str, dict[str, Callable[[], Any]]] = {
@@ -348,6 +370,37 @@ EXTRA: dict[str, dict[str, Callable[[], Any]]] = {
     "pretext.colorization.chroma": {"ab": lambda: 20 * embeddings(2, 2, 4, 4)},
     "pretext.colorization.loss": {"ab": lambda: 20 * embeddings(2, 2, 4, 4), "scores": lambda: embeddings(2, 6, 4, 4)},
     "pretext.lab.from_rgb": {"images": lambda: image(2, 3, 16, 16)},
+    "pretext.before_after.accuracy": SORTED | {"network": lambda: nin(3)},
+    "pretext.before_after.Classifier": {"channels": lambda: 1, "label": lambda: 0},
+    "pretext.before_after.pseudo_masks": SORTED | {
+        "network": lambda: network(FrameClassifier, channels=1, widths=(4, 4)),
+    },
+    "pretext.before_after.segmented": {"network": lambda: network(Segmenter, channels=1, width=4)},
+    "pretext.context_encoder.ChannelWise": {"channels": lambda: 2, "side": lambda: 4, "x": lambda: image(2, 2, 4, 4)},
+    "pretext.context_encoder.ContextEncoder": {"size": lambda: 16, "width": lambda: 4, "channels": lambda: 1},
+    "pretext.context_encoder.filled": {
+        "network": lambda: network(context_encoder.ContextEncoder, size=16, width=4, channels=1),
+    },
+    "pretext.context_encoder.Hole": {"shape": lambda: image().shape},
+    "pretext.context_encoder.holes": {"images": pictures, "hole": context_encoder.Hole},
+    "pretext.exemplar.ExemplarNet": {"size": lambda: 16, "block": lambda: 3},
+    "pretext.exemplar.Transformation": {"colour": lambda: 0.5, "scale": lambda: (0.7, 1.4), "turn": lambda: 20.0},
+    "pretext.frame_order.shuffled": {"pairs": lambda: image(2, 2, 16, 16)},
+    "pretext.jigsaw.Puzzle": JIGSAW,
+    "pretext.jigsaw.puzzles": {"images": lambda: pictures(4, 1, 16, 16), "puzzle": lambda: Puzzle(cell=5, tile=4)},
+    "pretext.position.pairs": {"images": lambda: pictures(4, 1, 40, 40), "patches": position.Patches},
+    "pretext.position.Patches": {
+        "colour": lambda: "projected",
+        "images": lambda: image(2, 3, 40, 40),
+        "shape": lambda: image(2, 3, 40, 40).shape,
+    },
+    "pretext.position.projected": {"images": lambda: image(2, 3, 16, 16)},
+    "pretext.towers.accuracy": {"model": towers, "images": lambda: image(2, 1, 40, 40), "view": position.Patches},
+    "pretext.towers.cut": {"top": lambda: PLACES, "left": lambda: PLACES},
+    "pretext.towers.Tower": {"network": nin, "block": lambda: 2},
+    "pretext.towers.Towers": {"tower": lambda: Tower(nin(), block=2), "features": lambda: 192, "tiles": lambda: 2},
+    "pretext.towers.Towers.each": EACH,
+    "pretext.towers.Towers.forward": EACH,
     "pretext.probe.Probe": {
         "trunk": nin,
         "head": lambda: probe(nin(), block=1, classes=2, size=(1, 16, 16)).head.eval(),
@@ -397,6 +450,9 @@ THEN: dict[str, Callable[[Any], Any]] = dict.fromkeys(
         "data.sources.pictures",
         "pretext.probe.labelled",
         "pretext.colorization.colours",
+        "pretext.context_encoder.holes",
+        "pretext.jigsaw.puzzles",
+        "pretext.position.pairs",
         "denoise.classification.mosaics",
         "metric.batches.identity_batches",
     ],

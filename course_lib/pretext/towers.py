@@ -1,0 +1,115 @@
+"""One network for every tile, and a classifier on all their features together: what patch positions and puzzles need.
+
+    scores = g( f(tile_1), ..., f(tile_T) )
+
+f sees one tile at a time, so it cannot compare edges: what it says of a tile it has to read from its content. Only g
+sees all tiles. Position takes two tiles, a puzzle nine, the order of two frames two.
+
+Source: C. Doersch, A. Gupta, A. Efros, ICCV 2015 (two towers); M. Noroozi, P. Favaro, ECCV 2016 (the context-free
+network, nine).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from course_lib import arguments, devices, randomness
+from course_lib.data.sources import View
+from course_lib.embeddings import as_float
+from course_lib.layers import initialise, quiet_constructors
+from course_lib.pretext.nin import NIN
+
+
+class Towers(nn.Module):
+    """The same network for each tile, then two linear layers on what it says of all of them.
+
+    tower: from tiles (M, C, h, w) to features of any shape, such as a block of NIN (`Tower`); features: how many
+    numbers it gives for a tile; tiles: how many there are; outputs: scores; hidden: units between the two linear
+    layers.
+    Shapes: tiles (N, tiles, C, h, w) -> (N, outputs).
+    """
+
+    def __init__(self, tower: nn.Module, *, features: int, tiles: int, outputs: int, hidden: int = 256,
+                 seed: int = 0) -> None:
+        super().__init__()
+        for count, name in ((features, "features"), (tiles, "tiles"), (outputs, "outputs"), (hidden, "hidden")):
+            arguments.positive(count, name=name)
+        self.tower, self.tiles = tower, tiles
+        with quiet_constructors():
+            self.top = nn.Sequential(nn.Linear(features * tiles, hidden, bias=False), nn.BatchNorm1d(hidden), nn.ReLU(),
+                                     nn.Linear(hidden, outputs))
+        initialise(self.top, randomness.generator(seed, "Towers"))
+
+    def each(self, tiles: Tensor) -> Tensor:
+        """Return what the tower says of each tile: (N, tiles, C, h, w) -> (N, tiles, features)."""
+        if arguments.tensor(tiles, name="tiles").ndim != 5 or tiles.shape[1] != self.tiles:
+            raise ValueError(f"tiles: expected (N, {self.tiles}, C, h, w), got {tuple(tiles.shape)}.")
+        single = arguments.image_batch(tiles.flatten(0, 1), name="tiles", like=self)
+        return self.tower(single).flatten(1).unflatten(0, tiles.shape[:2])
+
+    def forward(self, tiles: Tensor) -> Tensor:
+        return self.top(self.each(tiles).flatten(1))
+
+
+class Tower(nn.Module):
+    """The first blocks of NIN as a tower: images (N, C, H, W) -> the features of a block."""
+
+    def __init__(self, network: NIN, *, block: int) -> None:
+        super().__init__()
+        self.network, self.block = network, block
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.network.features(images, self.block)
+
+
+def accuracy(model: nn.Module, images: Tensor, view: View, *, generator: torch.Generator, rounds: int = 4) -> float:
+    """Measure how often a network names the label rightly that a view gives to tiles, such as their place or order.
+
+    view: `position.Patches` or `jigsaw.Puzzle`; images (N, C, H, W), each of which is cut so many times.
+    """
+    device, images = devices.home(model, None), as_float(images)
+    model.eval()
+    right = count = 0
+    with torch.inference_mode():
+        for _ in range(arguments.positive(rounds, name="rounds")):
+            for some in images.split(256):
+                tiles, label = view(some, generator)
+                right += int((model(tiles.to(device)).argmax(dim=1).cpu() == label.cpu()).sum())
+                count += len(label)
+    return right / count
+
+
+def normalised(tiles: Tensor) -> Tensor:
+    """Subtract from each tile the mean of each channel, and divide by its deviation; a constant tile becomes zero.
+
+    Without this, brightness and contrast of the tiles give their places away.
+    Shapes: (..., C, h, w) -> (..., C, h, w).
+
+    >>> normalised(torch.tensor([[[0.0, 2.0]]]))
+    tensor([[[-1.,  1.]]])
+    """
+    tiles = arguments.tiles(tiles, name="tiles")
+    tiles = tiles - tiles.mean(dim=(-2, -1), keepdim=True)
+    deviation = tiles.square().mean(dim=(-2, -1), keepdim=True).sqrt()
+    return torch.where(deviation > 1e-6, tiles / deviation.clamp(min=1e-6), 0.0)
+
+
+def cut(images: Tensor, top: Tensor, left: Tensor, size: int) -> Tensor:
+    """Cut tiles out of images, each at its own place: (N, C, H, W), top and left (N, T) -> (N, T, C, size, size).
+
+    >>> ramp = torch.arange(9.0).reshape(1, 1, 3, 3)
+    >>> cut(ramp, torch.tensor([[0, 1]]), torch.tensor([[1, 0]]), 2).flatten(2).tolist()
+    [[[1.0, 2.0, 4.0, 5.0], [3.0, 4.0, 6.0, 7.0]]]
+    """
+    arguments.image_batch(images)
+    arguments.positive(size, name="size")
+    if arguments.shaped("N T", whole=True, top=top, left=left)["N"] != len(images):
+        raise ValueError(f"top and left: expected a row for each of the {len(images)} images, got {len(top)}.")
+    for corner, length, name in ((top, images.shape[2], "top"), (left, images.shape[3], "left")):
+        if arguments.reads(corner) and not 0 <= int(corner.min()) <= int(corner.max()) <= length - size:
+            raise ValueError(f"{name}: expected places from 0 to {length - size}, where a tile of {size} pixels fits "
+                             f"into {length}, got {int(corner.min())} to {int(corner.max())}.")
+    windows = images.unfold(2, size, 1).unfold(3, size, 1)                    # (N, C, H', W', size, size), a view
+    which = torch.arange(len(images), device=images.device)[:, None].expand_as(top)
+    return windows.movedim(1, 3)[which, top, left]
