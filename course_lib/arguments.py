@@ -447,7 +447,8 @@ def shaped(letters: str, /, *, whole: bool = False, **tensors: Tensor) -> dict[s
         expected = f"{called}: expected {'whole numbers ' if whole else ''}({', '.join(letters.split())})"
         if not isinstance(tensor, torch.Tensor):
             raise TypeError(f"{expected}, a tensor, got {_shown(tensor)}.")
-        if (tensor.is_floating_point() if whole else not tensor.is_floating_point()) or tensor.dtype == torch.bool:
+        kind = not (tensor.is_floating_point() or tensor.is_complex()) if whole else tensor.is_floating_point()
+        if not kind or tensor.dtype == torch.bool:
             raise TypeError(f"{expected}, {'whole numbers' if whole else 'floats'}, got {_type(tensor)}.")
         shape = tuple(tensor.shape)
         if len(shape) < len(names) or (len(shape) > len(names) and not free):

@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor
 
-from course_lib.claims import Claim, Experiment, bound, together
+from course_lib.claims import Experiment
 from course_lib.pretext import jigsaw, position, rotnet, shortcuts, towers
 from course_lib.pretext.jigsaw import Puzzle
 from course_lib.pretext.nin import NIN

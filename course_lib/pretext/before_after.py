@@ -4,7 +4,8 @@ Frames from before a human sorted the waste show things that frames from after d
 before from after has to find those things, and its class activation map (`cam`) shows where they are: a segmentation
 without a single mask drawn. But the easiest difference between the cameras is the background. So
 
-1. the background is removed from all frames, in training and in test; it is estimated from frames of the empty belt;
+1. the background is removed from all frames, in training and in test; it is estimated from frames of the empty belt,
+   and so is the light in which things are seen;
 2. the empty belt becomes a *third class*, so that whatever is left of the background speaks for neither camera.
 
 Then a segmentation network is trained on the maps, thresholded, as if they were masks; on frames from after there is
@@ -40,6 +41,7 @@ from course_lib.optimisers import AdamW
 from course_lib.pretext import cam, probe
 from course_lib.profiles import Budget
 
+LIT = 0.4              # the mean of a background to which the light of all frames is brought
 DIFFERENT = 0.09       # of full scale: a pixel that differs from the background by more belongs to a thing
 
 
@@ -84,7 +86,8 @@ def backgrounds(film: Frames) -> dict[int, Tensor]:
 def removed(images: Tensor, behind: Tensor, *, different: float = DIFFERENT) -> Tensor:
     """Paint what is background gray: pixels that differ from it by little in all channels.
 
-    The light of a frame as a whole is fitted first.
+    The light of a frame as a whole is fitted first. What is kept is shown in the light in which the background would
+    have a mean of 0.4: the brightness of a thing would tell the camera as well as its background does.
     Shapes: images (N, C, H, W), uint8 or floats in [0, 1], behind (C, H, W) or (N, C, H, W) -> floats (N, C, H, W).
 
     >>> behind = torch.full((1, 1, 5), 0.4)
@@ -101,18 +104,29 @@ def removed(images: Tensor, behind: Tensor, *, different: float = DIFFERENT) -> 
     ratio = deterministic.median((images / behind.clamp(min=0.02)).flatten(1), dim=1)[:, None, None, None]
     far = (images / ratio - behind).abs().amax(dim=1, keepdim=True) > different
     far = F.max_pool2d(far.float(), 3, stride=1, padding=1)           # and a pixel around it
-    return torch.where(far > 0, images, 0.5)
+    bright = ratio * behind.mean(dim=(1, 2, 3), keepdim=True)
+    return torch.where(far > 0, (LIT * images / bright.clamp(min=0.02)).clamp(0, 1), 0.5)
 
 
 def without_background(film: Frames, behind: dict[int, Tensor]) -> Tensor:
     """Remove from each frame the background of its camera: uint8 (N, 3, H, W)."""
-    each = torch.stack([behind[int(camera)] for camera in film.cameras])
-    return (removed(film.images, each) * 255).round().byte()
+    return (removed(film.images, _of_each(film, behind)) * 255).round().byte()
 
 
-def by_mask(film: Frames) -> Tensor:
+def _of_each(film: Frames, behind: dict[int, Tensor]) -> Tensor:
+    """The background of each frame, (N, 3, H, W)."""
+    cameras, frame = film.cameras.tolist(), film.images.shape[1:]
+    if not isinstance(behind, dict) or any(arguments.tiles(behind[camera], name="behind").shape != frame
+                                           if camera in behind else True for camera in set(cameras)):
+        raise ValueError(f"behind: expected the background {tuple(frame)} of each camera of the film, as `backgrounds` "
+                         "gives it.")
+    return torch.stack([behind[camera] for camera in cameras])
+
+
+def by_mask(film: Frames, behind: dict[int, Tensor]) -> Tensor:
     """Remove the background with the masks of all things, which nobody would know: what estimation is compared with."""
-    return torch.where(film.things.expand_as(film.images), film.images, 128).byte()
+    kept = removed(film.images, _of_each(film, behind), different=-1.0)             # nothing is near enough
+    return (torch.where(film.things, kept, 0.5) * 255).round().byte()
 
 
 # Training ------------------------------------------------------------------------------------------------------------

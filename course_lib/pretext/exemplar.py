@@ -23,6 +23,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -106,7 +107,7 @@ def seeds(photographs: Pictures, count: int, *, size: int = 32, seed: int = 0) -
     generator = randomness.generator(seed, "exemplar")
     found: list[Tensor] = []
     for _ in range(MOST_TRIES):
-        images = source(count, generator)
+        images = cast(Tensor, source(count, generator))
         found += images[torch.rand(count, generator=generator) < steepness(images)]
         if len(found) >= count:
             return (torch.stack(found[:count]) * 255).round().byte()
@@ -155,7 +156,7 @@ class ExemplarNet(nn.Module):
         if block not in (1, 2, 3):
             raise ValueError(f"block: expected 1, 2 (convolutions) or 3 (the hidden layer), got {block!r}.")
         x = arguments.image_batch(images, channels=self.channels, like=self)
-        if block == 3 and x.shape[2:] != (self.size, self.size) or min(x.shape[2:]) < 4:
+        if (block == 3 and x.shape[2:] != (self.size, self.size)) or min(x.shape[2:]) < 4:
             raise ValueError(f"the images: expected {self.size} x {self.size} pixels, for which the network was built, "
                              f"got {tuple(x.shape[2:])}. Convolutions alone, block 1 and 2, take any from 4 x 4 on.")
         for layers in self.blocks[:block]:

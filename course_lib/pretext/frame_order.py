@@ -79,7 +79,7 @@ def train(film: Frames, *, budget: Budget, seed: int, apart: int = 1, network: n
     one_process()
     if network is None:
         encoder = Encoder(channels=film.images.shape[1], widths=(16, 32, 32), seed=seed)
-        network = Towers(Places(encoder), features=32 * 36, tiles=2, outputs=2, seed=seed)
+        network = Towers(Places(encoder), features=32 * 36, count=2, outputs=2, seed=seed)
     network = network.to(profiles.device())
 
     def step(model: nn.Module, batch: tuple[Tensor, Tensor], progress: Progress) -> Tensor:

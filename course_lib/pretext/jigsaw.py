@@ -59,6 +59,7 @@ class Puzzle:
         arguments.shaped("P 9", whole=True, orders=self.orders)
         if not bool((self.orders.sort(dim=1).values.cpu() == torch.arange(CELLS**2)).all()):
             raise ValueError("orders: expected rows that each hold the numbers 0 to 8 once.")
+        object.__setattr__(self, "orders", self.orders.long())
 
     @property
     def side(self) -> int:
@@ -94,9 +95,9 @@ class Puzzle:
 
     def solved(self, tiles: Tensor, which: Tensor) -> Tensor:
         """Put tiles back where they belong, if they were in these orders: (N, 9, ...), (N,) -> (N, 9, ...)."""
-        which = arguments.whole_labels(which, count=len(arguments.tensor(tiles, name="tiles")), name="which")
-        if tiles.ndim < 2 or tiles.shape[1] != CELLS**2:
+        if arguments.tensor(tiles, name="tiles").ndim < 2 or tiles.shape[1] != CELLS**2:
             raise ValueError(f"tiles: expected nine of each picture, (N, 9, ...), got {tuple(tiles.shape)}.")
+        which = arguments.whole_labels(which, count=len(tiles), name="which")
         if arguments.reads(which) and not 0 <= int(which.min()) <= int(which.max()) < len(self.orders):
             raise ValueError(f"which: expected numbers of orders, 0 to {len(self.orders) - 1}.")
         order = self.orders.to(tiles.device)[which.to(tiles.device)]
@@ -109,7 +110,7 @@ def network(backbone: NIN, puzzle: Puzzle, *, block: int = 2, seed: int = 0) -> 
     side = puzzle.tile
     for _ in range(min(block, 2)):
         side = (side + 1) // 2
-    return Towers(Tower(backbone, block=block), features=backbone.widths[block - 1] * side**2, tiles=CELLS**2,
+    return Towers(Tower(backbone, block=block), features=backbone.widths[block - 1] * side**2, count=CELLS**2,
                   outputs=len(puzzle.orders), seed=seed)
 
 

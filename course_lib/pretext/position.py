@@ -137,7 +137,8 @@ def dropped(patches: Tensor, generator: torch.Generator) -> Tensor:
     kept = devices.sent(kept, patches.device)[:, :, None, None, None].expand(-1, -1, 1, *patches.shape[3:])
     channel = patches.gather(2, kept)                                                # (N, T, 1, h, w)
     noise = torch.randn(patches.shape, generator=devices.on(generator, patches.device), device=patches.device)
-    noise = channel.mean(dim=(-2, -1), keepdim=True) + noise * channel.std(dim=(-2, -1), correction=0, keepdim=True) / 100
+    deviation = channel.std(dim=(-2, -1), correction=0, keepdim=True)
+    noise = channel.mean(dim=(-2, -1), keepdim=True) + noise * deviation / 100
     which = torch.arange(3, device=patches.device)[:, None, None]
     return torch.where(which == kept[:, :, :, :1, :1], channel, noise)
 
@@ -147,7 +148,7 @@ def network(backbone: NIN, patches: Patches, *, block: int = 2, outputs: int = 8
     side = patches.size
     for _ in range(min(block, 2)):
         side = (side + 1) // 2
-    return Towers(Tower(backbone, block=block), features=backbone.widths[block - 1] * side**2, tiles=2, outputs=outputs,
+    return Towers(Tower(backbone, block=block), features=backbone.widths[block - 1] * side**2, count=2, outputs=outputs,
                   seed=seed)
 
 

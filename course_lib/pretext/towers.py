@@ -25,28 +25,32 @@ class Towers(nn.Module):
     """The same network for each tile, then two linear layers on what it says of all of them.
 
     tower: from tiles (M, C, h, w) to features of any shape, such as a block of NIN (`Tower`); features: how many
-    numbers it gives for a tile; tiles: how many there are; outputs: scores; hidden: units between the two linear
+    numbers it gives for a tile; count: how many tiles there are; outputs: scores; hidden: units between the two linear
     layers.
-    Shapes: tiles (N, tiles, C, h, w) -> (N, outputs).
+    Shapes: tiles (N, count, C, h, w) -> (N, outputs).
     """
 
-    def __init__(self, tower: nn.Module, *, features: int, tiles: int, outputs: int, hidden: int = 256,
+    def __init__(self, tower: nn.Module, *, features: int, count: int, outputs: int, hidden: int = 256,
                  seed: int = 0) -> None:
         super().__init__()
-        for count, name in ((features, "features"), (tiles, "tiles"), (outputs, "outputs"), (hidden, "hidden")):
-            arguments.positive(count, name=name)
-        self.tower, self.tiles = tower, tiles
+        for number, name in ((features, "features"), (count, "count"), (outputs, "outputs"), (hidden, "hidden")):
+            arguments.positive(number, name=name)
+        self.tower, self.features, self.count = tower, features, count
         with quiet_constructors():
-            self.top = nn.Sequential(nn.Linear(features * tiles, hidden, bias=False), nn.BatchNorm1d(hidden), nn.ReLU(),
+            self.top = nn.Sequential(nn.Linear(features * count, hidden, bias=False), nn.BatchNorm1d(hidden), nn.ReLU(),
                                      nn.Linear(hidden, outputs))
         initialise(self.top, randomness.generator(seed, "Towers"))
 
     def each(self, tiles: Tensor) -> Tensor:
-        """Return what the tower says of each tile: (N, tiles, C, h, w) -> (N, tiles, features)."""
-        if arguments.tensor(tiles, name="tiles").ndim != 5 or tiles.shape[1] != self.tiles:
-            raise ValueError(f"tiles: expected (N, {self.tiles}, C, h, w), got {tuple(tiles.shape)}.")
+        """Return what the tower says of each tile: (N, count, C, h, w) -> (N, count, features)."""
+        if arguments.tensor(tiles, name="tiles").ndim != 5 or tiles.shape[1] != self.count:
+            raise ValueError(f"tiles: expected (N, {self.count}, C, h, w), got {tuple(tiles.shape)}.")
         single = arguments.image_batch(tiles.flatten(0, 1), name="tiles", like=self)
-        return self.tower(single).flatten(1).unflatten(0, tiles.shape[:2])
+        found = self.tower(single).flatten(1)
+        if found.shape[1] != self.features:
+            raise ValueError(f"tiles: expected {self.features} features of each, for which the network was built, got "
+                             f"{found.shape[1]} of tiles {tuple(tiles.shape[2:])}. Usual cause: tiles of another size.")
+        return found.unflatten(0, tiles.shape[:2])
 
     def forward(self, tiles: Tensor) -> Tensor:
         return self.top(self.each(tiles).flatten(1))
@@ -110,6 +114,7 @@ def cut(images: Tensor, top: Tensor, left: Tensor, size: int) -> Tensor:
         if arguments.reads(corner) and not 0 <= int(corner.min()) <= int(corner.max()) <= length - size:
             raise ValueError(f"{name}: expected places from 0 to {length - size}, where a tile of {size} pixels fits "
                              f"into {length}, got {int(corner.min())} to {int(corner.max())}.")
+    top, left = top.long(), left.long()
     windows = images.unfold(2, size, 1).unfold(3, size, 1)                    # (N, C, H', W', size, size), a view
     which = torch.arange(len(images), device=images.device)[:, None].expand_as(top)
     return windows.movedim(1, 3)[which, top, left]

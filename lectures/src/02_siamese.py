@@ -627,7 +627,7 @@ def spread(model, progress):
     return {"spread": triplet.monitor(embed(model, kept), whose)["spread"]}
 
 
-short = choose(smoke=Budget(3, 16), lecture=Budget(200, 40), full=Budget(1000, 40))
+short = choose(smoke=Budget(3, 16), lecture=Budget(120, 40), full=Budget(1000, 40))
 unpushed = contrastive.train(
     learn, margin=1.0, loss=no_push, budget=short, seed=0, validate=spread
 )

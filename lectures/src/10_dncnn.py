@@ -228,7 +228,7 @@ figures.code(DnCNN.forward)
 
 # %% slideshow={"slide_type": "-"}
 budget = choose(
-    smoke=Budget(20, 4, 24), lecture=Budget(2200, 16, 36), full=Budget(80_000, 128, 40)
+    smoke=Budget(20, 4, 24), lecture=Budget(1600, 16, 36), full=Budget(80_000, 128, 40)
 )
 validation_pairs = data.fixed_pairs(data.photographs("validation"), Gaussian(sigma), seed=0)
 

@@ -59,7 +59,7 @@ def classifier() -> before_after.Classifier:
 
 def order_of_frames() -> nn.Module:
     encoder = Encoder(channels=3, widths=(4, 4, 8))
-    return towers.Towers(frame_order.Places(encoder), features=8 * 36, tiles=2, outputs=2, hidden=8)
+    return towers.Towers(frame_order.Places(encoder), features=8 * 36, count=2, outputs=2, hidden=8)
 
 
 def of_film(measure: Callable[..., object]) -> Callable[[nn.Module], object]:

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 import course_lib
 from course_lib.data.readers import Labelled, Pair, Run
+from course_lib.data.sorting import Frames, line
 from course_lib.denoise.bm3d import Profile, Stage
 from course_lib.denoise.cbdnet import CBDNet
 from course_lib.denoise.class_aware import Classifier
@@ -38,13 +39,13 @@ from course_lib.networks import Embedding, Encoder
 from course_lib.noise import Camera, Gaussian
 from course_lib.pretext import context_encoder, position
 from course_lib.pretext.autoencoder import Autoencoder
-from course_lib.pretext.before_after import Segmenter
 from course_lib.pretext.before_after import Classifier as FrameClassifier
+from course_lib.pretext.before_after import Segmenter, backgrounds
 from course_lib.pretext.colorization import ColorNet
 from course_lib.pretext.jigsaw import Puzzle
 from course_lib.pretext.nin import NIN
 from course_lib.pretext.probe import Mean, probe
-from course_lib.pretext.towers import Tower, Towers
+from course_lib.pretext.towers import Tower
 from course_lib.pretext.views import Views
 from course_lib.randomness import generator
 
@@ -100,7 +101,11 @@ def centres() -> Tensor:
 
 
 def towers() -> nn.Module:
-    return Towers(Tower(nin(), block=2), features=192, tiles=2, outputs=8).eval()
+    return position.network(nin(), position.Patches()).eval()
+
+
+def film() -> Frames:
+    return line(2, frames=1, size=24)
 
 
 def drawings() -> Tensor:
@@ -188,6 +193,7 @@ FED: dict[str, Callable[[], Any]] = {
     "holey": image,
     "frames": pictures,
     "behind": lambda: image(1, 16, 16),
+    **dict.fromkeys(("top", "left"), lambda: torch.tensor([[0, 1], [2, 3]])),
     "photographs": lambda: {"one": pictures(3, 40, 40), "two": pictures(3, 30, 50)},
 }
 
@@ -274,8 +280,7 @@ LISTED = {"images": lambda: [pictures(1, 16, 16), pictures(1, 12, 18)]}
 LABELLED = {"images": people}
 TRAINED = {"model": cbdnet}
 SORTED = {"images": lambda: pictures(4, 1, 16, 16), "labels": lambda: torch.tensor([0, 1, 0, 1])}
-PLACES = torch.tensor([[0, 1], [2, 3]])
-EACH = {"tower": lambda: Tower(nin(), block=2), "features": lambda: 192, "tiles": lambda: image(2, 2, 1, 16, 16)}
+EACH = {"tower": lambda: Tower(nin(), block=2).eval(), "features": lambda: 192, "count": lambda: 2}
 JIGSAW = {"cell": lambda: 5, "tile": lambda: 4, "tiles": lambda: image(2, 9, 1, 4, 4)}
 
 # Arguments of one function, where their names say too little.
@@ -371,8 +376,11 @@ EXTRA: dict[str, dict[str, Callable[[], Any]]] = {
     "pretext.colorization.loss": {"ab": lambda: 20 * embeddings(2, 2, 4, 4), "scores": lambda: embeddings(2, 6, 4, 4)},
     "pretext.lab.from_rgb": {"images": lambda: image(2, 3, 16, 16)},
     "pretext.before_after.accuracy": SORTED | {"network": lambda: nin(3)},
+    "data.sorting.cutouts": {"illegal": lambda: ("ann",), "legal": lambda: ("bob",)},
+    "pretext.before_after.without_background": {"film": film, "behind": lambda: backgrounds(film())},
     "pretext.before_after.Classifier": {"channels": lambda: 1, "label": lambda: 0},
-    "pretext.before_after.pseudo_masks": SORTED | {
+    "pretext.before_after.pseudo_masks": SORTED
+    | {
         "network": lambda: network(FrameClassifier, channels=1, widths=(4, 4)),
     },
     "pretext.before_after.segmented": {"network": lambda: network(Segmenter, channels=1, width=4)},
@@ -396,11 +404,8 @@ EXTRA: dict[str, dict[str, Callable[[], Any]]] = {
     },
     "pretext.position.projected": {"images": lambda: image(2, 3, 16, 16)},
     "pretext.towers.accuracy": {"model": towers, "images": lambda: image(2, 1, 40, 40), "view": position.Patches},
-    "pretext.towers.cut": {"top": lambda: PLACES, "left": lambda: PLACES},
     "pretext.towers.Tower": {"network": nin, "block": lambda: 2},
-    "pretext.towers.Towers": {"tower": lambda: Tower(nin(), block=2), "features": lambda: 192, "tiles": lambda: 2},
-    "pretext.towers.Towers.each": EACH,
-    "pretext.towers.Towers.forward": EACH,
+    "pretext.towers.Towers": EACH,
     "pretext.probe.Probe": {
         "trunk": nin,
         "head": lambda: probe(nin(), block=1, classes=2, size=(1, 16, 16)).head.eval(),

@@ -3,7 +3,9 @@
 import pytest
 import torch
 
-from course_lib.data import sorting
+from course_lib import data
+from course_lib.arguments import UnknownName
+from course_lib.data import Labelled, sorting
 from course_lib.data.sorting import AFTER, BACKGROUND, BEFORE, line
 from course_lib.pretext import before_after, cam
 from course_lib.pretext.before_after import Classifier, backgrounds, by_mask, pseudo_masks, removed, without_background
@@ -44,6 +46,40 @@ def test_the_same_sequence_comes_whatever_the_number():
     assert not torch.equal(line(2, size=32, seed=1).images, few.images)
 
 
+def photographs(count=3):
+    """Dark frames with a hole on a gray board, some of one class and as many of another."""
+    board = torch.full((3, 40, 40), 200, dtype=torch.uint8)
+    board[:, 10:30, 12:28] = torch.tensor([90, 60, 30], dtype=torch.uint8)[:, None, None]
+    board[:, 18:22, 18:22] = 200
+    return Labelled(board.expand(2 * count, -1, -1, -1), torch.arange(2 * count) % 2, ("cardboard", "glass"))
+
+
+def test_things_are_cut_out_of_their_board_with_their_holes():
+    cut = sorting.cutouts(photographs(), legal=("glass",), size=40)
+    assert cut.illegal.shape == cut.legal.shape == (3, 4, 40, 40)
+    covered = torch.zeros(40, 40)
+    covered[10:30, 12:28] = 1
+    assert torch.equal(cut.illegal[0, 3], covered)
+    assert (255 * cut.illegal[0, :3, 15, 15]).round().tolist() == [90, 60, 30]
+    with pytest.raises(UnknownName, match="unknown class of things 'paper'"):
+        sorting.cutouts(photographs(), legal=("paper",))
+
+
+def test_photographs_lie_on_the_belt_as_drawn_things_do():
+    shown = line(3, frames=2, size=48, things=sorting.cutouts(photographs(), legal=("glass",)))
+    there = shown.masks.flatten(1).any(dim=1)
+    assert bool(there[shown.labels == BEFORE].any()) and not there[shown.labels != BEFORE].any()
+    assert bool(shown.things[shown.masks].all())
+    inside = shown.images[0].float().mean(dim=0)[shown.masks[0, 0]]
+    assert float(inside.mean()) < float(shown.images[-1].float().mean())
+
+
+def test_photographs_of_trashnet_are_cut_out(course_data):
+    cut = sorting.cutouts(data.labelled("trashnet", split="test", per_class=20))
+    share = torch.cat(cut)[:, 3].mean(dim=(1, 2))
+    assert 0.2 < float(share.median()) < 0.9 and float((share > 0.05).float().mean()) > 0.9
+
+
 def test_the_background_of_each_camera_is_found():
     shown = line(12, frames=3, size=32)
     behind = backgrounds(shown)
@@ -70,10 +106,17 @@ def test_light_that_flickers_is_no_thing():
 
 def test_a_mask_that_somebody_knows_removes_all_else():
     shown = film()
-    kept = by_mask(shown)
+    kept = by_mask(shown, backgrounds(shown))
     assert bool((kept[(~shown.things).expand_as(kept)] == 128).all()) and bool(shown.things[shown.masks].all())
-    assert torch.equal(kept[shown.things.expand_as(kept)], shown.images[shown.things.expand_as(kept)])
     assert not shown.things[shown.labels == BACKGROUND].any()
+
+
+def test_things_look_the_same_in_the_light_of_both_cameras():
+    here, there = film(12), film(12, swapped=True)
+    behind = backgrounds(here)
+    seen = [by_mask(shown, behind).float()[shown.things.expand_as(shown.images)] for shown in (here, there)]
+    apart = [part.float()[here.things.expand_as(here.images)] for part in (here.images, there.images)]
+    assert (apart[0] - apart[1]).abs().mean() > 15 and (seen[0] - seen[1]).abs().mean() < 8
 
 
 def test_maps_of_the_classifier_add_up_to_its_scores():

@@ -81,7 +81,7 @@ def test_a_tower_sees_one_patch():
 
 
 def test_two_equal_patches_say_nothing():
-    network = Towers(torch.nn.Flatten(), features=12, tiles=2, outputs=8).eval()
+    network = Towers(torch.nn.Flatten(), features=12, count=2, outputs=8).eval()
     tiles = torch.rand(1, 1, 3, 2, 2, generator=generator()).expand(1, 2, -1, -1, -1)
     assert torch.equal(network(tiles), network(tiles.flip(1)))
 
