@@ -41,6 +41,7 @@ from course_lib.optimisers import AdamW
 from course_lib.pretext import cam, probe
 from course_lib.profiles import Budget
 
+GRAY = 128             # of 255, where the background was
 LIT = 0.4              # the mean of a background to which the light of all frames is brought
 DIFFERENT = 0.09       # of full scale: a pixel that differs from the background by more belongs to a thing
 
@@ -51,7 +52,7 @@ class Classifier(nn.Module):
     Shapes: images (N, 3, H, W) -> (N, classes).
     """
 
-    def __init__(self, *, classes: int = 3, widths: tuple[int, ...] = (16, 32, 64), channels: int = 3,
+    def __init__(self, *, classes: int = 3, widths: tuple[int, ...] = (32, 64), channels: int = 3,
                  seed: int = 0) -> None:
         super().__init__()
         self.encoder = Encoder(channels=channels, widths=widths, seed=seed)
@@ -93,7 +94,7 @@ def removed(images: Tensor, behind: Tensor, *, different: float = DIFFERENT) -> 
     >>> behind = torch.full((1, 1, 5), 0.4)
     >>> frame = torch.tensor([0.4, 0.41, 0.4, 0.4, 0.9]).reshape(1, 1, 1, 5)
     >>> removed(frame, behind).flatten()
-    tensor([0.5000, 0.5000, 0.5000, 0.4000, 0.9000])
+    tensor([0.5000, 0.5000, 0.5000, 0.5000, 0.9000])
     """
     images = as_float(images)
     arguments.tiles(behind, name="behind")
@@ -103,9 +104,8 @@ def removed(images: Tensor, behind: Tensor, *, different: float = DIFFERENT) -> 
     behind = behind.to(images.device).expand_as(images)
     ratio = deterministic.median((images / behind.clamp(min=0.02)).flatten(1), dim=1)[:, None, None, None]
     far = (images / ratio - behind).abs().amax(dim=1, keepdim=True) > different
-    far = F.max_pool2d(far.float(), 3, stride=1, padding=1)           # and a pixel around it
     bright = ratio * behind.mean(dim=(1, 2, 3), keepdim=True)
-    return torch.where(far > 0, (LIT * images / bright.clamp(min=0.02)).clamp(0, 1), 0.5)
+    return torch.where(far, (LIT * images / bright.clamp(min=0.02)).clamp(0, 1), 0.5)
 
 
 def without_background(film: Frames, behind: dict[int, Tensor]) -> Tensor:
@@ -199,7 +199,9 @@ def _convolutions(inputs: int, outputs: int) -> nn.Sequential:
 def pseudo_masks(network: Classifier, images: Tensor, labels: Tensor, *, share: float = 0.4,
                  batch: int = 128) -> tuple[Tensor, Tensor]:
     """Make masks of class activation maps: of frames that the classifier rightly calls before, and empty ones of frames
-    from after. Returns which frames were taken (M,), and their masks (M, 1, H, W)."""
+    from after. Where the background was removed, nothing is marked: pixels of 128 in all channels.
+
+    Returns which frames were taken (M,), and their masks (M, 1, H, W)."""
     images, labels = arguments.eight_bit(images), arguments.whole_labels(labels, count=len(images))
     device = devices.home(network, None)
     which, masks = [], []
@@ -209,6 +211,7 @@ def pseudo_masks(network: Classifier, images: Tensor, labels: Tensor, *, share: 
             said = network(some).argmax(dim=1).cpu()
             found = cam.mask(network.maps(some), share=share).cpu()
             found &= (wanted == BEFORE)[:, None, None, None]
+            found &= (images[start:start + batch] != GRAY).any(dim=1, keepdim=True).cpu()
             kept = (said == wanted) & (wanted != BACKGROUND)
             which.append(kept.nonzero().flatten() + start)
             masks.append(found[kept])

@@ -7,7 +7,6 @@
 
 # %% slideshow={"slide_type": "-"}
 import torch
-from torch.nn import functional as F
 
 from course_lib import figures
 from course_lib.claims.answers import answer
@@ -172,14 +171,15 @@ figures.images(
 #
 # All frames of a class share light and belt: the background is a **shortcut**. Each camera has also filmed the *empty*
 # belt. Take the median of those frames, for each pixel, as the background $B(x)$. A frame $I$ may be brighter as a whole;
-# its factor $r$ is the median of $I(x) / B(x)$. Where a frame is near $r B$ in all three channels $c$, it is painted gray:
+# its factor $r$ is the median of $I(x) / B(x)$. Where a frame is near $r B$ in all three channels $c$, it is painted gray;
+# we keep $I(x)$ only where
 #
-# $$\text{keep } I(x) \quad\text{where}\quad \max_c \left| I_c(x)/r - B_c(x) \right| > t$$
+# $$\max_c \left| I_c(x)/r - B_c(x) \right| > t$$
 #
-# and on the pixels around such a place. It is done in training *and* in test: a network that never saw a belt would not
-# know what to do with one.
+# The light falls on the things, too: what is kept is divided by $r$ times the mean of $B$, and multiplied by 0.4. All of it
+# is done in training *and* in test.
 
-# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 4, "path": "core", "notes": "The maximum over windows of three by three keeps one pixel around everything that was kept."}
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 4, "path": "core", "notes": "Try it with a pixel more around everything that is kept: the rim of belt is enough for the network to know the camera."}
 # ## The removal in code
 
 
@@ -188,8 +188,8 @@ def remove(image, B, t=before_after.DIFFERENT):
     """Paint gray what is background: image and B (3, H, W) -> (3, H, W)."""
     r = (image / B).median()  # the light of this frame
     far = (image / r - B).abs().amax(dim=0, keepdim=True) > t  # (1, H, W)
-    near_far = F.max_pool2d(far.float(), 3, stride=1, padding=1) > 0
-    return torch.where(near_far, image, 0.5)
+    lit = 0.4 * image / (r * B.mean())  # as if all cameras had the same light
+    return torch.where(far, lit.clamp(0, 1), 0.5)
 
 
 # %% tags=["nbval-check-output", "hide-input"] slideshow={"slide_type": "-"}
@@ -221,10 +221,10 @@ figures.images(
     caption="Frames from before, from after and of the empty belt (two each), and the same without the background.",
 )
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "path": "core", "notes": "The removal is never perfect: a rim of belt stays around each thing. With two classes that rim is evidence again. With three it has a class of its own."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "path": "core", "notes": "The removal is never perfect. With two classes what is left is evidence again. With three it has a class of its own."}
 # ## A third class
 #
-# Something of the background always stays: a rim around a thing, a shadow. If *before* and *after* are the only classes,
+# Something of the background may stay: a rim around a thing, a shadow. If *before* and *after* are the only classes,
 # a network may still tell them by that rest. So the frames of the **empty belt, of both cameras**, become a third class,
 # *background*. What looks like belt now speaks for *background*, whichever camera filmed it.
 #
