@@ -89,11 +89,16 @@ def measure_line(profile: Profile, seed: int) -> dict[str, float]:
 
 def measure_order(profile: Profile, seed: int) -> dict[str, float]:
     """Measure how often a network says which of two neighbouring frames came first, in sequences that it has not
-    seen."""
+    seen, and on the empty belt ("belt"), where no thing moves. "things": another network, for things alone, all else
+    gray."""
     train, test, _ = films(seed)
-    shown = [Frames(*(part[film.labels != before_after.BACKGROUND] for part in film)) for film in (train, test)]
-    network = frame_order.train(shown[0], budget=budget(), seed=seed).model
-    return {"first": frame_order.accuracy(network, shown[1])}
+    shown, new = (Frames(*(part[film.labels != before_after.BACKGROUND] for part in film)) for film in (train, test))
+    empty = Frames(*(part[test.labels == before_after.BACKGROUND] for part in test))
+    network = frame_order.train(shown, budget=budget(), seed=seed).model
+    alone, new_alone = (film._replace(images=by_mask(film)) for film in (shown, new))
+    other = frame_order.train(alone, budget=budget(), seed=seed).model
+    return {"first": frame_order.accuracy(network, new), "belt": frame_order.accuracy(network, empty),
+            "things": frame_order.accuracy(other, new_alone)}
 
 
 LINE = Experiment("before_after-line", measure_line, uses=(line, before_after.train, before_after.train_segmenter))

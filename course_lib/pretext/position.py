@@ -18,7 +18,7 @@ Deviations: the sizes are parameters; the two replaced channels are Gaussian noi
 channel's deviation, as in the paper (the code: uniform noise). Patches are not shrunk and enlarged. The networks are
 `towers`.
 
-Lecture context teaches it. Claims: `position-*`.
+Lecture context teaches it. Claims: `position-*`, `shortcuts-*`.
 """
 
 from __future__ import annotations
@@ -137,7 +137,8 @@ def dropped(patches: Tensor, generator: torch.Generator) -> Tensor:
     kept = devices.sent(kept, patches.device)[:, :, None, None, None].expand(-1, -1, 1, *patches.shape[3:])
     channel = patches.gather(2, kept)                                                # (N, T, 1, h, w)
     noise = torch.randn(patches.shape, generator=devices.on(generator, patches.device), device=patches.device)
-    noise = channel.mean(dim=(-2, -1), keepdim=True) + noise * channel.std(dim=(-2, -1), correction=0, keepdim=True) / 100
+    mean, deviation = channel.mean(dim=(-2, -1), keepdim=True), channel.std(dim=(-2, -1), correction=0, keepdim=True)
+    noise = mean + noise * deviation / 100
     which = torch.arange(3, device=patches.device)[:, None, None]
     return torch.where(which == kept[:, :, :, :1, :1], channel, noise)
 

@@ -104,6 +104,7 @@ OF_IMAGES: dict[str, Callable[[Tensor], object]] = {
     "background": lambda y: before_after.background((255 * y).byte()),
     "removed": lambda y: before_after.removed(y, y.mean(dim=0).cpu()),
     "vignette": lambda y: shortcuts.vignette((255 * y).byte()),
+    "lit": lambda y: shortcuts.lit((255 * y).byte()),
     "fringes": lambda y: shortcuts.fringes((255 * y).byte()),
     "attention": cam.attention, "mask": cam.mask, "enlarged": lambda y: cam.enlarged(y, (40, 50)),
     "overlap": lambda y: cam.overlap(y[:, :1] > 0.5, y[:, 1:2] > 0.5),

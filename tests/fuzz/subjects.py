@@ -38,8 +38,8 @@ from course_lib.networks import Embedding, Encoder
 from course_lib.noise import Camera, Gaussian
 from course_lib.pretext import context_encoder, position
 from course_lib.pretext.autoencoder import Autoencoder
-from course_lib.pretext.before_after import Segmenter
 from course_lib.pretext.before_after import Classifier as FrameClassifier
+from course_lib.pretext.before_after import Segmenter
 from course_lib.pretext.colorization import ColorNet
 from course_lib.pretext.jigsaw import Puzzle
 from course_lib.pretext.nin import NIN
@@ -413,6 +413,7 @@ EXTRA: dict[str, dict[str, Callable[[], Any]]] = {
     "pretext.rotnet.rotations": {"images": lambda: pictures(4, 1, 16, 16), "degrees": lambda: (0, 90, 180, 270)},
     "pretext.rotnet.turns": {"degrees": lambda: (0, 90, 180, 270)},
     "pretext.shortcuts.fringes": {"images": lambda: pictures(2, 3, 16, 16)},
+    "pretext.shortcuts.lit": {"images": pictures},
     "pretext.shortcuts.vignette": {"images": pictures},
     "arguments.eight_bit": {"images": lambda: pictures(4, 1, 16, 16)},
     "data.sources.pictures": {"images": lambda: pictures(4, 1, 16, 16), "labels": lambda: torch.tensor([0, 1, 0, 1])},
