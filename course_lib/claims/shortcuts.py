@@ -131,8 +131,9 @@ CLAIMS = (
           "Projecting the colours is no guard against a lens that shifts red and blue: more than ten standard errors "
           "above guessing.", PAPER, {}, NOTHING, bound("position_projected_away", above=10)),
     Claim("shortcuts-vignette",
-          "A vignette is seen through all guards, by the slope that it leaves in a patch: more than ten standard errors "
-          "above guessing.", "none; what normalising leaves", {}, NOTHING, bound("position_vignette_away", above=10)),
+          "A vignette is seen through all guards, by the slope that it leaves in a patch: more than ten standard "
+          "errors above guessing.", "none; what normalising leaves", {}, NOTHING,
+          bound("position_vignette_away", above=10)),
     Claim("shortcuts-turns",
           "Four turns of pictures of nothing are within three standard errors of guessing, and eight turns, by 45 "
           "degrees, more than ten above.", "Gidaris et al. 2018 (RotNet), section 3.2", {}, NOTHING,

@@ -259,8 +259,10 @@ for name, view in views.items():
     shares[name] = towers.accuracy(model, asked.images, view, generator=draw, rounds=4)
 
 # %% slideshow={"slide_type": "-"}
-WHERE = "above left, above, above right, left, right, below left, below, below right"
-WHERE = WHERE.split(", ")
+WHERE = (
+    *("above and left", "above", "above and right", "left"),
+    *("right", "below and left", "below", "below and right"),
+)
 KINDS = {"tree": 0, "house": 1, "car": 2, "mug": 4, "person": 5, "umbrella": 6}
 
 
@@ -516,7 +518,7 @@ answer(
     f"{100 * nothing['jigsaw_colours']:.0f} %."
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 4, "notes": "Draw a vignette and three patches in it: the slope of each points to the middle. Then ask what would remove a slope: the exercise does it."}
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "Draw a vignette and three patches in it: the slope of each points to the middle. Then ask what would remove a slope: the exercise does it."}
 # ### What the guards do not remove
 #
 # A vignette darkens the corners of a picture. A patch in it is brighter on the side of the middle, and normalising removes
@@ -544,7 +546,7 @@ answer(
     f"{100 * nothing['jigsaw_some_gray']:.1f} %, where guessing solves 1.4 %."
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 4, "notes": "Do the projection with a gray pixel whose green value comes from elsewhere. The paper's code projects, the paper's experiments mostly drop."}
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "Do the projection with a gray pixel whose green value comes from elsewhere. The paper's code projects, the paper's experiments mostly drop."}
 # ### What projection removes
 #
 # With $a = (-1, 2, -1)$, the axis from magenta to green, projection replaces the colour $c$ of each pixel by
@@ -638,7 +640,7 @@ answer(
     )
 )
 
-# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 4, "notes": "The paper shows clusters of patches for its large network. Ours is small and was trained for seconds: look for what both rows of neighbours have in common."}
+# %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "The paper shows clusters of patches for its large network. Ours is small and was trained for seconds: look for what both rows of neighbours have in common."}
 # ### Nearest neighbours
 #
 # Doersch et al. look at what is near in the features of the tower, by the normalised correlation (the cosine after the
@@ -669,6 +671,7 @@ def correlations(tower):
     return f[0] @ f[1].T
 
 
+# %% slideshow={"slide_type": "skip"}
 known_patches, known_from = all_patches(known.images)
 new_patches, new_from = all_patches(asked.images)
 middle = torch.arange(4, len(new_patches), 9)  # the patch in the middle of each picture
@@ -715,7 +718,7 @@ answer(
     "not that it does."
 )
 
-# %% [markdown] slideshow={"slide_type": "slide", "minutes": 4, "notes": "Show two frames and let them vote. Ask what they used: things, or the ribs of the belt? The same question is then put to the network."}
+# %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "Show two frames and let them vote. Ask what they used: things, or the ribs of the belt? The same question is then put to the network."}
 # ## A relative: which frame came first?
 #
 # A film answers questions, too. Take two neighbouring frames in a random order. *Which came first?* (Misra et al. 2016;
@@ -745,6 +748,9 @@ answer(
     f"On new films it is right for {100 * order['first']:.0f} % of the pairs. On the empty belt, where no thing moves, the "
     f"same network is right for {100 * order['belt']:.0f} %."
 )
+
+# %% slideshow={"slide_type": "skip"}
+figures.code(frame_order.neighbours, frame_order.shuffled, frame_order.Places)
 
 # %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "The probe of this task: take the things away. Whoever is still right did not look at them. In our drawing every film begins with the same phase of the ribs, which a real belt would not do."}
 # ### The probe

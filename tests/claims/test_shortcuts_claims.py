@@ -10,7 +10,7 @@ from course_lib.claims.shortcuts import CLAIMS, NEIGHBOURS, NOTHING, PUZZLES
 TASKS = (*(f"position_{name}" for name in NEIGHBOURS), *(f"jigsaw_{name}" for name in PUZZLES), "turns_four",
          "turns_eight")
 FREE = ("position_guarded", "jigsaw_guarded", "turns_four")
-YES = {task: 0.2 for task in TASKS} | {f"{task}_away": 1.0 if task in FREE else 50.0 for task in TASKS}
+YES = dict.fromkeys(TASKS, 0.2) | {f"{task}_away": 1.0 if task in FREE else 50.0 for task in TASKS}
 SPOILT = {
     "shortcuts-position-guarded": [{"position_guarded_away": 3.5}, {"position_guarded_away": -3.5}],
     "shortcuts-position-guards": [{f"position_{name}_away": 9.0} for name in ("no_gap", "brightness", "colours")],
