@@ -43,7 +43,7 @@ def backbone(seed: int) -> NIN:
 
 def budget() -> Budget:
     """Choose how long a pretext task is learnt, by profile."""
-    return choose(smoke=Budget(3, 8), lecture=Budget(1000, 32), full=Budget(80_000, 128))
+    return choose(smoke=Budget(3, 8), lecture=Budget(700, 32), full=Budget(80_000, 128))
 
 
 def seen(network: NIN, images: Tensor, seed: int) -> NIN:
