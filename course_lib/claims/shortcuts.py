@@ -11,7 +11,7 @@ its mean and deviation does not show where it was. A vignette also leaves a slop
 from the middle; normalising keeps it, and "vignette" measures that: a guarded task, with a vignette instead of the
 ramp. Projecting the colours removes the fringes of green; "other_lens" is a guarded task through a lens that shifts red
 and blue apart, "dropped" the same with colours dropped. Puzzles are guarded by showing them all in gray; "colours" has
-three gray pictures in ten, as in the paper. Tiles have gaps of 10 pixels in the mean. Turns see the middle 24 pixels of
+three gray pictures in ten, as in public code. Tiles have gaps of 10 pixels in the mean. Turns see pictures of 24 pixels of
 finer noise (sigma 1), since what interpolation blurs is what is fine, with a vignette instead of the ramp: light from
 above says which side is up, and no guard of that task would remove it. For turns by 45 degrees the corners of all
 pictures are cut off.
@@ -58,7 +58,7 @@ def nothing(count: int, seed: int, *, vignette: bool = False, lens: tuple[float,
 
 def budget() -> Budget:
     """Choose how long each network learns, by profile."""
-    return choose(smoke=Budget(4, 8), lecture=Budget(400, 64), full=Budget(10_000, 128))
+    return choose(smoke=Budget(4, 8), lecture=Budget(360, 64), full=Budget(10_000, 128))
 
 
 def backbone(seed: int, *, blocks: int = 2, outputs: int = 4) -> NIN:
@@ -77,7 +77,7 @@ def away(right: float, chance: float, count: int) -> float:
 
 def measure(profile: Profile, seed: int) -> dict[str, float]:
     """Train each task on nothing, with all its guards and without one of them."""
-    count, asked = choose(smoke=(16, 8), lecture=(4000, 4000), full=(20_000, 10_000))
+    count, asked = choose(smoke=(16, 8), lecture=(3000, 3000), full=(20_000, 10_000))
 
     def pictures(**more: Any) -> tuple[Tensor, Tensor]:
         return nothing(count, 2 * seed, **more), nothing(asked, 2 * seed + 1, **more)

@@ -167,7 +167,7 @@ figures.code(Patches, towers.Towers)
 # | brightness that changes slowly over a picture | each patch is **normalised**: mean 0, deviation 1 |
 # | **chromatic aberration**: a lens magnifies colours differently, so the shift between two channels says where in the picture a patch is | **colour dropping**: one random channel is kept, the others become noise; or projection |
 #
-# The last one was found by accident. The network knew where in the *photograph* a patch had been, from the colours
+# The last one was a surprise. The network knew where in the *photograph* a patch had been, from the colours
 # alone, and two absolute places give a relative one (Doersch et al. 2015, section 3.1).
 #
 # How do you notice that a network has taken a shortcut? The loss does not say. **Train it on pictures that contain
@@ -488,7 +488,7 @@ Player(
 #
 # Pictures of nothing again, now with all that gives a place away: blurred noise under light from above, through a lens that
 # magnifies green. The guards of a task are taken away one at a time, and each time a network is trained. Colours are guarded
-# by projection, in puzzles by showing all of them in gray; "colours kept" has three gray puzzles in ten, as in the paper.
+# by projection, in puzzles by showing all of them in gray; "colours kept" has three gray puzzles in ten, as in public code.
 # **Predict:** with *all* guards, how often is it right? And which guard matters most?
 
 # %% slideshow={"slide_type": "fragment"}
