@@ -17,7 +17,7 @@ from torch import Tensor
 from course_lib.claims import Claim, Experiment, Metric, bound, exceeds, together
 from course_lib.data.sorting import AFTER, BEFORE, Frames, line
 from course_lib.embeddings import as_float
-from course_lib.pretext import before_after, cam, frame_order
+from course_lib.pretext import before_after, cam
 from course_lib.pretext.before_after import Classifier, backgrounds, by_mask, without_background
 from course_lib.profiles import Budget, Profile, choose
 
@@ -87,22 +87,7 @@ def measure_line(profile: Profile, seed: int) -> dict[str, float]:
     return metrics
 
 
-def measure_order(profile: Profile, seed: int) -> dict[str, float]:
-    """Measure how often a network says which of two neighbouring frames came first, in sequences that it has not
-    seen, and on the empty belt ("belt"), where no thing moves. "things": another network, for things alone, all else
-    gray."""
-    train, test, _ = films(seed)
-    shown, new = (Frames(*(part[film.labels != before_after.BACKGROUND] for part in film)) for film in (train, test))
-    empty = Frames(*(part[test.labels == before_after.BACKGROUND] for part in test))
-    network = frame_order.train(shown, budget=budget(), seed=seed).model
-    alone, new_alone = (film._replace(images=by_mask(film)) for film in (shown, new))
-    other = frame_order.train(alone, budget=budget(), seed=seed).model
-    return {"first": frame_order.accuracy(network, new), "belt": frame_order.accuracy(network, empty),
-            "things": frame_order.accuracy(other, new_alone)}
-
-
 LINE = Experiment("before_after-line", measure_line, uses=(line, before_after.train, before_after.train_segmenter))
-ORDER = Experiment("frame_order-line", measure_order, uses=(line, frame_order.train))
 
 
 # Claims --------------------------------------------------------------------------------------------------------------
@@ -132,7 +117,4 @@ CLAIMS = (
     Claim("before_after-true-masks",
           "A segmentation network that learnt from true masks is better still.", PAPER, {}, LINE,
           exceeds("masks_overlap", "marks_overlap")),
-    Claim("frame_order-line",
-          "Which of two frames came first can be learnt: on new sequences it is right for more than nine pairs in ten.",
-          "Misra et al. 2016; Boracchi 2025, which frame came first", {}, ORDER, bound("first", above=0.9)),
 )

@@ -96,13 +96,13 @@ CLAIMS = (
           "Where a second patch of an upright object lies can be learnt without labels: on new objects a network with "
           "all guards is right more than twice as often as by chance.", POSITION, {}, OBJECTS,
           bound("position_learnt", above=0.25)),
-    Claim("jigsaw-learnt",
+    Claim("position-puzzles-learnt",
           "So can the order of nine tiles, of 72: more than ten times as often as by chance.", PUZZLES, {}, OBJECTS,
           bound("jigsaw_learnt", above=10 / 72)),
     Claim("position-random",
           "A head on the features that were learnt from two patches names more objects rightly than one on those of a "
           "random network.", POSITION, {}, OBJECTS, exceeds("position_head", "random_head")),
-    Claim("jigsaw-random",
+    Claim("position-puzzles-random",
           "So does a head on the features that were learnt from puzzles.", PUZZLES, {}, OBJECTS,
           exceeds("jigsaw_head", "random_head")),
 )

@@ -11,9 +11,9 @@ its mean and deviation does not show where it was. A vignette also leaves a slop
 from the middle; normalising keeps it, and "vignette" measures that: a guarded task, with a vignette instead of the
 ramp. Projecting the colours removes the fringes of green; "other_lens" is a guarded task through a lens that shifts red
 and blue apart, "dropped" the same with colours dropped. Puzzles are guarded by showing them all in gray; "colours" has
-three gray pictures in ten, as in public code. Tiles have gaps of 10 pixels in the mean. Turns see pictures of 24 pixels of
-finer noise (sigma 1), since what interpolation blurs is what is fine, with a vignette instead of the ramp: light from
-above says which side is up, and no guard of that task would remove it. For turns by 45 degrees the corners of all
+three gray pictures in ten, as in public code. Tiles have gaps of 10 pixels in the mean. Turns see pictures of 24 pixels
+of finer noise (sigma 1), since what interpolation blurs is what is fine, with a vignette instead of the ramp: light
+from above says which side is up, and no guard of that task would remove it. For turns by 45 degrees the corners of all
 pictures are cut off.
 """
 

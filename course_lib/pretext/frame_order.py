@@ -13,7 +13,7 @@ ECCV 2016; G. Boracchi, "Departing From Supervised Learning", 2025, which frame 
 
 Deviations: two frames instead of three, and their order instead of whether it is right.
 
-Lecture context teaches it.
+Lecture context teaches it. Claims: `frame_order-*`.
 """
 
 from __future__ import annotations

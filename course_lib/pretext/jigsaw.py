@@ -13,7 +13,7 @@ details as in the authors' and in a PyTorch port (cells of 85, tiles of 64 pixel
 Deviations: sizes are parameters; the default set is the 72 orders of `permutations.affine`, not 1000 that were
 searched. Colours are not jittered.
 
-Lecture context teaches it. Claims: `jigsaw-*`, `shortcuts-*`.
+Lecture context teaches it. Claims: `position-puzzles-*`, `shortcuts-*`.
 """
 
 from __future__ import annotations

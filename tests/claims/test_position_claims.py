@@ -9,8 +9,8 @@ from course_lib.claims.position import CLAIMS, OBJECTS
 
 YES = {"position_learnt": 0.4, "jigsaw_learnt": 0.4, "position_head": 0.6, "jigsaw_head": 0.6, "random_head": 0.4,
        "position_nearest": 0.4, "jigsaw_nearest": 0.4, "random_nearest": 0.3}
-SPOILT = {"position-learnt": [{"position_learnt": 0.2}], "jigsaw-learnt": [{"jigsaw_learnt": 0.1}],
-          "position-random": [{"position_head": 0.4}], "jigsaw-random": [{"jigsaw_head": 0.4}]}
+SPOILT = {"position-learnt": [{"position_learnt": 0.2}], "position-puzzles-learnt": [{"jigsaw_learnt": 0.1}],
+          "position-random": [{"position_head": 0.4}], "position-puzzles-random": [{"jigsaw_head": 0.4}]}
 
 TestCriteria = criteria(CLAIMS, YES, SPOILT)
 
