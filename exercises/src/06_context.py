@@ -33,7 +33,7 @@ deviation. A tile that is a plane becomes zero.
 
 STUB_FLATTENED = '''
 def flattened(tiles):
-    """tiles: (N, H, W); returns each tile minus the plane that fits it best, (N, H, W)."""
+    """tiles: (N, H, W); returns each minus its best plane, (N, H, W)."""
     r = ...       # rows, counted from their mean
     c = ...       # columns, counted from their mean
     return ...
@@ -221,9 +221,9 @@ The solved puzzle keeps all 12. Its two halves exchanged may keep many, although
 
 STUB_NEIGHBOURS = '''
 def kept_neighbours(orders):
-    """orders: (P, 9), orders[p, k] is the tile in place k; returns (P,), from 0 to 12."""
+    """orders: (P, 9), the tile in each place; returns (P,), from 0 to 12."""
     grid = orders.reshape(-1, 3, 3)
-    ...
+    return ...
 '''
 
 
@@ -391,7 +391,7 @@ number of the place that the second is nearest to, `(N,)`. No shift is as large 
 
 STUB_PLACES = '''
 def places(first, second, *, step):
-    """first, second: (N, 2), row and column; returns the place of the second, (N,), from 0 to 23."""
+    """first, second: (N, 2), row and column; returns (N,), from 0 to 23."""
     ...
 '''
 
