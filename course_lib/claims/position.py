@@ -54,7 +54,8 @@ def seen(network: NIN, images: Tensor, seed: int) -> NIN:
 
 def judged(network: NIN, known: Labelled, asked: Labelled, seed: int) -> dict[str, float]:
     """Measure what a head and the nearest neighbours find in block 2, on other pictures."""
-    model = probe.probe(network, block=2, classes=len(known.names), size=tuple(known.images.shape[1:]), seed=seed)
+    model = probe.probe(network, block=2, classes=len(known.names),
+                        size=tuple(known.images.shape[1:]), seed=seed)             # type: ignore[arg-type]
     steps = choose(smoke=Budget(3, 16), lecture=Budget(300, 64), full=Budget(40_000, 128))
     found = probe.accuracy(probe.train(model, known, budget=steps, seed=seed).model, asked)
 
@@ -78,7 +79,8 @@ def measure_objects(profile: Profile, seed: int) -> dict[str, float]:
                for name, model, view in (("position", first, PATCHES), ("jigsaw", second, PUZZLE))}
     networks = {"position": first.tower.network, "jigsaw": second.tower.network, "random": backbone(seed)}
     for name, network in networks.items():
-        network = seen(network.to(next(first.parameters()).device), known.images, seed)
+        network = seen(network.to(next(first.parameters()).device),                # type: ignore[arg-type]
+                       known.images, seed)
         metrics |= {f"{name}_{kind}": share for kind, share in judged(network, known, asked, seed).items()}
     return metrics
 

@@ -116,18 +116,17 @@ NOTHING = Experiment("shortcuts-nothing", measure,
 # Claims --------------------------------------------------------------------------------------------------------------
 
 
-GUESSES = {"above": -3, "below": 3}          # within three standard errors of chance
 CLAIMS = (
     Claim("shortcuts-position-guarded",
           "On pictures of nothing, a network that places patches with all guards is within three standard errors of "
-          "guessing.", PAPER, {}, NOTHING, bound("position_guarded_away", **GUESSES)),
+          "guessing.", PAPER, {}, NOTHING, bound("position_guarded_away", above=-3, below=3)),
     Claim("shortcuts-position-guards",
           "Without the gap, without normalising, or with colours kept, it is more than five standard errors above.",
           PAPER, {}, NOTHING,
           bound("position_no_gap_away", "position_brightness_away", "position_colours_away", above=5)),
     Claim("shortcuts-jigsaw-guarded",
           "On pictures of nothing, a network that solves puzzles with all guards is within three standard errors of "
-          "guessing.", JIGSAW, {}, NOTHING, bound("jigsaw_guarded_away", **GUESSES)),
+          "guessing.", JIGSAW, {}, NOTHING, bound("jigsaw_guarded_away", above=-3, below=3)),
     Claim("shortcuts-jigsaw-guards",
           "Without gaps, without normalising, or with only three gray pictures in ten, it is more than five standard "
           "errors above.", JIGSAW, {}, NOTHING,
@@ -135,7 +134,7 @@ CLAIMS = (
     Claim("shortcuts-projection",
           "Projected colours guard against a lens that bends green, and not against one that shifts red and blue "
           "apart, which dropped colours do.", PAPER, {}, NOTHING,
-          together(bound("position_other_lens_away", above=10), bound("position_dropped_away", **GUESSES))),
+          together(bound("position_other_lens_away", above=10), bound("position_dropped_away", above=-3, below=3))),
     Claim("shortcuts-vignette",
           "A vignette is seen through all guards, by the slope that it leaves in a patch: more than five standard "
           "errors above guessing.", "none; what normalising leaves", {}, NOTHING,
@@ -143,5 +142,5 @@ CLAIMS = (
     Claim("shortcuts-turns",
           "Four turns of pictures of nothing are within three standard errors of guessing, and eight turns, by 45 "
           "degrees, more than five above.", "Gidaris et al. 2018 (RotNet), section 3.2", {}, NOTHING,
-          together(bound("turns_four_away", **GUESSES), bound("turns_eight_away", above=5))),
+          together(bound("turns_four_away", above=-3, below=3), bound("turns_eight_away", above=5))),
 )

@@ -719,8 +719,8 @@ figures.images(
 # %% slideshow={"slide_type": "fragment"}
 answer(
     f"Of the five nearest patches {100 * same['after']:.0f} % come from the same kind of object after this one training, "
-    f"and {100 * same['before']:.0f} % before it; by chance it would be 10 %. One training shows that this can happen, "
-    "not that it does."
+    f"and {100 * same['before']:.0f} % before it; by chance it would be 10 %. These are numbers of one training, "
+    "and say little of others."
 )
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 3, "notes": "Show two frames and let them vote. Ask what they used: things, or the ribs of the belt? The same question is then put to the network."}
