@@ -88,7 +88,7 @@ alt = (
 )
 figures.images(
     {
-        "a piece of a photograph": shown,
+        "a photograph": shown,
         "the first patch": cat[:, 24:40, 8:24],
         "the second patch": cat[:, 24:40, 24:40],
     },
@@ -186,7 +186,7 @@ figures.code(Patches, towers.Towers)
 # of 8 pixels. How often is a network right without a gap, and from which $g$ on does it guess? (The tower is the
 # simplest one: it hands on the pixels.)
 
-# %% tags=["nbval-check-output"] slideshow={"slide_type": "-"}
+# %% tags=["nbval-check-output"] slideshow={"slide_type": "skip"}
 noise = shortcuts.nothing(400, channels=1, smooth=2.0).double() - 127.5
 variance = noise.square().mean()
 for gap in (0, 2, 4, 8):
