@@ -1,7 +1,7 @@
 """The ledger: each empirical sentence of the course, with the experiment behind it and the verdict of its metrics.
 
 Beside the ledger itself (`ledger`, `criteria`, `report`) and the protocols that several methods are measured by
-(`denoising`, `unseen`), each module of this package is named after a method and has a tuple `CLAIMS`. `discover` finds
+(`denoising`, `transfer`, `unseen`), each module of this package is named after a method and has a tuple `CLAIMS`. `discover` finds
 them all.
 """
 
@@ -38,7 +38,8 @@ __all__ = [
 ]  # fmt: skip
 
 # All other modules are named after a method.
-_MACHINERY = ("answers", "changes", "cite", "confirm", "criteria", "denoising", "ledger", "replay", "report", "unseen")
+_MACHINERY = ("answers", "changes", "cite", "confirm", "criteria", "denoising", "ledger", "replay", "report",
+              "transfer", "unseen")
 
 
 def discover() -> tuple[Claim, ...]:

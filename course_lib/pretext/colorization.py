@@ -15,6 +15,8 @@ plain mean, T -> 0 the most probable bin, and T = 0.38 lies between the two (equ
 Source: R. Zhang, P. Isola, A. Efros, "Colorful Image Colorization", ECCV 2016. The table of bins is that of the
 authors' code; the pictures of a screen reach only some 260 of these 313.
 
+Lecture generative_pretexts teaches it. Claims: `colorization-*`.
+
 Deviations: p is not smoothed. `ColorNet(width=64)` has the paper's layers; lectures take fewer channels. Pixels are
 weighted, not gradients, which is the same.
 """
@@ -255,15 +257,25 @@ def train(images: Labelled | Tensor, *, budget: Budget, seed: int, network: nn.M
     return Trained(network.eval(), history)
 
 
+def predicted(network: nn.Module, lightness: Tensor, *, temperature: float = TEMPERATURE) -> Tensor:
+    """Ask a network for the colours (N, 2, H / 4, W / 4) of lightness (N, 1, H, W).
+
+    A network of two outputs answers with a colour, whatever the temperature; one with an output for each bin gives a
+    distribution, of which the annealed mean is taken.
+    """
+    with torch.inference_mode():
+        scores = network(lightness.to(devices.home(network, None))).float().to(lightness.device)
+    if scores.shape[1] == 2:
+        return 100 * scores
+    return annealed_mean(scores.softmax(dim=1), bins().to(scores), temperature=temperature)
+
+
 def coloured(network: nn.Module, images: Tensor, *, temperature: float = TEMPERATURE) -> Tensor:
     """Take the colours of pictures away, and let a network give them others: sRGB (N, 3, H, W) in, and out.
 
     A network of two outputs answers with a colour, whatever the temperature.
     """
-    in_lab = lab.from_rgb(images)
-    with torch.inference_mode():
-        scores = network(in_lab[:, :1].to(devices.home(network, None))).float().to(images.device)
-    ab = 100 * scores if scores.shape[1] == 2 else annealed_mean(scores.softmax(dim=1), bins().to(scores),
-                                                                 temperature=temperature)
+    lightness = lab.from_rgb(images)[:, :1]
+    ab = predicted(network, lightness, temperature=temperature)
     ab = F.interpolate(ab, size=images.shape[-2:], mode="bilinear", align_corners=False)
-    return lab.to_rgb(torch.cat([in_lab[:, :1], ab], dim=1))
+    return lab.to_rgb(torch.cat([lightness, ab], dim=1))

@@ -2,7 +2,8 @@
 
     L = mean over the hole of (F((1 - M) x) - x)^2        (equation 1)
 
-M is the mask of the hole, 1 inside. The mean colour fills it in the input. An encoder makes the picture small, a fully
+M is the mask of the hole, 1 inside. In the input it is filled with the mean colour of what is known; the mean of the
+whole picture would tell the mean of what is hidden. An encoder makes the picture small, a fully
 connected layer for each channel lets every place know of every other (*channel-wise*: m n^4 weights instead of m^2 n^4,
 with m maps of n x n), and a decoder draws the hole. With a hole that is always in the middle a network learns where it
 is; random blocks are the better task for features.
@@ -57,8 +58,9 @@ class Hole:
         images = arguments.image_batch(images)
         mask = self.mask(images.shape, generator)
         mask = devices.sent(mask, images.device).to(images)
-        mean = images.mean(dim=(2, 3), keepdim=True)
-        return images * (1 - mask) + mean * mask, images, mask
+        known = 1 - mask
+        mean = (images * known).sum(dim=(2, 3), keepdim=True) / known.sum(dim=(2, 3), keepdim=True).clamp(min=1)
+        return images * known + mean * mask, images, mask
 
     def mask(self, shape: torch.Size, generator: torch.Generator) -> Tensor:
         """Draw masks (N, 1, H, W), True in the holes."""

@@ -371,6 +371,10 @@ EXTRA: dict[str, dict[str, Callable[[], Any]]] = {
         "network": lambda: network(ColorNet, width=4),
         "images": lambda: image(2, 3, 16, 16),
     },
+    "pretext.colorization.predicted": {
+        "network": lambda: network(ColorNet, width=4),
+        "lightness": lambda: image(2, 1, 16, 16),
+    },
     "pretext.colorization.split": {"images": lambda: image(2, 3, 16, 16)},
     "pretext.colorization.chroma": {"ab": lambda: 20 * embeddings(2, 2, 4, 4)},
     "pretext.colorization.loss": {"ab": lambda: 20 * embeddings(2, 2, 4, 4), "scores": lambda: embeddings(2, 6, 4, 4)},

@@ -20,7 +20,16 @@ def test_a_hole_in_the_middle_is_a_quarter_of_the_picture():
     assert mask.shape == (3, 1, 32, 32) and mask.sum() == 3 * 16 * 16
     assert mask[0, 0, 8, 8] == 1 == mask[0, 0, 23, 23] and mask[0, 0, 7, 8] == 0
     assert torch.equal(whole, pictures()) and torch.equal(holey[..., 0, :], whole[..., 0, :])
-    assert torch.allclose(holey[0, :, 10, 10], whole[0].mean(dim=(1, 2)))
+    known = (mask[0, 0] == 0)
+    assert torch.allclose(holey[0, :, 10, 10], whole[0, :, known].mean(dim=1))
+
+
+@pytest.mark.parametrize("hole", [Hole(), Hole(random=True), Hole(share=0.9, random=True, blocks=1)])
+def test_nothing_of_what_is_hidden_is_left_in_the_input(hole):
+    holey, _, mask = hole(pictures(), generator())
+    others = torch.where(mask > 0, 1 - pictures(), pictures())          # the same around the hole, other things in it
+    again, _, _ = hole(others, generator())
+    assert torch.equal(holey, again)
 
 
 def test_random_holes_differ_and_cover_at_most_their_share():
