@@ -1,8 +1,8 @@
 """The ledger: each empirical sentence of the course, with the experiment behind it and the verdict of its metrics.
 
 Beside the ledger itself (`ledger`, `criteria`, `report`) and the protocols that several methods are measured by
-(`denoising`, `transfer`, `unseen`), each module of this package is named after a method and has a tuple `CLAIMS`. `discover` finds
-them all.
+(`denoising`, `transfer`, `unseen`), each module of this package is named after a method and has a tuple `CLAIMS`.
+`discover` finds them all.
 """
 
 from __future__ import annotations

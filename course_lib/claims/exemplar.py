@@ -66,8 +66,8 @@ def second(network: ExemplarNet) -> Trunk:
 def measure(profile: Profile, seed: int) -> dict[str, float]:
     """Compare a trained network with one of random weights, on seeds that neither has seen, and on drawn objects."""
     known, asked = patches(seed)
-    networks = {"exemplar": exemplar.train(known, budget=budget(), seed=seed, network=network(seed, len(known))).model,
-                "random": network(seed, len(known)).eval()}
+    networks = {name: network(seed, len(known)).eval() for name in ("exemplar", "random")}
+    exemplar.train(known, budget=budget(), seed=seed, network=networks["exemplar"])
     metrics = {f"{name}_{what}": value for name, of in networks.items()
                for what, value in invariance(of, asked, seed).items()}
     return metrics | worth({f"{name}_probe": second(of) for name, of in networks.items()}, seed)

@@ -1,8 +1,8 @@
-"""What features that were learnt on pieces of photographs are worth elsewhere: on drawn upright objects.
+"""What features that were learnt without labels are worth: for naming drawn upright objects.
 
-A network that learnt from photographs without labels stays as it is. A linear head on its features learns ten kinds of
-drawn objects, with labels, and is asked about other objects on other backgrounds. A network with its first weights,
-whose normalisations have seen the photographs, gets the same head and the same training.
+The network stays as it is. A linear head on its features learns ten kinds of drawn objects, with labels, and is asked
+about other objects on other backgrounds. A network with its first weights, whose normalisations have seen the pictures
+that the other one learnt from, gets the same head and the same training.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ def worth(trunks: dict[str, Trunk], seed: int) -> dict[str, float]:
     """Measure for what share of the objects a linear head on the features of each network finds the kind."""
     known, asked = drawn_objects(seed)
     budget = choose(smoke=Budget(3, 16), lecture=Budget(300, 64), full=Budget(10_000, 128))
-    size = tuple(known.images.shape[1:])
+    channels, height, width = known.images.shape[1:]
+    size = (channels, height, width)
     heads = {name: probe.probe(trunk, block=1, classes=len(known.names), size=size, head="linear", seed=seed)
              for name, trunk in trunks.items()}
     return {name: probe.accuracy(probe.train(head, known, budget=budget, seed=seed, rate=RATE).model, asked)

@@ -35,7 +35,7 @@ from course_lib.data.sources import Source, pictures, then
 from course_lib.embeddings import distances
 from course_lib.fit import Progress, Trained, Validate, fit, one_process
 from course_lib.layers import initialise, quiet_constructors
-from course_lib.optimisers import AdamW
+from course_lib.optimisers import AdamW, cosine
 from course_lib.pretext import lab
 from course_lib.pretext.views import MIRRORED
 from course_lib.profiles import Budget
@@ -253,7 +253,7 @@ def train(images: Labelled | Tensor, *, budget: Budget, seed: int, network: nn.M
         return loss(scores, ab, centres=centres, weight=weight)
 
     history = fit(network, source, step, budget=budget, seed=seed, validate=validate, checkpoint=checkpoint,
-                  optimiser=AdamW(lr=1e-3, weight_decay=1e-3))
+                  optimiser=AdamW(lr=2e-3, weight_decay=1e-3), schedule=cosine)
     return Trained(network.eval(), history)
 
 

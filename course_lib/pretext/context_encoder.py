@@ -14,7 +14,8 @@ Source: D. Pathak, P. Krähenbühl, J. Donahue, T. Darrell, A. Efros, "Context E
 CVPR 2016; sizes as in the authors' code.
 
 Deviations: there is no adversarial loss, as in the paper's own networks for features. `width` is 64 in the paper.
-Random regions are rectangles, not the paper's arbitrary shapes.
+Random regions are rectangles, not the paper's arbitrary shapes. The decoder draws the difference from the mean colour
+of its input, and begins with small ones: a training of some hundred steps then starts where the mean colour ends.
 
 Lecture generative_pretexts teaches it. Claims: `context_encoder-*`.
 """
@@ -32,9 +33,10 @@ from course_lib.data.readers import Labelled
 from course_lib.data.sources import Source, pictures, then
 from course_lib.fit import Progress, Trained, Validate, fit, one_process
 from course_lib.layers import initialise, quiet_constructors
-from course_lib.optimisers import AdamW
+from course_lib.optimisers import AdamW, cosine
 from course_lib.profiles import Budget
 
+START = 0.1      # factor on the first weights of the last layer
 Masked = tuple[Tensor, Tensor, Tensor]     # the picture with its hole, the picture, the mask
 
 
@@ -130,6 +132,8 @@ class ContextEncoder(nn.Module):
                 up += [nn.BatchNorm2d(outputs), nn.ReLU()] if outputs != channels else []
             self.encoder, self.decoder = nn.Sequential(*down), nn.Sequential(*up)
         initialise(self, randomness.generator(seed, "ContextEncoder"))
+        with torch.no_grad():
+            self.decoder[-1].weight.mul_(START)
         self.middle = ChannelWise(widths[-1], size // 2**layers, seed=seed)
         with quiet_constructors():
             self.propagate = nn.Conv2d(widths[-1], widths[-1], 1)
@@ -144,7 +148,8 @@ class ContextEncoder(nn.Module):
         return self.encoder(images)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.decoder(self.propagate(self.middle(self.features(images)).relu()).relu())
+        drawn = self.decoder(self.propagate(self.middle(self.features(images)).relu()).relu())
+        return images.mean(dim=(2, 3), keepdim=True) + drawn
 
 
 def filled(network: nn.Module, holey: Tensor, mask: Tensor) -> Tensor:
@@ -194,5 +199,6 @@ def train(images: Labelled | Tensor, *, budget: Budget, seed: int, hole: Hole | 
         return loss(model(holey).float(), whole, mask)
 
     history = fit(network, holes(images, hole or Hole(random=True)), step, budget=budget, seed=seed,
-                  optimiser=AdamW(lr=2e-3, weight_decay=1e-4), validate=validate, checkpoint=checkpoint)
+                  optimiser=AdamW(lr=2e-3, weight_decay=1e-4), schedule=cosine, validate=validate,
+                  checkpoint=checkpoint)
     return Trained(network.eval(), history)
