@@ -100,7 +100,7 @@ answer(
 #
 # $$\nabla_c\, \mathbb E \lVert y - c \rVert^2 = 2\,(c - \mathbb E\, y) = 0 \quad\Longrightarrow\quad c = \mathbb E\, y .$$
 #
-# The mean of red and green is a brownish gray, a colour that no cup has. **The idea** (Zhang, Isola and Efros 2016): do
+# The mean of red and green is a brownish gray, whatever colours cups have. **The idea** (Zhang, Isola and Efros 2016): do
 # not ask for a colour, ask *how probable each colour is*. Their colour space is **Lab**: $L$ is the lightness, $a$ goes
 # from green to red and $b$ from blue to yellow, and equal distances look about equally large. The plane $(a, b)$ is
 # divided into $Q = 313$ bins, squares 10 units wide, and regression becomes classification.
@@ -475,8 +475,7 @@ answer(
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
-# The narrow middle of a context encoder cannot continue an edge exactly. As a pretext task it is not judged by its
-# fillings, but by its features.
+# A pretext task is not judged by its fillings, but by its features: they come below.
 
 # %% [markdown] slideshow={"slide_type": "slide", "minutes": 5, "path": "core", "notes": "Start with the hole in the middle: both networks fill it. Move it one step. Ask what the second network draws, and where. It has learnt where the hole is; nobody had told it that the hole could move."}
 # ## Break it: a hole that never moves
