@@ -323,9 +323,11 @@ answer(
     + colours.compare("plain_at_38", "squared_at_38").sentence(
         "the one without", "that with squared errors", **saturated
     )
-    + f" From T = 1 to 0.38 the temperature changes it from {colours['plain_at_100']:.1f} to "
-    f"{colours['plain_at_38']:.1f} without weights, and from {colours['rebalanced_at_100']:.1f} to "
-    f"{colours['rebalanced_at_38']:.1f} with weights."
+    + f" Lowering T from 1 to 0.38 changes it from {colours['plain_at_100']:.1f} to {colours['plain_at_38']:.1f} "
+    "without weights. "
+    + colours.compare("rebalanced_at_38", "rebalanced_at_100").sentence(
+        "the network with weights at T = 0.38", "itself at T = 1", **saturated
+    )
 )
 
 # %% [markdown] slideshow={"slide_type": "fragment"}
