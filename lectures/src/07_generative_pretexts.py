@@ -563,6 +563,10 @@ answer(
     )
 )
 
+# %% [markdown] slideshow={"slide_type": "fragment"}
+# Small networks, short trainings, few pictures: what they do not show may still be there. The papers trained on more than
+# a million photographs; their numbers come below.
+
 # %% [markdown] slideshow={"slide_type": "subslide", "minutes": 3, "notes": "The same network and the same pictures, once with holes and once without. Whatever differs comes from the holes."}
 # ## Is it the hole?
 #
