@@ -420,7 +420,7 @@ figures.code(Hole, context_encoder.loss, ChannelWise)
 
 # %% slideshow={"slide_type": "skip"}
 small = objects(choose(smoke=2, lecture=200, full=5000), seed=0).images  # no labels
-steps = choose(smoke=Budget(3, 4), lecture=Budget(400, 32), full=Budget(30_000, 64))
+steps = choose(smoke=Budget(3, 4), lecture=Budget(300, 32), full=Budget(30_000, 64))
 networks = {}
 for where, hole in {"middle": HOLES["middle"], "anywhere": HOLES["elsewhere"]}.items():
     networks[where] = hole_network(0)
@@ -440,8 +440,8 @@ def fillings(picture, top, left):
     return {
         "the picture": x,
         "its hole": holey,
-        "holes anywhere": filled(networks["anywhere"], holey, M),
-        "holes in the middle": filled(networks["middle"], holey, M),
+        "holes anywhere": filled(networks["anywhere"], holey, M).clamp(0, 1),
+        "holes in the middle": filled(networks["middle"], holey, M).clamp(0, 1),
         "biharmonic": biharmonic(holey, M),
     }
 
