@@ -43,15 +43,15 @@ from course_lib.widgets.player import Axis, Player
 from course_lib.widgets.quiz import Quiz
 
 # %% slideshow={"slide_type": "skip"}
-known = pieces(choose(smoke=8, lecture=2000, full=20_000), seed=0)  # unlabelled
-budget = choose(smoke=Budget(3, 4), lecture=Budget(200, 32), full=Budget(20_000, 40))
+known = pieces(choose(smoke=8, lecture=600, full=20_000), size=64, seed=0)  # unlabelled
+budget = choose(smoke=Budget(3, 4), lecture=Budget(150, 16), full=Budget(20_000, 40))
 one_answer = color_network(0, outputs=2)  # a and b
 colorization.train(known, budget=budget, seed=0, network=one_answer)
 
 
 def shown(split, name):
-    """A small photograph, (1, 3, 72, 104) in [0, 1]."""
-    return as_float(small_photographs(split)[name][None])[..., :72, :104]
+    """A part of a small photograph, as large as the pieces: (1, 3, 64, 64) in [0, 1]."""
+    return as_float(small_photographs(split)[name][None])[..., 6:70, 24:88]
 
 
 def without_colours(picture):
@@ -71,12 +71,12 @@ pale = {
     "its colours ": old,
 }
 alt = (
-    "Two rows of three pictures, a cat and a cup of coffee: in gray, in the colours of the network, which are close to "
-    "gray, and in their own colours"
+    "Two rows of three pictures, parts of a cat and of a cup of coffee: in gray, in the colours of the network, and in "
+    "their own colours"
 )
 caption = (
     "Left: what the network gets. Middle: the colours that it gives, after a short training on squared errors. Right: the "
-    "photographs. Pieces of the lower one were trained on."
+    "photographs. Pieces of the lower one were trained on. Are the colours stronger or paler than the true ones?"
 )
 figures.images(pale, columns=3, alt=alt, caption=caption)
 
