@@ -133,7 +133,7 @@ class ContextEncoder(nn.Module):
             self.encoder, self.decoder = nn.Sequential(*down), nn.Sequential(*up)
         initialise(self, randomness.generator(seed, "ContextEncoder"))
         with torch.no_grad():
-            self.decoder[-1].weight.mul_(START)
+            self.decoder[-1].weight.mul_(START)             # type: ignore[operator]
         self.middle = ChannelWise(widths[-1], size // 2**layers, seed=seed)
         with quiet_constructors():
             self.propagate = nn.Conv2d(widths[-1], widths[-1], 1)
