@@ -279,6 +279,7 @@ DISTANCES = {"y": lambda: torch.tensor([0.0, 1.0, 1.0])}
 LISTED = {"images": lambda: [pictures(1, 16, 16), pictures(1, 12, 18)]}
 LABELLED = {"images": people}
 TRAINED = {"model": cbdnet}
+FILMED = {"film": film, "behind": lambda: backgrounds(film())}
 SORTED = {"images": lambda: pictures(4, 1, 16, 16), "labels": lambda: torch.tensor([0, 1, 0, 1])}
 EACH = {"tower": lambda: Tower(nin(), block=2).eval(), "features": lambda: 192, "count": lambda: 2}
 JIGSAW = {"cell": lambda: 5, "tile": lambda: 4, "tiles": lambda: image(2, 9, 1, 4, 4)}
@@ -377,7 +378,8 @@ EXTRA: dict[str, dict[str, Callable[[], Any]]] = {
     "pretext.lab.from_rgb": {"images": lambda: image(2, 3, 16, 16)},
     "pretext.before_after.accuracy": SORTED | {"network": lambda: nin(3)},
     "data.sorting.cutouts": {"illegal": lambda: ("ann",), "legal": lambda: ("bob",)},
-    "pretext.before_after.without_background": {"film": film, "behind": lambda: backgrounds(film())},
+    "pretext.before_after.by_mask": FILMED,
+    "pretext.before_after.without_background": FILMED,
     "pretext.before_after.Classifier": {"channels": lambda: 1, "label": lambda: 0},
     "pretext.before_after.pseudo_masks": SORTED
     | {
