@@ -16,8 +16,6 @@ Supervised Segmentation using Before-After Supervision in Waste Sorting", ICCV w
 
 Deviations: maps are not refined by a foundation model, and the segmentation network is a small U-Net. The background is
 the median of frames of the empty belt, one for each camera; both are averaged where a frame's camera is not known.
-
-Lecture before_after teaches it. Claims: `before_after-*`.
 """
 
 from __future__ import annotations

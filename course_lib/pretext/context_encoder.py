@@ -14,8 +14,6 @@ CVPR 2016; sizes as in the authors' code.
 
 Deviations: there is no adversarial loss, as in the paper's own networks for features. `width` is 64 in the paper.
 Random regions are rectangles, not the paper's arbitrary shapes.
-
-Lecture generative_pretexts teaches it. Claims: `context_encoder-*`.
 """
 
 from __future__ import annotations

@@ -14,8 +14,6 @@ smallest network, 64c5-64c5-128f.
 
 Deviations: contrast is changed in HSV only, not along principal components. Copies are cut from the middle of a patch
 that is larger by half, bilinearly.
-
-Lecture generative_pretexts teaches it. Claims: `exemplar-*`.
 """
 
 from __future__ import annotations

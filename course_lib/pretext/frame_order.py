@@ -12,8 +12,6 @@ Source: I. Misra, C. Zitnick, M. Hebert, "Shuffle and Learn: Unsupervised Learni
 ECCV 2016; G. Boracchi, "Departing From Supervised Learning", 2025, which frame came first.
 
 Deviations: two frames instead of three, and their order instead of whether it is right.
-
-Lecture context teaches it.
 """
 
 from __future__ import annotations
@@ -23,12 +21,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from course_lib import arguments, deterministic, devices, profiles
+from course_lib import arguments, deterministic, devices
 from course_lib.data.sorting import Frames
 from course_lib.data.sources import Source, pictures, then
-from course_lib.fit import Progress, Trained, fit, one_process
+from course_lib.fit import Trained
 from course_lib.networks import Encoder
-from course_lib.optimisers import AdamW
+from course_lib.pretext import towers
 from course_lib.pretext.towers import Towers
 from course_lib.profiles import Budget
 
@@ -76,19 +74,10 @@ class Places(nn.Module):
 def train(film: Frames, *, budget: Budget, seed: int, apart: int = 1, network: nn.Module | None = None,
           checkpoint: Path | None = None) -> Trained:
     """Train a network to say which of two frames came first. Raises ValueError in several processes."""
-    one_process()
     if network is None:
         encoder = Encoder(channels=film.images.shape[1], widths=(16, 32, 32), seed=seed)
         network = Towers(Places(encoder), features=32 * 36, count=2, outputs=2, seed=seed)
-    network = network.to(profiles.device())
-
-    def step(model: nn.Module, batch: tuple[Tensor, Tensor], progress: Progress) -> Tensor:
-        frames, first = batch
-        return deterministic.cross_entropy(model(frames).float(), first)
-
-    history = fit(network, orders(film, apart=apart), step, budget=budget, seed=seed,
-                  optimiser=AdamW(lr=1e-3, weight_decay=1e-4), checkpoint=checkpoint)
-    return Trained(network.eval(), history)
+    return towers.train(orders(film, apart=apart), model=network, budget=budget, seed=seed, checkpoint=checkpoint)
 
 
 def accuracy(network: nn.Module, film: Frames, *, apart: int = 1) -> float:

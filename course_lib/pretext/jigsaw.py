@@ -12,8 +12,6 @@ details as in the authors' and in a PyTorch port (cells of 85, tiles of 64 pixel
 
 Deviations: sizes are parameters; the default set is the 72 orders of `permutations.affine`, not 1000 that were
 searched. Colours are not jittered.
-
-Lecture context teaches it. Claims: `jigsaw-*`.
 """
 
 from __future__ import annotations
@@ -24,14 +22,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from course_lib import arguments, deterministic, devices, profiles
+from course_lib import arguments, devices
 from course_lib.data.readers import Labelled
 from course_lib.data.sources import Source, pictures, then
-from course_lib.fit import Progress, Trained, Validate, fit, one_process
-from course_lib.optimisers import AdamW
-from course_lib.pretext import permutations
+from course_lib.fit import Trained, Validate
+from course_lib.pretext import permutations, towers
 from course_lib.pretext.nin import NIN
-from course_lib.pretext.towers import Tower, Towers, cut, normalised
+from course_lib.pretext.towers import Towers, cut, normalised
 from course_lib.pretext.views import in_gray
 from course_lib.profiles import Budget
 
@@ -107,11 +104,8 @@ class Puzzle:
 
 def network(backbone: NIN, puzzle: Puzzle, *, block: int = 2, seed: int = 0) -> Towers:
     """Build the context-free network: nine towers of the first blocks of a backbone."""
-    side = puzzle.tile
-    for _ in range(min(block, 2)):
-        side = (side + 1) // 2
-    return Towers(Tower(backbone, block=block), features=backbone.widths[block - 1] * side**2, count=CELLS**2,
-                  outputs=len(puzzle.orders), seed=seed)
+    return towers.of_blocks(backbone, block=block, size=puzzle.tile, count=CELLS**2, outputs=len(puzzle.orders),
+                            seed=seed)
 
 
 def puzzles(images: Tensor, puzzle: Puzzle) -> Source:
@@ -123,17 +117,9 @@ def train(images: Labelled | Tensor, *, budget: Budget, seed: int, puzzle: Puzzl
           model: nn.Module | None = None, validate: Validate | None = None, checkpoint: Path | None = None) -> Trained:
     """Train a network to solve puzzles; `model.tower` is what is used afterwards. Raises ValueError in several
     processes."""
-    one_process()
     images = images.images if isinstance(images, Labelled) else images
     puzzle = puzzle or Puzzle()
     if model is None:
         model = network(NIN(channels=images.shape[1], seed=seed), puzzle, seed=seed)
-    model = model.to(profiles.device())
-
-    def step(model: nn.Module, batch: tuple[Tensor, Tensor], progress: Progress) -> Tensor:
-        tiles, which = batch
-        return deterministic.cross_entropy(model(tiles).float(), which)
-
-    history = fit(model, puzzles(images, puzzle), step, budget=budget, seed=seed, validate=validate,
-                  optimiser=AdamW(lr=1e-3, weight_decay=1e-4), checkpoint=checkpoint)
-    return Trained(model.eval(), history)
+    return towers.train(puzzles(images, puzzle), model=model, budget=budget, seed=seed, validate=validate,
+                        checkpoint=checkpoint)

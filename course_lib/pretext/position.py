@@ -17,8 +17,6 @@ patches of 96 pixels, a gap of 48, a shift of up to 7; colour handling as in the
 Deviations: the sizes are parameters; the two replaced channels are Gaussian noise with a hundredth of the kept
 channel's deviation, as in the paper (the code: uniform noise). Patches are not shrunk and enlarged. The networks are
 `towers`.
-
-Lecture context teaches it. Claims: `position-*`.
 """
 
 from __future__ import annotations
@@ -30,13 +28,13 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from course_lib import arguments, deterministic, devices, profiles
+from course_lib import arguments, devices
 from course_lib.data.readers import Labelled
 from course_lib.data.sources import Source, pictures, then
-from course_lib.fit import Progress, Trained, Validate, fit, one_process
-from course_lib.optimisers import AdamW
+from course_lib.fit import Trained, Validate
+from course_lib.pretext import towers
 from course_lib.pretext.nin import NIN
-from course_lib.pretext.towers import Tower, Towers, cut, normalised
+from course_lib.pretext.towers import Towers, cut, normalised
 from course_lib.profiles import Budget
 
 PLACES = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))      # rows and columns from the first
@@ -145,11 +143,7 @@ def dropped(patches: Tensor, generator: torch.Generator) -> Tensor:
 
 def network(backbone: NIN, patches: Patches, *, block: int = 2, outputs: int = 8, seed: int = 0) -> Towers:
     """Build two towers of the first blocks of a backbone."""
-    side = patches.size
-    for _ in range(min(block, 2)):
-        side = (side + 1) // 2
-    return Towers(Tower(backbone, block=block), features=backbone.widths[block - 1] * side**2, count=2, outputs=outputs,
-                  seed=seed)
+    return towers.of_blocks(backbone, block=block, size=patches.size, count=2, outputs=outputs, seed=seed)
 
 
 def pairs(images: Tensor, patches: Patches) -> Source:
@@ -168,17 +162,9 @@ def train(images: Labelled | Tensor, *, budget: Budget, seed: int, patches: Patc
 
     budget.batch counts pictures, each of which gives two rows. Raises ValueError in several processes.
     """
-    one_process()
     images = images.images if isinstance(images, Labelled) else images
     patches = patches or Patches()
     if model is None:
         model = network(NIN(channels=images.shape[1], seed=seed), patches, seed=seed)
-    model = model.to(profiles.device())
-
-    def step(model: nn.Module, batch: tuple[Tensor, Tensor], progress: Progress) -> Tensor:
-        both, place = batch
-        return deterministic.cross_entropy(model(both).float(), place)
-
-    history = fit(model, pairs(images, patches), step, budget=budget, seed=seed, validate=validate,
-                  optimiser=AdamW(lr=1e-3, weight_decay=1e-4), checkpoint=checkpoint)
-    return Trained(model.eval(), history)
+    return towers.train(pairs(images, patches), model=model, budget=budget, seed=seed, validate=validate,
+                        checkpoint=checkpoint)

@@ -11,14 +11,19 @@ network, nine).
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torch import Tensor, nn
 
-from course_lib import arguments, devices, randomness
-from course_lib.data.sources import View
+from course_lib import arguments, deterministic, devices, profiles, randomness
+from course_lib.data.sources import Source, View
 from course_lib.embeddings import as_float
+from course_lib.fit import Progress, Trained, Validate, fit, one_process
 from course_lib.layers import initialise, quiet_constructors
-from course_lib.pretext.nin import NIN
+from course_lib.optimisers import AdamW
+from course_lib.pretext.nin import KERNELS, NIN
+from course_lib.profiles import Budget
 
 
 class Towers(nn.Module):
@@ -65,6 +70,37 @@ class Tower(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.network.features(images, self.block)
+
+
+def of_blocks(backbone: NIN, *, block: int, size: int, count: int, outputs: int, seed: int = 0) -> Towers:
+    """Build towers of the first blocks of a backbone, for tiles (C, size, size).
+
+    >>> of_blocks(NIN(width=12), block=2, size=10, count=2, outputs=8).features          # 12 channels of 3 x 3
+    108
+    """
+    side = size
+    for _ in range(min(block, len(KERNELS))):                                 # these blocks halve an image
+        side = (side + 1) // 2
+    return Towers(Tower(backbone, block=block), features=backbone.widths[block - 1] * side**2, count=count,
+                  outputs=outputs, seed=seed)
+
+
+def train(source: Source, *, model: nn.Module, budget: Budget, seed: int, validate: Validate | None = None,
+          checkpoint: Path | None = None) -> Trained:
+    """Train a network to name the label of tiles, such as their place or their order.
+
+    source: batches of tiles (N, count, C, h, w) and labels (N,). Raises ValueError in several processes.
+    """
+    one_process()
+    model = model.to(profiles.device())
+
+    def step(model: nn.Module, batch: tuple[Tensor, Tensor], progress: Progress) -> Tensor:
+        tiles, label = batch
+        return deterministic.cross_entropy(model(tiles).float(), label)
+
+    history = fit(model, source, step, budget=budget, seed=seed, validate=validate,
+                  optimiser=AdamW(lr=1e-3, weight_decay=1e-4), checkpoint=checkpoint)
+    return Trained(model.eval(), history)
 
 
 def accuracy(model: nn.Module, images: Tensor, view: View, *, generator: torch.Generator, rounds: int = 4) -> float:

@@ -44,6 +44,7 @@ def test_every_training_of_the_library_is_rehearsed():
                  "bias_free.train", "cbdnet.train", "class_aware.train", "class_aware.train_classifier",
                  "classification.train", "known_level.train", "identification.train", "contrastive.train",
                  "triplet.train", "simclr.train", "simclr.train_encoder", "rotnet.train", "autoencoder.train",
-                 "probe.train", "position.train", "jigsaw.train", "colorization.train", "context_encoder.train",
-                 "exemplar.train", "frame_order.train", "before_after.train", "before_after.train_segmenter"}
+                 "probe.train", "towers.train", "position.train", "jigsaw.train", "colorization.train",
+                 "context_encoder.train", "exemplar.train", "frame_order.train", "before_after.train",
+                 "before_after.train_segmenter"}
     assert found == rehearsed, "add the new training to tests/devices/trainings.py, and its name here"
